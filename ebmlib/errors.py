@@ -1,0 +1,29 @@
+"""What a user can cause, said in one sentence: what was expected, what came, what to do."""
+
+
+class EbmlibError(Exception):
+    """Base of every error that a user of ebmlib can cause and mend.
+
+    The message is one sentence that a command line can print as it stands; programs that embed the
+    library can catch this class and let everything else through as a defect of ours.
+    """
+
+
+class InputError(EbmlibError, ValueError):
+    """A drawing, an array, a name or a number that the library cannot work with."""
+
+
+class DeviceError(EbmlibError, RuntimeError):
+    """A device that was asked for and is not there."""
+
+
+class StoreError(EbmlibError, OSError):
+    """The store cannot be written, read, or has no room left."""
+
+
+class DivergenceError(EbmlibError, ArithmeticError):
+    """Training or sampling left the finite numbers; the last good state was kept."""
+
+
+class NoiseLevelWarning(UserWarning):
+    """The noise level alpha does not fit the scale of the data (ORACLES: stable below 2 s)."""

@@ -1,0 +1,39 @@
+"""Distances between trajectories and demonstrations, in the normalised units of the data."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from ebmlib.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+def distance_to_polyline(points: ArrayLike, polyline: ArrayLike) -> Array:
+    """Shortest distance of every point (..., d) to the segments of a polyline (n, d), (...)."""
+    p = np.asarray(points, dtype=np.float64)
+    line = np.asarray(polyline, dtype=np.float64)
+    if line.ndim != 2 or len(line) < 2 or p.shape[-1] != line.shape[1]:
+        raise InputError(
+            f"Points (..., d) and a polyline (n > 1, d) are needed, got {p.shape} and {line.shape}."
+        )
+    begin, direction = line[:-1], np.diff(line, axis=0)
+    square = np.maximum((direction**2).sum(axis=1), np.finfo(float).tiny)
+    away = p[..., None, :] - begin
+    along = np.clip((away * direction).sum(axis=-1) / square, 0, 1)
+    gap = away - along[..., None] * direction
+    return np.sqrt((gap**2).sum(axis=-1)).min(axis=-1)
+
+
+def distance_to_states(points: ArrayLike, states: ArrayLike) -> Array:
+    """Distance of every point (..., d) to the nearest of many demonstrated states (n, d)."""
+    distance, _ = cKDTree(np.asarray(states)).query(np.asarray(points))
+    return np.asarray(distance, dtype=np.float64)
+
+
+def action_error(actions: ArrayLike, truth: ArrayLike) -> float:
+    """Mean squared Euclidean error of actions (n, d): the Bayes risk that EXP minimises (2.1)."""
+    gap = np.asarray(actions, dtype=np.float64) - np.asarray(truth, dtype=np.float64)
+    return float((gap**2).sum(axis=-1).mean())

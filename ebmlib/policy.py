@@ -1,0 +1,185 @@
+"""From a density of actions to an action, and from actions to trajectories (section 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ebmlib import checks, compiled
+from ebmlib.energy import EnergyModel
+from ebmlib.errors import DivergenceError, InputError
+from ebmlib.progress import Progress
+from ebmlib.sgld import SGLD
+
+Transition = Callable[[Tensor, Tensor], Tensor]
+"""T(x, a): states (n, d_x) and actions (n, d_a) to next states (n, d_x)."""
+
+
+def displacement(x: Tensor, a: Tensor) -> Tensor:
+    """The thesis's system: an action is the step to the next position, T(x, a) = x + a."""
+    return x + a
+
+
+class Policy(Protocol):
+    """An action for every state."""
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Actions (n, d_a) for states (n, d_x)."""
+        ...
+
+
+@dataclass(frozen=True)
+class _ChainPolicy:
+    model: EnergyModel
+    sampler: SGLD = field(default_factory=SGLD)
+    population: int = 64
+
+    def __post_init__(self) -> None:
+        checks.count("population", self.population)
+
+    def _population(self, states: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
+        """Every state ``population`` times, with Gaussian jitter: (n p, d_x)."""
+        candidates = states.repeat_interleave(self.population, dim=0)
+        if jitter == 0:
+            return candidates
+        noise = torch.empty_like(candidates).normal_(generator=generator)
+        return candidates + jitter * noise
+
+    def _ends(self, candidates: Tensor, generator: torch.Generator) -> Tensor:
+        """Chain ends from noise starts, one for every candidate state."""
+        start = self.sampler.start(
+            len(candidates), self.model.action_dim, generator=generator, like=candidates
+        )
+        return self.sampler.chain(self.model.score(candidates), start, generator=generator).actions
+
+
+@dataclass(frozen=True)
+class EXP(_ChainPolicy):
+    """The expectation estimate E[a | x] by Algorithm 2.
+
+    For every state, ``population`` candidates x + alpha xi are drawn, one chain is run from noise
+    at each, and the action is the mean of the chain ends. Algorithm 2 writes the starts as
+    N(0, alpha I); as in SGLD itself the standard deviation here is alpha.
+
+    Attributes:
+        model: the energy model.
+        sampler: the chain; normally the one the model was trained with.
+        population: p of Algorithm 2.
+        jitter: standard deviation of the candidates' states; alpha if None, 0 for none.
+    """
+
+    jitter: float | None = None
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`Policy`."""
+        jitter = self.sampler.alpha if self.jitter is None else self.jitter
+        ends = self._ends(self._population(states, jitter, generator), generator)
+        return ends.reshape(len(states), self.population, -1).mean(dim=1)
+
+
+@dataclass(frozen=True)
+class Draw(_ChainPolicy):
+    """One action drawn from the policy, a ~ pi(. | x) (Algorithm 1): the end of one chain."""
+
+    population: int = 1
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`Policy`."""
+        return self._ends(states, generator)
+
+
+@dataclass(frozen=True)
+class ML(_ChainPolicy):
+    """The most probable action, argmax_a f(x, a) (section 3.3): ascent from several starts.
+
+    The ascent is the sampler at temperature 0. It starts at the origin and at ``population`` - 1
+    noise starts, goes on in blocks of K steps until the best f of every state rises by less than
+    ``tolerance`` in a block or ``blocks`` are done, and the best end wins. A model without a mode
+    in reach (training does not forbid f to rise forever) thus gives the best point found.
+
+    Attributes:
+        blocks: most blocks of K steps.
+        tolerance: rise of f in a block, in nats, that counts as arrived.
+    """
+
+    population: int = 8
+    blocks: int = 10
+    tolerance: float = 0.01
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`Policy`."""
+        ascent = replace(self.sampler, temperature=0.0)
+        candidates = self._population(states, 0.0, generator)
+        score = self.model.score(candidates)
+        a = ascent.start(
+            len(candidates), self.model.action_dim, generator=generator, like=candidates
+        )
+        a[:: self.population] = 0.0
+        best = torch.full((len(states),), -torch.inf, dtype=a.dtype, device=a.device)
+        for _ in range(checks.count("blocks", self.blocks)):
+            a = ascent.chain(score, a, generator=generator).actions
+            values = score.value(a).reshape(len(states), self.population)
+            reached, winner = values.max(dim=1)
+            arrived = bool((reached - best <= self.tolerance).all())
+            best = reached
+            if arrived:
+                break
+        ends = a.reshape(len(states), self.population, -1)
+        return ends[torch.arange(len(states), device=a.device), winner]
+
+
+class Trajectories(NamedTuple):
+    """Rollouts from b starts: states (b, t + 1, d_x) and the actions taken, (b, t, d_a)."""
+
+    states: Tensor
+    actions: Tensor
+
+
+@torch.no_grad()
+def rollout(
+    policy: Policy,
+    starts: Tensor,
+    steps: int,
+    *,
+    generator: torch.Generator,
+    transition: Transition = displacement,
+) -> Trajectories:
+    """Sample trajectories (Algorithm 1 with any policy), from all starts at once.
+
+    Args:
+        policy: an action for every state.
+        starts: x_0 of every trajectory, (b, d_x).
+        steps: t, the number of actions.
+        generator: for the policy.
+        transition: the system T(x, a).
+
+    Raises:
+        DivergenceError: a state that is not finite.
+    """
+    if starts.ndim != 2 or len(starts) == 0 or not torch.isfinite(starts).all():
+        raise InputError(
+            f"Starts must be finite and of shape (b, d), b > 0, got shape {tuple(starts.shape)}."
+        )
+    checks.count("trajectory steps", steps)
+    if isinstance(policy, _ChainPolicy):
+        chain_steps = len(starts) * policy.population * policy.sampler.steps * steps
+        policy.model.compiled = compiled.worthwhile(chain_steps)
+        policy.model.eval()
+    x, states, actions = starts, [starts], []
+    with Progress("trajectories", steps, unit="step") as progress:
+        for step in range(steps):
+            a = policy.act(x, generator=generator)
+            x = transition(x, a)
+            if not torch.isfinite(x).all():
+                raise DivergenceError(
+                    f"A trajectory left the finite numbers at step {step}; start nearer to the "
+                    "demonstrations or train longer."
+                )
+            states.append(x)
+            actions.append(a)
+            progress.update(step + 1)
+    return Trajectories(torch.stack(states, dim=1), torch.stack(actions, dim=1))

@@ -1,0 +1,67 @@
+"""Progress of long work: a bar in a terminal, lines in a file for whoever watches, nothing else.
+
+When the environment names a file in ``EBMLIB_PROGRESS`` every update is appended to it as one JSON
+object ``{"time", "task", "done", "total", "unit"}``; the build draws its status line from it.
+A notebook, whose output is kept, gets no clutter.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from types import TracebackType
+
+from tqdm import tqdm
+
+_SECONDS_BETWEEN = 1.0
+
+
+class Progress:
+    """Tell how far ``task`` is; use as a context manager.
+
+    Args:
+        task: what is being done, for a person.
+        total: updates until done.
+        done: updates already done (a resumed run).
+        unit: what is counted.
+    """
+
+    def __init__(self, task: str, total: int, done: int = 0, unit: str = "epoch") -> None:
+        self._record = {"task": task, "done": done, "total": total, "unit": unit}
+        self._path = os.environ.get("EBMLIB_PROGRESS")
+        self._told = 0.0
+        terminal = sys.stderr is not None and sys.stderr.isatty() and not self._path
+        self._bar = tqdm(
+            total=total, initial=done, desc=task, unit=unit, disable=not terminal, leave=False
+        )
+
+    def __enter__(self) -> Progress:
+        self._tell()
+        return self
+
+    def update(self, done: int) -> None:
+        """Say that ``done`` of the total are done."""
+        self._bar.update(done - self._record["done"])  # type: ignore[operator]
+        self._record["done"] = done
+        if time.monotonic() - self._told >= _SECONDS_BETWEEN:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._told = time.monotonic()
+        if self._path:
+            try:
+                with open(self._path, "a", encoding="utf-8") as file:
+                    file.write(json.dumps({"time": time.time()} | self._record) + "\n")
+            except OSError:
+                self._path = None  # progress is a courtesy: a full disk must not stop the work
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._tell()
+        self._bar.close()

@@ -1,0 +1,25 @@
+"""Generators are made here, at the edges, and passed in everywhere else."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import torch
+
+from ebmlib import checks
+
+
+def generator(seed: int, stream: str = "", device: torch.device | str = "cpu") -> torch.Generator:
+    """An independent generator for every (seed, stream): same pair, same bits.
+
+    Args:
+        seed: whole number of at least 0.
+        stream: what it is for ("weights", "training", "rollout"), so that drawing more for one
+            purpose does not move another.
+        device: where it draws.
+    """
+    checks.count("seed", seed, least=0)
+    words = np.random.SeedSequence([seed, zlib.crc32(stream.encode())]).generate_state(2)
+    state = (int(words[0]) << 31) ^ int(words[1])
+    return torch.Generator(device).manual_seed(state)
