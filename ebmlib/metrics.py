@@ -37,3 +37,17 @@ def action_error(actions: ArrayLike, truth: ArrayLike) -> float:
     """Mean squared Euclidean error of actions (n, d): the Bayes risk that EXP minimises (2.1)."""
     gap = np.asarray(actions, dtype=np.float64) - np.asarray(truth, dtype=np.float64)
     return float((gap**2).sum(axis=-1).mean())
+
+
+def beside(polyline: ArrayLike, place: int, offset: float) -> Array:
+    """The point ``offset`` to the left of a 2-D polyline (n, 2) at its vertex ``place``, (2,).
+
+    Left is seen in the direction of travel, so a negative offset lies on the right.
+    """
+    line = np.asarray(polyline, dtype=np.float64)
+    if line.ndim != 2 or line.shape[1] != 2 or not 0 <= place < len(line):
+        raise InputError(f"Vertex {place} of a polyline (n, 2) was asked for, got {line.shape}.")
+    before, after = max(place - 1, 0), min(place + 1, len(line) - 1)
+    along = line[after] - line[before]
+    left = np.array([-along[1], along[0]]) / np.hypot(*along)
+    return np.asarray(line[place] + offset * left, dtype=np.float64)

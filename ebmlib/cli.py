@@ -1,0 +1,257 @@
+"""``python -m ebmlib``: data sets, presets, training, sampling, the store, from a terminal."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ebmlib import checks, demonstrations, seeding
+from ebmlib.errors import EbmlibError, InputError
+from ebmlib.policy import EXP, ML, Draw, Trajectories, rollout
+from ebmlib.presets import for_drawing, preset, presets
+from ebmlib.run import Run, device_of
+from ebmlib.store import Store, Trained
+
+_PICTURES = {".png", ".svg", ".pdf"}
+_EPILOG = """\
+examples:
+  python -m ebmlib train circle
+  python -m ebmlib train my-drawing.svg --set sgld_K=256 epochs=2000 --seed 1
+  python -m ebmlib sample circle --policy exp --start=-0.4,0 --start=0.4,0 --out circle.png
+  python -m ebmlib sample my-drawing.svg --out trajectory.csv
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (2 for what the user can mend)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    warnings.showwarning = _one_line
+    try:
+        options.action(options)
+    except EbmlibError as error:
+        print(f"ebmlib: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ebmlib: interrupted; the same command goes on from the last checkpoint.",
+              file=sys.stderr)  # fmt: skip
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone: nothing is left to say
+        return 141
+    return 0
+
+
+def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"ebmlib: warning: {message}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        self.exit(2, f"ebmlib: {message}; see {self.prog} --help.\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m ebmlib",
+        description="Conditional energy-based models for imitation learning.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("datasets", help="list the bundled data sets")
+    listing.set_defaults(action=_datasets)
+
+    table = commands.add_parser("presets", help="Table 4.1 with values")
+    table.set_defaults(action=_presets)
+
+    training = commands.add_parser("train", help="train a model, or load it if it was trained")
+    _source(training)
+    training.set_defaults(action=_train)
+
+    sampling = commands.add_parser("sample", help="sample trajectories to CSV or a picture")
+    _source(sampling)
+    sampling.add_argument("--policy", default="exp", choices=("exp", "ml", "draw"))
+    sampling.add_argument(
+        "--start",
+        action="append",
+        metavar="X,Y",
+        help="start in normalised units, repeatable (default: the origin)",
+    )
+    sampling.add_argument("--steps", default="100", metavar="N", help="actions (default: 100)")
+    sampling.add_argument(
+        "--out", type=Path, metavar="FILE", help=".csv, .png, .svg or .pdf (default: CSV to stdout)"
+    )
+    sampling.set_defaults(action=_sample)
+
+    store = commands.add_parser("store", help="inspect and clear the store of trained models")
+    store.add_argument("what", choices=("list", "show", "clear"))
+    store.add_argument("key", nargs="?", help="key or the start of one")
+    store.add_argument("--store", metavar="DIR", help="default: EBMLIB_STORE or build/store")
+    store.set_defaults(action=_store)
+    return parser
+
+
+def _source(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", help="a preset's name, or a drawing (.svg, .csv, .npy, .npz)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="hyper-parameters by the names of Table 4.1 (python -m ebmlib presets)",
+    )
+    parser.add_argument("--seed", metavar="N", help="seed of weights, batches and chains")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--store", metavar="DIR", help="default: EBMLIB_STORE or build/store")
+
+
+def _datasets(options: argparse.Namespace) -> None:
+    for name, description in demonstrations.bundled().items():
+        print(f"{name:8} {description}")
+
+
+def _presets(options: argparse.Namespace) -> None:
+    tables = {name: run.table() for name, run in presets().items()}
+    print(f"{'':14}" + "".join(f"{name:>10}" for name in tables))
+    for row in next(iter(tables.values())):
+        print(f"{row:14}" + "".join(f"{table[row]:>10g}" for table in tables.values()))
+
+
+def _run_of(options: argparse.Namespace) -> Run:
+    name = options.source
+    run = preset(name) if name in presets() else for_drawing(name)
+    changes = dict(_assignment(text) for text in options.set)
+    if options.seed is not None:
+        changes["seed"] = _value(options.seed)
+    return run.with_(**changes)
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError(f"--set takes NAME=VALUE, got {text!r}.")
+    return name, _value(value)
+
+
+def _value(text: str) -> Any:
+    """A number, true, false or null as JSON writes them; anything else is a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _trained(options: argparse.Namespace) -> Trained:
+    run, device = _run_of(options), device_of(options.device)
+    return Store(options.store).train_or_load(run, device=device)
+
+
+def _train(options: argparse.Namespace) -> None:
+    trained = _trained(options)
+    record, history = trained.record, trained.history
+    how = "loaded from the store" if trained.loaded else f"trained in {record['seconds']:.0f} s"
+    print(f"{trained.demonstrations.name}, seed {trained.run.seed}: {how}, key {record['key']}")
+    print(
+        f"loss {history['loss'][-1]:.3g}, R {history['R'][-1]:.3g} after "
+        f"{trained.run.training.epochs} epochs"
+    )
+
+
+def _sample(options: argparse.Namespace) -> None:
+    steps = checks.count("--steps", _value(options.steps))
+    out: Path | None = options.out
+    if out is not None and out.suffix.lower() not in _PICTURES | {".csv"}:
+        raise InputError(f"--out must end in .csv, .png, .svg or .pdf, got {str(out)!r}.")
+    if out is not None and not out.resolve().parent.is_dir():
+        raise InputError(f"--out names a folder that is not there: {out.resolve().parent}.")
+    trained = _trained(options)
+    dim = trained.demonstrations.dim
+    points = [_point(text, dim) for text in options.start or [",".join(["0"] * dim)]]
+    device = next(trained.model.parameters()).device
+    kinds = {"exp": EXP, "ml": ML, "draw": Draw}
+    policy = kinds[options.policy](trained.model, trained.run.objective.sampler)
+    trajectories = rollout(
+        policy,
+        torch.tensor(points, device=device),
+        steps,
+        generator=seeding.generator(trained.run.seed, "rollout", device),
+    )
+    if out is not None and out.suffix.lower() in _PICTURES:
+        _draw(trained, trajectories, options.policy, out)
+    else:
+        _write_csv(trajectories, out)
+    if out is not None:
+        print(f"wrote {out}", file=sys.stderr)
+
+
+def _point(text: str, dim: int) -> list[float]:
+    try:
+        point = [float(number) for number in text.split(",")]
+    except ValueError:
+        point = []
+    if len(point) != dim or not all(abs(number) < float("inf") for number in point):
+        raise InputError(f"--start takes {dim} finite numbers with commas, got {text!r}.")
+    return point
+
+
+def _write_csv(trajectories: Trajectories, out: Path | None) -> None:
+    states = trajectories.states.cpu()
+    dim = states.shape[2]
+    names = ["x", "y", "z"][:dim] if dim <= 3 else [f"x{i}" for i in range(dim)]
+    try:
+        file = sys.stdout if out is None else open(out, "w", newline="", encoding="utf-8")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["trajectory", "step", *names])
+        for number, trajectory in enumerate(states.tolist()):
+            writer.writerows([number, step, *state] for step, state in enumerate(trajectory))
+        if out is not None:
+            file.close()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"Cannot write {out} ({error.strerror}); name another file.") from error
+
+
+def _draw(trained: Trained, trajectories: Trajectories, policy: str, out: Path) -> None:
+    from ebmlib import figures  # draws only when asked: matplotlib is slow to load
+
+    if trained.demonstrations.dim != 2:
+        raise InputError("Pictures show 2-D trajectories; write --out trajectories.csv instead.")
+    with figures.using_style():
+        figure, axes = figures.new(width=5.5, height=5)
+        figures.demonstrations(axes, trained.demonstrations)
+        figures.trajectories(axes, trajectories, label=policy.upper())
+        figure.legend(loc="outside upper center", ncols=2)
+    figures.save(figure, out)
+
+
+def _store(options: argparse.Namespace) -> None:
+    store = Store(options.store)
+    if options.what == "list":
+        for record in store.records():
+            run = Run.from_dict(record["run"])
+            print(
+                f"{record['key']}  {run.data.source:10} seed {run.seed}  "
+                f"K {run.objective.sampler.steps}  alpha {run.objective.sampler.alpha:g}  "
+                f"{run.training.epochs} epochs  {record['seconds']:.0f} s  {record['finished']}"
+            )
+        if not store.keys():
+            print(f"The store {store.root} holds no trained model.")
+    elif options.what == "show":
+        if options.key is None:
+            raise InputError("store show takes a key; python -m ebmlib store list tells them.")
+        print(json.dumps(dict(store.load(options.key).record) | {"history": "..."}, indent=1))
+    else:
+        removed = store.clear(options.key)
+        print(f"removed {len(removed)} entries from {store.root}")

@@ -1,0 +1,20 @@
+"""Every figure: functions that take results and draw them on given axes. Nothing trains here."""
+
+from ebmlib.figures.style import COLOURS, new, save, use_style, using_style
+from ebmlib.figures.training import gradient_norms, loss, mean_step
+from ebmlib.figures.trajectories import actions, demonstrations, distance_over_time, trajectories
+
+__all__ = [
+    "COLOURS",
+    "actions",
+    "demonstrations",
+    "distance_over_time",
+    "gradient_norms",
+    "loss",
+    "mean_step",
+    "new",
+    "save",
+    "trajectories",
+    "use_style",
+    "using_style",
+]

@@ -1,0 +1,86 @@
+"""One style, made by one file; figures are made and saved here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ebmlib.errors import InputError, StoreError
+
+_STYLE = Path(__file__).with_name("ebmlib.mplstyle")
+
+COLOURS = {
+    "demonstration": "#8c8c8c",
+    "reference": "#333333",
+    "ML": "#D55E00",
+    "EXP": "#0072B2",
+    "DRAW": "#009E73",
+    "data": "#009E73",
+    "chain": "#0072B2",
+    "limit": "#D55E00",
+}
+"""What a colour means, the same in every figure (Okabe and Ito's palette and greys)."""
+
+
+def use_style() -> None:
+    """Draw in the library's style from here on (a chapter's first cell)."""
+    mpl.rcParams.update(mpl.rc_params_from_file(_STYLE, use_default_template=False))
+
+
+@contextmanager
+def using_style() -> Iterator[None]:
+    """Draw in the library's style; what was set before is put back."""
+    with mpl.rc_context(fname=_STYLE):
+        yield
+
+
+class _Shown(Figure):
+    """A figure that a notebook shows as PNG, without pyplot and its global state."""
+
+    def _repr_mimebundle_(self, *_: Any, **__: Any) -> tuple[dict[str, bytes], dict[str, Any]]:
+        content = io.BytesIO()
+        with using_style():
+            self.savefig(content, format="png")
+        width = round(self.get_figwidth() * 100)
+        return {"image/png": content.getvalue()}, {"image/png": {"width": width}}
+
+
+def new(
+    rows: int = 1, columns: int = 1, *, width: float = 7.0, height: float = 3.2, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure in the library's style with its axes (one, or an array of them); sizes in inches.
+
+    Made without pyplot, so figures are neither shown twice nor kept alive in a notebook.
+    """
+    with using_style():
+        figure = _Shown(figsize=(width, height))
+        axes = figure.subplots(rows, columns, **options)
+    return figure, axes
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, SVG or PDF, by its ending.
+
+    Raises:
+        InputError: another ending. StoreError: the file cannot be written.
+    """
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InputError(f"A figure's file must end in .png, .svg or .pdf, got {str(path)!r}.")
+    try:
+        with using_style():
+            figure.savefig(path)
+    except OSError as error:
+        raise StoreError(f"Cannot write {path} ({error.strerror}); name another file.") from error
+
+
+def label_axes(axes: Axes, x: str, y: str) -> None:
+    """Axis labels, with their units."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
