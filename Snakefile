@@ -1,0 +1,81 @@
+# What is made from what. run_all.sh calls it; by hand, from the project's folder:
+#   .venv/bin/snakemake --cores 2 --config profile=smoke device=cpu
+#
+# config: profile (smoke, default, full), device (cpu, cuda), gpus ("0,1": which ones, with cuda),
+# seeds (how many, in the chapters that take several), only ("circle,intro": execute only these;
+# the book is rendered with the chapters executed so far).
+#
+# A chapter trains what it shows through the store of trained models, so one job per chapter is
+# enough; several chapters that need one model share it there. Training over many seeds can become
+# jobs of their own as a rule whose output is named in a chapter's `needs`.
+import json
+import sys
+
+sys.path.insert(0, workflow.basedir)
+from workflow import chapters as chapter_list
+from workflow.book import inputs as book_inputs
+
+PROFILE = config.get("profile", "default")
+DEVICE = config.get("device", "cpu")
+GPUS = str(config.get("gpus", ""))
+SEEDS = int(config["seeds"]) if "seeds" in config else None
+OUT = f"build/{PROFILE}"
+CHAPTERS = chapter_list.load()
+ONLY = [name for name in str(config.get("only", "")).split(",") if name]
+WANTED = CHAPTERS.with_needs(ONLY or list(CHAPTERS.chapters))
+
+
+wildcard_constraints:
+    name="[a-z0-9-]+",
+
+
+localrules:
+    all,
+    chapters,
+
+
+rule all:
+    input:
+        f"{OUT}/book.done",
+
+
+rule chapters:
+    input:
+        expand(f"{OUT}/notebooks/{{name}}.ipynb", name=WANTED),
+
+
+rule chapter:
+    input:
+        source=lambda job: CHAPTERS[job.name].source.as_posix(),
+        needs=lambda job: expand(f"{OUT}/notebooks/{{name}}.ipynb", name=CHAPTERS[job.name].needs),
+        library=chapter_list.library_files(),
+        versions="requirements.txt",
+        executor="workflow/execute.py",
+    output:
+        f"{OUT}/notebooks/{{name}}.ipynb",
+    log:
+        f"{OUT}/logs/{{name}}.log",
+    params:
+        values=lambda job: json.dumps(CHAPTERS.parameters(job.name, PROFILE, DEVICE, SEEDS)),
+        text=lambda job: json.dumps(dict(CHAPTERS[job.name].text)),
+    resources:
+        gpu=1 if DEVICE == "cuda" else 0,
+    shell:
+        # exec: the job is then Snakemake's own child and notices when Snakemake is gone.
+        "exec python -m workflow.execute {wildcards.name} --profile {PROFILE}"
+        " --parameters {params.values:q} --output {output:q} --gpus '{GPUS}' > {log:q} 2>&1"
+
+
+rule book:
+    input:
+        notebooks=rules.chapters.input,
+        parts=book_inputs(),
+    output:
+        f"{OUT}/book.done",
+    log:
+        f"{OUT}/logs/book.log",
+    params:
+        draft="--draft" if ONLY else "",
+    shell:
+        "exec python -m workflow.book --profile {PROFILE} {params.draft} --done {output:q}"
+        " > {log:q} 2>&1"

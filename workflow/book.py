@@ -1,0 +1,106 @@
+"""Render the book: ``python -m workflow.book --profile P [--draft] --done STAMP``.
+
+Rendered aside and put in place by renaming, so that a book that fails to build leaves the last good
+one where it was. Warnings are errors, except in a draft: a book in which chapters are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from workflow import chapters, locks
+from workflow.paths import (
+    BUILD, CONFIG, FRONTEND, ROOT, TOC, WorkflowError, html, notebook,
+)  # fmt: skip
+from workflow.stage import stage
+
+_TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
+
+
+def inputs() -> list[str]:
+    """Return what the book is made from, beside the executed notebooks, relative to ROOT."""
+    parts = [CONFIG, TOC, ROOT / "workflow" / "book.py", ROOT / "workflow" / "stage.py"]
+    stamp = FRONTEND / ".installed"
+    data = sorted((ROOT / "data").glob("*.svg"))
+    named = [path.relative_to(ROOT).as_posix() for path in (*parts, *data)]
+    return named + chapters.book_files() + (
+        [stamp.relative_to(ROOT).as_posix()] if stamp.exists() else []
+    )
+
+
+def render(profile: str, draft: bool) -> None:
+    """Stage and render a profile's book.
+
+    Raises:
+        WorkflowError: staging or rendering failed; the log above it says more.
+    """
+    source = BUILD / profile / "src"
+    missing = stage(profile, source, draft)
+    aside = BUILD / profile / ".rendering"
+    shutil.rmtree(aside, ignore_errors=True)
+    strict = [] if missing else ["-W", "--keep-going"]
+    command = [
+        *(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"),
+        *(str(source), "--config", str(CONFIG), "--toc", str(TOC), "--path-output", str(aside)),
+        *("-n", *strict),
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )  # fmt: skip
+    trouble = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
+        print(plain, end="", flush=True)
+        if _TROUBLE.search(plain):
+            trouble.append(plain.strip().replace(f"{source}{os.sep}", ""))
+    rendered = aside / "_build" / "html"
+    if process.wait() or not (rendered / "index.html").is_file():
+        more = f" (and {len(trouble) - 1} more)" if len(trouble) > 1 else ""
+        raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
+    if missing:
+        print("not executed yet, shown without results: " + ", ".join(missing))
+    replace_folder(rendered, html(profile))
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Put a folder in another's place; a kill in between leaves the old one as ``<place>.old``."""
+    old = place.with_name(place.name + ".old")
+    if not place.exists() and old.exists():
+        os.rename(old, place)
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        os.rename(place, old)
+    os.rename(new, place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Render the book; return 0, or 1 with the reason as the last line."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.book")
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--draft", action="store_true")
+    parser.add_argument("--done", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    with locks.hold_jobs_lock():
+        locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
+        try:
+            render(given.profile, given.draft)
+        except (WorkflowError, OSError) as error:
+            print(f"failed: {error}", flush=True)
+            return 1
+        count = sum(notebook(given.profile, c.name).is_file() for c in chapters.load())
+        given.done.write_text(f"{count} chapters\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,80 @@
+"""Which device the chapters run on: ``python -m workflow.devices WANTED`` prints the answer as JSON.
+
+Runs in the project's environment, since only torch knows what it can use.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow.paths import ROOT, WorkflowError
+
+
+@dataclass(frozen=True)
+class Device:
+    """What chapters are told (``cpu`` or ``cuda``), and the GPUs that they may be given."""
+
+    kind: str
+    gpus: tuple[str, ...] = ()
+
+
+def resolve(wanted: str, python: Path) -> Device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:I`` into a device.
+
+    Asks torch, which takes seconds to import, only when the answer may be a GPU.
+
+    Raises:
+        WorkflowError: a GPU is wanted and torch cannot use it.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not _may_have_gpu()):
+        return Device("cpu")
+    command = [str(python), "-m", "workflow.devices", wanted]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if answer.returncode:
+        raise WorkflowError((answer.stderr.strip() or "torch could not be asked").splitlines()[-1])
+    table = json.loads(answer.stdout.splitlines()[-1])
+    return Device(table["kind"], tuple(table["gpus"]))
+
+
+def _may_have_gpu() -> bool:
+    places = (Path("/proc/driver/nvidia"), Path("/dev/dxg"), Path("/dev/kfd"))
+    return shutil.which("nvidia-smi") is not None or any(place.exists() for place in places)
+
+
+def _ask_torch(wanted: str) -> Device:
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        if wanted == "auto":
+            return Device("cpu")
+        raise WorkflowError(
+            f"--device {wanted} asks for a GPU, and torch {torch.__version__} finds none; use "
+            "--device cpu, or --device auto to take a GPU where there is one"
+        )
+    # CUDA_VISIBLE_DEVICES of the caller renumbers what torch sees; keep the caller's names.
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    names = [visible[i] if i < len(visible) else str(i) for i in range(count)]
+    _, _, index = wanted.partition(":")
+    if not index:
+        return Device("cuda", tuple(names))
+    if int(index) >= count:
+        raise WorkflowError(
+            f"--device {wanted} asks for GPU {index}, and torch finds {count}: "
+            f"cuda:0 to cuda:{count - 1}"
+        )
+    return Device("cuda", (names[int(index)],))
+
+
+if __name__ == "__main__":
+    try:
+        device = _ask_torch(sys.argv[1])
+    except WorkflowError as error:
+        sys.exit(str(error))
+    print(json.dumps({"kind": device.kind, "gpus": device.gpus}))

@@ -1,0 +1,234 @@
+"""Execute one chapter: MyST source -> notebook -> papermill -> executed notebook.
+
+``python -m workflow.execute NAME --profile P --parameters JSON --output PATH [--gpus 0,1]``, called
+by the Snakefile. The executed notebook appears under its name only when every cell has run; a
+chapter that fails leaves its notebook, error included, among the logs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from workflow import chapters, locks, progress
+from workflow.paths import BUILD, ROOT, WorkflowError, logs
+
+LOG_EVERY = 10.0  # seconds between two progress lines in a chapter's log
+
+
+def prepare(chapter: chapters.Chapter) -> Any:
+    """Return a chapter's notebook, not yet executed, with ``<<key>>`` in its text replaced.
+
+    Raises:
+        WorkflowError: the text uses a key that the chapter does not give.
+    """
+    import jupytext
+
+    notebook = jupytext.read(ROOT / chapter.source)
+    for index, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{index}"  # jupytext draws them at random
+        if cell.cell_type == "markdown":
+            cell.source = fill(cell.source, chapter)
+        else:
+            cell.metadata.update(json.loads(fill(json.dumps(cell.metadata), chapter)))
+    notebook.metadata["kernelspec"] = {
+        "name": "python3", "display_name": "Python 3", "language": "python",
+    }  # fmt: skip
+    return notebook
+
+
+def fill(text: str, chapter: chapters.Chapter) -> str:
+    """Replace each ``<<key>>`` by the chapter's text for it."""
+    for key, value in chapter.text.items():
+        text = text.replace(f"<<{key}>>", value)
+    start = text.find("<<")
+    end = text.find(">>", start)
+    if start >= 0 and end > start and text[start + 2 : end].isidentifier():
+        raise WorkflowError(
+            f"{chapter.source} uses {text[start : end + 2]}, for which chapter '{chapter.name}' "
+            "has no text in chapters.toml"
+        )
+    return text
+
+
+def execute(
+    chapter: chapters.Chapter, profile: str, parameters: dict[str, Any], output: Path
+) -> None:
+    """Execute a chapter and put its notebook at ``output``.
+
+    Raises:
+        Exception: whatever stopped it; the notebook up to there is among the logs.
+    """
+    import nbformat
+    import papermill
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in output.parent.glob(f".{chapter.name}.*.ipynb"):
+        leftover.unlink(missing_ok=True)
+    source = output.parent / f".{chapter.name}.source.ipynb"
+    executed = output.parent / f".{chapter.name}.{os.getpid()}.ipynb"
+    failed = logs(profile) / f"{chapter.name}.failed.ipynb"
+    failed.unlink(missing_ok=True)
+    nbformat.write(prepare(chapter), source)
+    begun = time.time()
+    try:
+        notebook = papermill.execute_notebook(
+            # Relative paths: papermill takes braces in a path for placeholders.
+            *(str(path.relative_to(ROOT)) for path in (source, executed)),
+            parameters=parameters,
+            engine_name=_reporting_engine(),
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=".",
+        )
+        for cell in notebook.cells:
+            if "injected-parameters" in cell.metadata.get("tags", []):
+                cell.metadata.tags.append("hide-input")
+        notebook.metadata["papermill"] = {}  # paths and times of this machine
+        notebook.metadata["ebmlib"] = {
+            "chapter": chapter.name,
+            "profile": profile,
+            "parameters": parameters,
+            "commit": _commit(),
+            "python": platform.python_version(),
+            "seconds": round(time.time() - begun, 1),
+        }
+        nbformat.write(notebook, executed)
+        os.replace(executed, output)
+    finally:
+        source.unlink(missing_ok=True)
+        if executed.exists():
+            os.replace(executed, failed)
+
+
+def _reporting_engine() -> str:
+    """Register papermill's engine with a progress line before each code cell; return its name."""
+    from papermill.engines import NBClientEngine, papermill_engines
+
+    path = Path(os.environ["EBMLIB_PROGRESS"])
+
+    class ReportingEngine(NBClientEngine):  # type: ignore[misc]
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
+            cells = [cell for cell in nb_man.nb.cells if cell.cell_type == "code"]
+            cell_start = nb_man.cell_start
+
+            def report_and_start(cell: Any, *arguments: Any, **keywords: Any) -> Any:
+                if cell in cells:
+                    done = cells.index(cell) + 1
+                    progress.append(path, task="cells", done=done, total=len(cells), unit="cell")
+                return cell_start(cell, *arguments, **keywords)
+
+            nb_man.cell_start = report_and_start
+            return super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+    papermill_engines.register("reporting", ReportingEngine)
+    return "reporting"
+
+
+def _commit() -> str | None:
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line what stopped a chapter."""
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    if isinstance(error, PapermillExecutionError):
+        lines = str(error.evalue).strip().splitlines() or [""]
+        return f"cell {error.exec_count}: {error.ename}: {lines[0]}"
+    if isinstance(error, DeadKernelError):
+        return "its kernel died; it was killed, or the machine ran out of memory"
+    lines = str(error).strip().splitlines() or [""]
+    if isinstance(error, WorkflowError):
+        return lines[0]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
+def _isolate(progress_file: Path) -> None:
+    """Keep the kernel from the user's own settings, and tell ebmlib where things go."""
+    os.environ.update(
+        EBMLIB_PROGRESS=str(progress_file),
+        IPYTHONDIR=str(BUILD / ".settings" / "ipython"),
+        MPLCONFIGDIR=str(BUILD / ".settings" / "matplotlib"),
+        JUPYTER_PREFER_ENV_PATH="1",
+        JUPYTER_NO_CONFIG="1",
+        PYTHONNOUSERSITE="1",
+    )
+    os.environ.setdefault("EBMLIB_STORE", str(BUILD / "store"))
+    os.environ.pop("MPLBACKEND", None)  # the kernel's own choice puts figures into the notebook
+
+
+def _log_progress(source: progress.Progress, stop: threading.Event) -> None:
+    told = ""
+    while not stop.wait(LOG_EVERY):
+        source.read()
+        line = source.describe()
+        if line != told:
+            print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+        told = line
+
+
+def main(arguments: list[str]) -> int:
+    """Execute one chapter; return 0, or 1 if it failed. Standard output is the chapter's log."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.execute")
+    parser.add_argument("name")
+    parser.add_argument("--profile", required=True)
+    parser.add_argument("--parameters", type=json.loads, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--gpus", default="")
+    given = parser.parse_args(arguments)
+
+    jobs_lock = locks.hold_jobs_lock()
+    locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
+    progress_file = logs(given.profile) / f"{given.name}.progress"
+    progress_file.parent.mkdir(parents=True, exist_ok=True)
+    before = progress.Progress(progress_file)
+    before.read()
+    progress_file.unlink(missing_ok=True)
+    progress.append(progress_file, event="start", expected=before.seconds if before.ok else None)
+
+    _isolate(progress_file)
+    if given.gpus:
+        gpu, gpu_lock = locks.claim_gpu(given.gpus.split(","))
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {given.name}: {given.parameters}", flush=True)
+    stop = threading.Event()
+    watched = progress.Progress(progress_file)
+    threading.Thread(target=_log_progress, args=(watched, stop), daemon=True).start()
+    begun = time.time()
+    reason = ""
+    try:
+        output = given.output if given.output.is_absolute() else ROOT / given.output
+        execute(chapters.load()[given.name], given.profile, given.parameters, output)
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        reason = _reason(error)
+    stop.set()
+    seconds = round(time.time() - begun, 1)
+    print(f"{'failed: ' + reason if reason else 'done'} after {progress.duration(seconds)}")
+    progress.append(progress_file, event="end", ok=not reason, seconds=seconds, reason=reason)
+    if given.gpus:
+        gpu_lock.close()
+    jobs_lock.close()
+    return 1 if reason else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,126 @@
+"""The command line of run_all.sh. Standard library only."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass
+from typing import NoReturn
+
+from workflow.paths import PROFILES
+
+DESCRIPTION = """\
+Set everything up, execute the chapters, render the book. Nothing is done twice: a second call does
+what is missing or out of date, also after an interruption of any kind.
+
+  ./run_all.sh [options]               build the book
+  ./run_all.sh test [pytest options]   set up and run the tests
+  ./run_all.sh clean                   remove executed chapters and books; trained models stay
+"""
+EPILOG = """\
+profiles:
+  smoke     every chapter, tiny: to see that everything works
+  default   what the book shows
+  full      all seeds: hours
+
+PYTHON=/path/to/python ./run_all.sh takes that Python to make the virtual environment.
+"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for."""
+
+    command: str  # build, test or clean
+    profile: str = "default"
+    chapters: tuple[str, ...] = ()
+    seeds: int | None = None
+    device: str = "auto"
+    jobs: int | None = None
+    setup: bool = True
+    pytest: tuple[str, ...] = ()
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        print(f"run_all.sh: {message}; ./run_all.sh --help lists the options", file=sys.stderr)
+        sys.exit(2)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got '{text}'")
+    return int(text)
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise argparse.ArgumentTypeError(f"expected auto, cpu, cuda or cuda:I, got '{text}'")
+    return text
+
+
+def _profile(text: str) -> str:
+    if text not in PROFILES:
+        raise argparse.ArgumentTypeError(f"expected {', '.join(PROFILES)}, got '{text}'")
+    return text
+
+
+def parse(arguments: list[str]) -> Options:
+    """Read the command line; a mistake prints one sentence and exits with status 2."""
+    parser = _Parser(
+        prog="./run_all.sh",
+        usage=argparse.SUPPRESS,
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--profile", type=_profile, default="default", help="smoke, default or full"
+    )
+    parser.add_argument(
+        "--chapter",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="execute only this chapter and what it needs (repeatable); the book is rendered with "
+        "what has been executed so far",
+    )
+    parser.add_argument(
+        "--seeds", type=_count, metavar="N", help="seeds in the chapters that take several"
+    )
+    parser.add_argument(
+        "--device",
+        type=_device,
+        default="auto",
+        help="auto (a GPU where there is one), cpu, cuda (all GPUs, one per chapter) or cuda:I",
+    )
+    parser.add_argument(
+        "--jobs", type=_count, metavar="N", help="chapters at once (as a rule: one per core)"
+    )
+    parser.add_argument(
+        "--no-setup",
+        action="store_true",
+        help="install nothing: use the packages of the Python that runs this",
+    )
+    if arguments[:1] == ["test"]:
+        rest = arguments[1:]
+        setup = "--no-setup" not in rest
+        return Options(
+            "test", setup=setup, pytest=tuple(item for item in rest if item != "--no-setup")
+        )
+    if arguments[:1] == ["clean"]:
+        if arguments[1:]:
+            parser.error(f"clean takes no options, got '{arguments[1]}'")
+        return Options("clean")
+    given = parser.parse_args(arguments)
+    return Options(
+        "build",
+        profile=given.profile,
+        chapters=tuple(given.chapter),
+        seeds=given.seeds,
+        device=given.device,
+        jobs=given.jobs,
+        setup=not given.no_setup,
+    )

@@ -1,0 +1,36 @@
+"""Where things are, and the one error that a user is meant to read. Standard library only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+VENV = ROOT / ".venv"
+BOOK = ROOT / "book"
+CHAPTERS = BOOK / "chapters.toml"
+TOC = ROOT / "_toc.yml"
+CONFIG = ROOT / "_config.yml"
+FRONTEND = BUILD / "frontend"
+VENDOR = FRONTEND / "vendor"
+
+PROFILES = ("smoke", "default", "full")
+
+
+class WorkflowError(Exception):
+    """Something a user can cause or mend; its message is one clear sentence."""
+
+
+def notebook(profile: str, name: str) -> Path:
+    """Return where the executed notebook of a chapter lies."""
+    return BUILD / profile / "notebooks" / f"{name}.ipynb"
+
+
+def logs(profile: str) -> Path:
+    """Return the folder of a profile's logs, progress files and failed notebooks."""
+    return BUILD / profile / "logs"
+
+
+def html(profile: str) -> Path:
+    """Return the folder of a profile's rendered book."""
+    return BUILD / profile / "html"

@@ -1,0 +1,123 @@
+"""Show the progress of the chapters while Snakemake runs. Standard library only.
+
+In a terminal, one line per running chapter, redrawn in place; elsewhere a plain line per running
+chapter every ten seconds. A chapter that ends leaves one line for good.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from workflow.paths import ROOT
+from workflow.progress import Progress, duration
+
+REDRAW_EVERY = 0.5
+PLAIN_EVERY = 10.0
+
+
+class Display:
+    """Reads the progress files of a run's chapters and writes to standard output."""
+
+    def __init__(self, folder: Path, names: list[str], since: float, log: Path) -> None:
+        self.folder = folder
+        self.since = since
+        self.log = log
+        self.chapters = {name: Progress(folder / f"{name}.progress") for name in names}
+        self.reported: set[str] = set()
+        self.live = sys.stdout.isatty()
+        self.drawn = 0
+        self.last_time = 0.0 if self.live else time.monotonic()
+        self.planned: int | None = None
+
+    def _of_this_run(self) -> dict[str, Progress]:
+        return {
+            name: chapter
+            for name, chapter in self.chapters.items()
+            if chapter.started is not None and chapter.started >= self.since
+        }
+
+    def update(self) -> None:
+        """Read and show what is new."""
+        now = time.monotonic()
+        if now - self.last_time < REDRAW_EVERY:
+            return
+        for chapter in self.chapters.values():
+            chapter.read()
+        current = self._of_this_run()
+        ended = [n for n, chapter in current.items() if chapter.ended and n not in self.reported]
+        running = {n: chapter for n, chapter in current.items() if not chapter.ended}
+        if ended:
+            self._erase()
+        for name in ended:
+            self._report(name, current[name])
+        if self.live:
+            self._erase()
+            self._draw([self._line(name, chapter) for name, chapter in running.items()])
+            self.last_time = now
+        elif now - self.last_time >= PLAIN_EVERY:
+            for name, chapter in running.items():
+                print(self._line(name, chapter), flush=True)
+            self.last_time = now
+
+    def finish(self) -> None:
+        """Show the last ends and leave the terminal clean."""
+        self._erase()
+        for chapter in self.chapters.values():
+            chapter.read()
+        for name, chapter in self._of_this_run().items():
+            if chapter.ended and name not in self.reported:
+                self._report(name, chapter)
+        if self.chapters and not self._of_this_run():
+            print("Chapters: nothing to do.", flush=True)
+
+    def failures(self) -> list[str]:
+        """Return one sentence for each chapter that failed in this run."""
+        folder = self.folder.relative_to(ROOT)
+        sentences = []
+        for name, chapter in self._of_this_run().items():
+            if chapter.ended and chapter.ok:
+                continue
+            reason = chapter.reason if chapter.ended else "it was killed, or memory ran out"
+            sentence = f"Chapter '{name}' failed: {reason} (log: {folder / name}.log"
+            if (self.folder / f"{name}.failed.ipynb").exists():
+                sentence += f", notebook: {folder / name}.failed.ipynb"
+            sentences.append(sentence + ")")
+        return sentences
+
+    def _report(self, name: str, chapter: Progress) -> None:
+        self.reported.add(name)
+        word = "done" if chapter.ok else "FAILED"
+        print(f"  {name}: {word} in {duration(chapter.seconds or 0)}{self._overall()}", flush=True)
+
+    def _overall(self) -> str:
+        """Say how many chapters are done, and roughly how long the rest will take."""
+        if self.planned is None and self.log.exists():
+            found = re.search(r"^chapter\s+(\d+)\s*$", self.log.read_text(), re.MULTILINE)
+            self.planned = int(found[1]) if found else None
+        if self.planned is None:
+            return ""
+        done = len(self.reported)
+        text = f" ({done} of {self.planned})"
+        if done < self.planned:
+            left = (time.time() - self.since) / done * (self.planned - done)
+            text = f"{text[:-1]}, about {duration(left)} left)"
+        return text
+
+    def _line(self, name: str, chapter: Progress) -> str:
+        return f"  {name}: {chapter.describe()}"
+
+    def _erase(self) -> None:
+        if self.drawn:
+            sys.stdout.write(f"\x1b[{self.drawn}F\x1b[J")
+            self.drawn = 0
+
+    def _draw(self, lines: list[str]) -> None:
+        width = shutil.get_terminal_size().columns
+        for line in lines:
+            sys.stdout.write(line[: width - 1] + "\n")
+        sys.stdout.flush()
+        self.drawn = len(lines)
