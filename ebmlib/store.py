@@ -226,6 +226,7 @@ class Store:
         for place in (self.root, Path(tempfile.gettempdir())):
             try:
                 temporary = Path(tempfile.mkdtemp(prefix=f"{key}.new.", dir=place))
+                temporary.chmod(0o755)  # mkdtemp makes it private; a store may be shared
                 _write(temporary, result, record)
             except (OSError, StoreError) as error:
                 failure = error
