@@ -280,11 +280,16 @@ class Demonstrations:
         s = self.action_scale()
         if math.isnan(s) or alpha < 1.5 * s:
             return None
+        if s < 1e-6 * self.max_step:
+            return (
+                f"The actions of {self.name} do not vary given the state, so no alpha is small "
+                "enough for training to settle: add noise to the data (sigma)."
+            )
         state = "past" if alpha >= 2 * s else "near"
         return (
             f"alpha {alpha:g} is {state} the stability limit 2 s = {2 * s:.2g} of {self.name}, "
-            f"whose actions vary by s = {s:.2g} around their mean given the state, so that training "
-            f"can run away: use alpha below {1.5 * s:.2g} or add noise to the data (sigma)."
+            f"whose actions vary by s = {s:.2g} given the state, so that training can run away: "
+            f"use alpha below {1.5 * s:.2g}, or add noise to the data (sigma)."
         )
 
     def _index(self, index: int) -> int:

@@ -24,7 +24,7 @@ from ebmlib.svg import read_svg
 
 
 class Recording(NamedTuple):
-    """What a file holds, unscaled: per demonstration positions (n_i, d) and times (n_i,) or None."""
+    """What a file holds, unscaled: positions (n_i, d) and times (n_i,) or None for each."""
 
     positions: tuple[FloatArray, ...]
     times: tuple[FloatArray | None, ...]
