@@ -1,6 +1,6 @@
 """Argument checks shared by the configuration dataclasses: every refusal is one sentence."""
 
-import math
+import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -8,7 +8,10 @@ from ebmlib.errors import InputError
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    largest = sys.float_info.max  # compared, not converted: a whole number may be too large
+    return -largest <= value <= largest
 
 
 def positive(name: str, value: Any) -> float:
@@ -37,6 +40,19 @@ def fraction(name: str, value: Any) -> float:
     if not _is_number(value) or not 0 <= value <= 1:
         raise InputError(f"{name} must be a number from 0 to 1, got {value!r}.")
     return float(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return ``value`` if it is True or False, else raise."""
+    if not isinstance(value, bool):
+        raise InputError(f"{name} must be True or False, got {value!r}.")
+    return value
+
+
+def instance(name: str, value: Any, kind: type, example: str) -> None:
+    """Raise unless ``value`` is an instance of ``kind``; ``example`` says how to make one."""
+    if isinstance(value, type) or not isinstance(value, kind):
+        raise InputError(f"{name} must be an object such as {example}, got {value!r}.")
 
 
 def one_of(name: str, value: Any, known: Collection[str]) -> str:

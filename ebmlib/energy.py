@@ -63,6 +63,8 @@ class EnergyConfig:
         checks.count("z_dim", self.z_dim)
         checks.count("h_dim", self.h_dim)
         checks.count("hidden_layers", self.hidden_layers, least=0)
+        for name in ("embedding", "residual", "output_bias"):
+            checks.flag(name, getattr(self, name))
         checks.one_of("first_activation", self.first_activation, FIRST_ACTIVATIONS)
         checks.one_of("spectral_norm", self.spectral_norm, SPECTRAL_NORMS)
         checks.positive("temperature", self.temperature)
@@ -124,11 +126,15 @@ class EnergyModel(nn.Module):
         return []
 
     def forward(self, x: Tensor, a: Tensor) -> Tensor:
-        """f(x, a) of shape (...) for states x (..., state_dim) and actions a (..., action_dim)."""
+        """f(x, a) of shape (...) for states x (..., state_dim) and actions a (..., action_dim).
+
+        The leading shapes are broadcast, so states (n, 1, d_x) meet a grid of actions (1, g, d_a).
+        """
         if self.fe_x is not None and self.fe_a is not None:
             x = nn.functional.leaky_relu(self.fe_x(x), _NEGATIVE_SLOPE)
             a = nn.functional.elu(self.fe_a(a))
-        x, a = x.expand(*a.shape[:-1], x.shape[-1]), a.expand(*x.shape[:-1], a.shape[-1])
+        shape = torch.broadcast_shapes(x.shape[:-1], a.shape[:-1])
+        x, a = x.expand(*shape, x.shape[-1]), a.expand(*shape, a.shape[-1])
         first, *hidden, output = self._fcn()
         activation = torch.tanh if self.config.first_activation == "tanh" else torch.relu
         out = activation(first(torch.cat([x, a], dim=-1)))
@@ -153,7 +159,7 @@ class EnergyModel(nn.Module):
                 "pass one row per chain."
             )
         first, *hidden, output = self._fcn()
-        with torch.no_grad(), _evaluating(self):
+        with torch.no_grad(), evaluating(self):
             features = x
             if self.fe_x is not None:
                 features = nn.functional.leaky_relu(self.fe_x(x), _NEGATIVE_SLOPE)
@@ -202,7 +208,7 @@ def _spectral_norm(layer: nn.Linear, generator: torch.Generator) -> None:
 
 
 @contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Read normalised weights without advancing their power iteration (it belongs to training)."""
     training = model.training
     model.eval()
@@ -216,5 +222,5 @@ def effective_weight(layer: nn.Linear) -> Tensor:
     """The weight a layer multiplies with, after spectral normalisation if it has one."""
     if not parametrize.is_parametrized(layer, "weight"):
         return layer.weight.detach()
-    with torch.no_grad(), _evaluating(layer):
+    with torch.no_grad(), evaluating(layer):
         return layer.weight.detach()

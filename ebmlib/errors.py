@@ -26,4 +26,4 @@ class DivergenceError(EbmlibError, ArithmeticError):
 
 
 class NoiseLevelWarning(UserWarning):
-    """The noise level alpha does not fit the scale of the data (ORACLES: stable below 2 s)."""
+    """The noise level alpha does not fit the scale of the data (stable below 2 s)."""

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from ebmlib import checks
-from ebmlib.energy import EnergyModel
+from ebmlib.energy import EnergyModel, evaluating
 from ebmlib.errors import InputError
 from ebmlib.starts import Pairs
 
@@ -28,7 +29,7 @@ _VALUES_AT_ONCE = 1 << 17  # (state, grid point) pairs evaluated together: 64 MB
 
 @dataclass(frozen=True)
 class Grid:
-    """A square grid of actions, [-radius, radius]^d around ``centre``, cell by cell.
+    """A square grid of actions around the origin, [-radius, radius]^d, cell by cell.
 
     Attributes:
         radius: half width, in the units of the action (2 eps covers B_eps with room).
@@ -93,7 +94,7 @@ class GridDensity:
         return torch.einsum("ng,ngi,ngj->nij", self.mass, away, away)
 
     def mode(self) -> Tensor:
-        """argmax p(a | x) to a cell, shape (n, d): the exact ML action."""
+        """Where p(a | x) is largest, to a cell, shape (n, d): the exact ML action."""
         return self.grid.actions(self.log_p)[self.log_p.argmax(dim=1)]
 
     def entropy(self) -> Tensor:
@@ -139,11 +140,19 @@ class GridDensity:
         return plug_in - ((q > 0).sum(dim=1) - 1) / (2 * samples.shape[1])
 
     def _coarse(self, bins: int) -> Tensor:
-        """Model probability of bins^d cells and of the outside (0), shape (n, bins^d + 1)."""
-        edge = self._bin_of(self.grid.actions(self.log_p)[None], bins)[0]
-        mass = self.mass
-        coarse = mass.new_zeros((len(mass), bins**self.grid.d + 1))
-        return coarse.index_add_(1, edge, mass)
+        """Model probability of bins^d cells and of the outside (0), shape (n, bins^d + 1).
+
+        A grid cell that lies across two bins is shared out by its overlap with each.
+        """
+        cell = torch.arange(self.grid.points, dtype=self.log_p.dtype, device=self.log_p.device)
+        edge = torch.arange(bins + 1, dtype=cell.dtype, device=cell.device)
+        edge *= self.grid.points / bins  # in cells
+        low, high = edge[:-1, None], edge[1:, None]
+        overlap = (torch.minimum(high, cell + 1) - torch.maximum(low, cell)).clamp(min=0)
+        coarse = self.mass.reshape(-1, *[self.grid.points] * self.grid.d)
+        for _ in range(self.grid.d):  # every axis in turn goes to the front and comes out last
+            coarse = torch.tensordot(coarse, overlap, dims=([1], [1]))
+        return torch.nn.functional.pad(coarse.flatten(1), (0, 1))
 
     def _binned(self, samples: Tensor, bins: int) -> tuple[Tensor, Tensor]:
         if (
@@ -187,14 +196,16 @@ def model_density(model: EnergyModel, states: Tensor, grid: Grid) -> GridDensity
     def f(actions: Tensor) -> Tensor:
         return torch.cat([model(x[:, None], actions[None]) for x in _chunks(states, grid)])
 
-    return density(f, grid, states)
+    with evaluating(model):  # looking must not advance the power iteration
+        return density(f, grid, states)
 
 
 def log_likelihood(model: EnergyModel, pairs: Pairs, grid: Grid) -> Tensor:
-    """log p(a | x) of every pair, nats, shape (n,); differentiable."""
+    """Log density log p(a | x) of every pair, nats, shape (n,); differentiable."""
     _check(model, grid)
-    log_z = torch.cat([_log_z(model, x, grid) for x in _chunks(pairs.states, grid)])
-    return model(pairs.states, pairs.actions) - log_z
+    with parametrize.cached():  # both terms, and every chunk, see the same normalised weights
+        log_z = torch.cat([_log_z(model, x, grid) for x in _chunks(pairs.states, grid)])
+        return model(pairs.states, pairs.actions) - log_z
 
 
 def likelihood_gradient(model: EnergyModel, pairs: Pairs, grid: Grid) -> dict[str, Tensor]:
@@ -207,10 +218,11 @@ def likelihood_gradient(model: EnergyModel, pairs: Pairs, grid: Grid) -> dict[st
     total = [torch.zeros_like(p) for p in parameters]
     n = len(pairs.states)
     parts = zip(_chunks(pairs.states, grid), _chunks(pairs.actions, grid), strict=True)
-    for states, actions in parts:
-        loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n
-        pieces = torch.autograd.grad(loss, parameters, allow_unused=True)
-        total = [t if g is None else t + g for t, g in zip(total, pieces, strict=True)]
+    with evaluating(model):
+        for states, actions in parts:
+            loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n
+            pieces = torch.autograd.grad(loss, parameters, allow_unused=True)
+            total = [t if g is None else t + g for t, g in zip(total, pieces, strict=True)]
     return dict(zip(names, total, strict=True))
 
 

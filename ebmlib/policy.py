@@ -39,6 +39,7 @@ class _ChainPolicy:
     population: int = 64
 
     def __post_init__(self) -> None:
+        checks.instance("sampler", self.sampler, SGLD, "SGLD(alpha=0.01, steps=100)")
         checks.count("population", self.population)
 
     def _population(self, states: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
@@ -73,6 +74,11 @@ class EXP(_ChainPolicy):
     """
 
     jitter: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jitter is not None:
+            checks.non_negative("jitter", self.jitter)
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`Policy`."""
@@ -110,6 +116,11 @@ class ML(_ChainPolicy):
     blocks: int = 10
     tolerance: float = 0.01
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.count("blocks", self.blocks)
+        checks.non_negative("tolerance", self.tolerance)
+
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`Policy`."""
         ascent = replace(self.sampler, temperature=0.0)
@@ -120,7 +131,7 @@ class ML(_ChainPolicy):
         )
         a[:: self.population] = 0.0
         best = torch.full((len(states),), -torch.inf, dtype=a.dtype, device=a.device)
-        for _ in range(checks.count("blocks", self.blocks)):
+        for _ in range(self.blocks):
             a = ascent.chain(score, a, generator=generator).actions
             values = score.value(a).reshape(len(states), self.population)
             reached, winner = values.max(dim=1)

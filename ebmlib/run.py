@@ -14,7 +14,7 @@ from ebmlib import checks, config, seeding
 from ebmlib.demonstrations import DemonstrationConfig, Demonstrations, load_demonstrations
 from ebmlib.energy import EnergyConfig, EnergyModel
 from ebmlib.errors import DeviceError, InputError, NoiseLevelWarning
-from ebmlib.objectives import ContrastiveDivergence
+from ebmlib.objectives import ContrastiveDivergence, Objective
 from ebmlib.sgld import SGLD
 from ebmlib.starts import DataStart, NoiseStart, Pairs, PersistentStart, ReplayStart
 from ebmlib.training import TRAINING_REVISION, Observer, TrainingConfig, TrainingResult, train
@@ -47,6 +47,10 @@ class Run:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        checks.instance("data", self.data, DemonstrationConfig, 'DemonstrationConfig("circle")')
+        checks.instance("energy", self.energy, EnergyConfig, "EnergyConfig()")
+        checks.instance("objective", self.objective, Objective, "ContrastiveDivergence()")
+        checks.instance("training", self.training, TrainingConfig, "TrainingConfig()")
         checks.count("seed", self.seed, least=0)
 
     def with_(self, **changes: Any) -> Run:
@@ -163,8 +167,8 @@ def device_of(name: str = "auto") -> torch.device:
         return torch.device("cuda" if there else "cpu")
     if name == "cpu":
         return torch.device("cpu")
-    kind, _, number = name.partition(":")
-    if kind != "cuda" or (number and not number.isdecimal()):
+    kind, colon, number = str(name).partition(":")
+    if kind != "cuda" or (colon and not number.isdecimal()):
         raise InputError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}.")
     if int(number or 0) >= there:
         raise DeviceError(

@@ -17,7 +17,9 @@ from torch import Tensor
 class Score(Protocol):
     """grad_a f at actions of shape (n, d). A score may also offer ``walk`` and ``value``."""
 
-    def __call__(self, a: Tensor, /) -> Tensor: ...
+    def __call__(self, a: Tensor, /) -> Tensor:
+        """The gradient at ``a``, of the same shape."""
+        ...
 
 
 @dataclass(frozen=True)

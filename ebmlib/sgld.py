@@ -5,7 +5,8 @@ One update at inverse step scale alpha and temperature T, for a log density f = 
     a' = a + (alpha^2 / 2) grad_a f(a) + alpha sqrt(T) xi,        xi ~ N(0, I).
 
 With T = 1 (the thesis) the stationary density is exp f up to the discretisation; T = 0 is plain
-gradient ascent. ``ORACLES`` for a Gaussian target are in :mod:`ebmlib.diagnostics`.
+gradient ascent. closed forms for a Gaussian target are in
+:mod:`ebmlib.gaussian`.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ class SGLD:
     def start(
         self, n: int, d: int, *, generator: torch.Generator, like: Tensor | None = None
     ) -> Tensor:
-        """n starts from noise, N(0, alpha^2 I), shape (n, d), in the dtype and device of ``like``.
+        """Starts from noise, N(0, alpha^2 I), shape (n, d), in the dtype and device of ``like``.
 
         Algorithm 2 writes N(0, alpha I); the standard deviation of SGLD's own noise is alpha.
         """

@@ -7,7 +7,7 @@ dictionary of tensors that is passed in and returned, so that it can be saved in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ Bank = dict[str, Tensor]
 
 
 class Pairs(NamedTuple):
-    """State-action pairs: states (n, d_x), actions (n, d_a), and their numbers ids (n,) in the data."""
+    """State-action pairs: states (n, d_x), actions (n, d_a), their places in the data ids (n,)."""
 
     states: Tensor
     actions: Tensor
@@ -27,13 +27,14 @@ class Pairs(NamedTuple):
 
 
 class Negatives(NamedTuple):
-    """Chains about to run: states (m, d_x), starts (m, d_a), and their numbers ids (m,) in the data."""
+    """Chains about to run: states (m, d_x), starts (m, d_a), their places in the data ids (m,)."""
 
     states: Tensor
     start: Tensor
     ids: Tensor
 
 
+@runtime_checkable
 class Start(Protocol):
     """Where chains start, and what is kept of where they ended."""
 

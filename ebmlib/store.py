@@ -23,6 +23,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -35,7 +36,7 @@ from torch import Tensor
 from ebmlib import checkpoint, seeding
 from ebmlib.demonstrations import Demonstrations
 from ebmlib.energy import EnergyModel
-from ebmlib.errors import EbmlibError, InputError, StoreError
+from ebmlib.errors import InputError, StoreError
 from ebmlib.run import Run, execute
 from ebmlib.training import TRAINING_REVISION, Observer, TrainingResult
 
@@ -175,10 +176,18 @@ class Store:
                 )
         for known in chosen:
             shutil.rmtree(self.root / known)
-        if key is None and self.root.is_dir():
-            for rest in [*self.root.glob("*.damaged*"), *self.root.glob("*.lock")]:
-                shutil.rmtree(rest) if rest.is_dir() else rest.unlink(missing_ok=True)
+        if key is None:
+            self._clear_remains()
         return chosen
+
+    def _clear_remains(self) -> None:
+        """Remove what kills and damage left, but nothing of a training that is under way."""
+        for rest in [*self.root.glob("*.damaged.*"), *self.root.glob("*.new.*")]:
+            shutil.rmtree(rest, ignore_errors=True)
+        for path in self.root.glob("*.lock"):
+            with suppress(filelock.Timeout), filelock.FileLock(path, timeout=0):
+                shutil.rmtree(path.with_suffix(".work"), ignore_errors=True)
+                path.unlink(missing_ok=True)
 
     def _prepare(self) -> None:
         """Make the store, and find out before hours of training whether it can be written."""
@@ -201,7 +210,7 @@ class Store:
         try:
             record, tensors = self._read(key)
             result = _result(run, record, tensors, device)
-        except EbmlibError as error:
+        except StoreError as error:
             aside = self.root / f"{key}.damaged.{time.time_ns()}"
             warnings.warn(f"{error} Set aside as {aside.name}; training again.", stacklevel=3)
             os.replace(entry, aside)
@@ -213,27 +222,30 @@ class Store:
         try:
             record = json.loads((entry / "run.json").read_text(encoding="utf-8"))
             weights = (entry / "model.safetensors").read_bytes()
-            intact = hashlib.sha256(weights).hexdigest() == record["weights_sha256"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"Entry {key} of the store is damaged ({error}).") from error
-        if not intact:
-            raise StoreError(f"Entry {key} of the store is damaged (its weights were changed).")
+            digests = record.pop("record_sha256"), record["weights_sha256"]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StoreError(f"Entry {key} of the store is damaged ({error!r}).") from error
+        if digests != (_digest_of_record(record), hashlib.sha256(weights).hexdigest()):
+            raise StoreError(f"Entry {key} of the store is damaged (its content was changed).")
         tensors, _ = checkpoint.load_tensors(entry / "model.safetensors")
         return record, tensors
 
     def _enter(self, key: str, result: TrainingResult, record: dict[str, Any]) -> None:
         """Write an entry beside its place, then rename it there."""
         for place in (self.root, Path(tempfile.gettempdir())):
+            temporary = place
             try:
                 temporary = Path(tempfile.mkdtemp(prefix=f"{key}.new.", dir=place))
                 temporary.chmod(0o755)  # mkdtemp makes it private; a store may be shared
                 _write(temporary, result, record)
+                if place == self.root:
+                    os.replace(temporary, self.root / key)
+                    return
             except (OSError, StoreError) as error:
                 failure = error
+                if temporary != place:
+                    shutil.rmtree(temporary, ignore_errors=True)
                 continue
-            if place == self.root:
-                os.replace(temporary, self.root / key)
-                return
             raise StoreError(
                 f"The store {self.root} took no more ({failure}); the trained model is in "
                 f"{temporary}: free some room and move it to {self.root / key}."
@@ -251,8 +263,14 @@ def _write(folder: Path, result: TrainingResult, record: dict[str, Any]) -> None
     path = folder / "model.safetensors"
     checkpoint.save_tensors(path, tensors, {"key": record["key"]})
     record["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = json.dumps(record | {"history": _writable(result.history)}, indent=1)
+    whole = record | {"history": _writable(result.history)}
+    text = json.dumps(whole | {"record_sha256": _digest_of_record(whole)}, indent=1)
     checkpoint.write_bytes(folder / "run.json", text.encode())
+
+
+def _digest_of_record(record: Mapping[str, Any]) -> str:
+    """SHA-256 of a record as it comes back from JSON, whatever its layout on disk."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
 def _writable(history: dict[str, list[float]]) -> dict[str, list[float | None]]:

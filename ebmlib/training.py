@@ -115,6 +115,10 @@ def gradient_norms(epoch: int, model: EnergyModel) -> dict[str, float | Tensor]:
     }
 
 
+def _copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+
+
 class _Loop:
     """Everything that changes from one update to the next, and how it is saved."""
 
@@ -134,13 +138,14 @@ class _Loop:
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.epoch = 0
         self.seconds = 0.0
+        self.good = _copy(model.state_dict())  # the last weights whose loss was finite
         self.keep_snapshot()
 
     def keep_snapshot(self) -> None:
         every = self.config.snapshot_every
         if every is not None and self.epoch % every == 0:
-            weights = self.model.state_dict()
-            self.snapshots[self.epoch] = {k: v.detach().cpu().clone() for k, v in weights.items()}
+            weights = _copy(self.model.state_dict())
+            self.snapshots[self.epoch] = {name: tensor.cpu() for name, tensor in weights.items()}
 
     def record(self, numbers: Mapping[str, float | Tensor]) -> None:
         for name, value in numbers.items():
@@ -161,6 +166,7 @@ class _Loop:
             **checkpoint.with_prefix("model", self.model.state_dict()),
             **checkpoint.with_prefix("optimizer", checkpoint.optimizer_tensors(self.optimizer)),
             **checkpoint.with_prefix("state", self.state),
+            **checkpoint.with_prefix("good", self.good),
             **checkpoint.with_prefix("snapshots", snapshots),
             **checkpoint.with_prefix("history", history),
             "generator": self.generator.get_state(),
@@ -179,6 +185,7 @@ class _Loop:
             name: column.tolist()
             for name, column in checkpoint.under_prefix("history", tensors).items()
         }
+        self.good = checkpoint.under_prefix("good", tensors)
         self.snapshots = {}
         for name, tensor in checkpoint.under_prefix("snapshots", tensors).items():
             epoch, weight = name.split(".", 1)
@@ -187,6 +194,7 @@ class _Loop:
         self.epoch, self.seconds = record["epoch"], record["seconds"]
 
     def result(self) -> TrainingResult:
+        """What is trained so far."""
         for column in self.history.values():
             column.extend([math.nan] * (self.epoch - len(column)))
         return TrainingResult(self.model.eval(), self.history, self.snapshots, self.seconds)
@@ -221,8 +229,9 @@ def train(
         task: name for progress.
 
     Raises:
-        DivergenceError: a loss or gradient that is not finite; says the epoch, carries the last
-            good state as ``error.result`` and leaves it at ``checkpoint_path``.
+        DivergenceError: a loss, gradient or chain that is not finite; says the epoch and carries
+            the result up to there as ``error.result``, its weights the last ones whose loss was
+            finite. A second call with the same ``checkpoint_path`` stops at the same epoch.
     """
     watchers = {"gradient_norms": gradient_norms, **(observers or {})}
     loop = _Loop(model, pairs, objective, config, generator)
@@ -237,7 +246,7 @@ def train(
             try:
                 _update(loop, pairs, objective, size, watchers)
             except DivergenceError as error:
-                raise _stopped(error, loop, config, checkpoint_path) from error
+                raise _stopped(error, loop, checkpoint_path) from error
             loop.seconds += time.monotonic() - began
             progress.update(loop.epoch)
             if checkpoint_path and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
@@ -267,6 +276,32 @@ def _update(
     watchers: Mapping[str, Observer],
 ) -> None:
     """One parameter update; leaves the loop as it was if the loss or a gradient is not finite."""
+    generator_state, buffers = loop.generator.get_state(), _copy(dict(loop.model.named_buffers()))
+    try:
+        numbers, state = _gradient(loop, pairs, objective, size, watchers)
+    except DivergenceError:
+        # as if the epoch had not begun: a resumed training must not get past it by other noise
+        loop.generator.set_state(generator_state)
+        loop.model.load_state_dict(buffers, strict=False)
+        raise
+    loop.good = _copy(loop.model.state_dict())
+    for group in loop.optimizer.param_groups:
+        group["lr"] = loop.config.rate(loop.epoch)
+    loop.optimizer.step()
+    loop.record(numbers)
+    loop.state = state
+    loop.epoch += 1
+    loop.keep_snapshot()
+
+
+def _gradient(
+    loop: _Loop,
+    pairs: Pairs,
+    objective: Objective,
+    size: int,
+    watchers: Mapping[str, Observer],
+) -> tuple[dict[str, Any], State]:
+    """The backward pass of an epoch: leaves gradients, returns what to record and to carry on."""
     device = pairs.states.device
     chosen = torch.randperm(len(pairs.states), generator=loop.generator, device=device)[:size]
     batch = Pairs(*(column[chosen] for column in pairs))
@@ -275,6 +310,7 @@ def _update(
     loop.optimizer.zero_grad(set_to_none=True)
     outcome.loss.backward()
     numbers: dict[str, Any] = dict(outcome.report)
+    loop.model.eval()  # what observers evaluate must not advance the power iteration
     for watch in watchers.values():
         numbers |= watch(loop.epoch, loop.model)
     size_of_gradient = torch.nn.utils.get_total_norm(
@@ -284,13 +320,7 @@ def _update(
         raise DivergenceError(
             f"the loss is {float(outcome.loss):g} and its gradient norm {size_of_gradient:g}"
         )
-    for group in loop.optimizer.param_groups:
-        group["lr"] = loop.config.rate(loop.epoch)
-    loop.optimizer.step()
-    loop.record(numbers)
-    loop.state = outcome.state
-    loop.epoch += 1
-    loop.keep_snapshot()
+    return numbers, outcome.state
 
 
 def _save_or_warn(loop: _Loop, path: Path) -> None:
@@ -300,17 +330,15 @@ def _save_or_warn(loop: _Loop, path: Path) -> None:
         warnings.warn(f"No checkpoint at epoch {loop.epoch}: {error}", stacklevel=3)
 
 
-def _stopped(
-    error: DivergenceError, loop: _Loop, config: TrainingConfig, path: Path | None
-) -> DivergenceError:
-    """The error with its epoch and remedy, the last good state saved and attached."""
-    kept = "the weights before it are in error.result"
+def _stopped(error: DivergenceError, loop: _Loop, path: Path | None) -> DivergenceError:
+    """The error with its epoch and remedy; saves the checkpoint, attaches the last good state."""
     if path is not None:
         _save_or_warn(loop, path)
-        kept += f" and in {path}"
     stopped = DivergenceError(
-        f"Training stopped at epoch {loop.epoch} of {config.epochs}: {str(error).rstrip('.')}; "
-        f"{kept}; lower alpha or lr, or raise reg_l2."
+        f"Training stopped at epoch {loop.epoch} of {loop.config.epochs}: "
+        f"{str(error).rstrip('.')}; the last weights with a finite loss are in error.result; "
+        "lower alpha or lr, or raise reg_l2."
     )
+    loop.model.load_state_dict(loop.good)
     stopped.result = loop.result()  # type: ignore[attr-defined]
     return stopped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ class Outcome(NamedTuple):
     report: dict[str, Tensor]
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A frozen dataclass that scores a model on a batch of demonstrated pairs."""
 

@@ -43,6 +43,8 @@ class ContrastiveDivergence:
     data_noise: float = 0.0
 
     def __post_init__(self) -> None:
+        checks.instance("sampler", self.sampler, SGLD, "SGLD(alpha=0.01, steps=100)")
+        checks.instance("start", self.start, Start, "NoiseStart() or PersistentStart()")
         checks.count("sgld_dim", self.sgld_dim)
         checks.non_negative("reg_l1", self.reg_l1)
         checks.non_negative("reg_l2", self.reg_l2)
