@@ -1,0 +1,93 @@
+"""Trained policies and demonstrations as JSON that the JavaScript numerics read.
+
+Numbers are little-endian float32 in base64. Weights are the effective ones, after spectral
+normalisation, so that the reader of the file need not know about it.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ebmlib.energy import EnergyModel, effective_weight
+
+if TYPE_CHECKING:
+    from ebmlib.demonstrations import Demonstrations
+    from ebmlib.run import Run
+
+FORMAT = 1
+"""Raised when a reader of the old format would misread the new one."""
+
+
+def encode_float32(values: ArrayLike) -> str:
+    """Numbers of any shape as base64 of little-endian float32, row-major."""
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode("ascii")
+
+
+def export_network(model: EnergyModel) -> dict[str, Any]:
+    """The architecture and the effective weights of a model.
+
+    Returns:
+        ``format``, ``architecture`` (the fields of :class:`~ebmlib.energy.EnergyConfig`,
+        ``state_dim`` and ``action_dim``) and ``layers``: by the names of Figure 3.2, ``shape``
+        (rows, columns), ``weight`` and ``bias`` (base64 float32; None without a bias).
+    """
+    config = model.config
+    return {
+        "format": FORMAT,
+        "architecture": {
+            "state_dim": model.state_dim,
+            "action_dim": model.action_dim,
+            "z_dim": config.z_dim,
+            "h_dim": config.h_dim,
+            "residual": config.residual,
+            "first_activation": config.first_activation,
+            "temperature": config.temperature,
+        },
+        "layers": {
+            name: {
+                "shape": [layer.out_features, layer.in_features],
+                "weight": encode_float32(effective_weight(layer).cpu()),
+                "bias": None if layer.bias is None else encode_float32(layer.bias.detach().cpu()),
+            }
+            for name, layer in model.layers().items()
+        },
+    }
+
+
+def export_demonstrations(demonstrations: Demonstrations) -> dict[str, Any]:
+    """Trajectories, and the radius of their action set.
+
+    Returns:
+        ``name``, ``dim``, ``counts`` (positions per trajectory), ``positions`` (base64 float32, all
+        trajectories one after the other), ``max_step`` and ``eps`` (section 3.2), ``single``
+        (all are noisy copies of one reference path).
+    """
+    return {
+        "name": demonstrations.name,
+        "dim": demonstrations.dim,
+        "counts": [len(x) for x in demonstrations.trajectories],
+        "positions": encode_float32(np.concatenate(demonstrations.trajectories)),
+        "max_step": demonstrations.max_step,
+        "eps": demonstrations.eps,
+        "single": demonstrations.reference is not None,
+    }
+
+
+def export_policy(model: EnergyModel, demonstrations: Demonstrations, run: Run) -> dict[str, Any]:
+    """A trained policy: its network, the name of its data, the sampler it was trained with.
+
+    The demonstrations travel apart (:func:`export_demonstrations`), since several policies share
+    them.
+    """
+    sampler = run.objective.sampler
+    return {
+        "dataset": demonstrations.name,
+        "alpha": sampler.alpha,
+        "trained_k": sampler.steps,
+        "seed": run.seed,
+        "network": export_network(model),
+    }

@@ -1,0 +1,7 @@
+// The numerics of the book's widgets, in one module. README.md beside this file shows the API.
+
+export { Arena, LANES, packMatrix, packTransposed, padded } from "./matmul.js";
+export { Random } from "./random.js";
+export { Network, Score, decodeFloat32 } from "./network.js";
+export { Chain, EXP, ML, drive, gridActions, gridDensity, noiseFloor, noiseStart, rollout } from "./sampling.js";
+export { Adam, Trainer, parameterGradients, zerosLike } from "./training.js";
