@@ -80,6 +80,17 @@ def save(figure: Figure, path: Path) -> None:
         raise StoreError(f"Cannot write {path} ({error.strerror}); name another file.") from error
 
 
+def legend_below(figure: Figure) -> None:
+    """One legend under all panels: it covers nothing and lists every name once."""
+    named: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            named.setdefault(label, handle)
+    figure.legend(
+        named.values(), named.keys(), loc="outside lower center", ncols=min(4, len(named))
+    )
+
+
 def label_axes(axes: Axes, x: str, y: str) -> None:
     """Axis labels, with their units."""
     axes.set_xlabel(x)

@@ -48,11 +48,19 @@ def actions(axes: Axes, data: Demonstrations) -> None:
 
 
 def trajectories(
-    axes: Axes, sampled: Trajectories, label: str = "EXP", colour: str | None = None
+    axes: Axes, sampled: Trajectories, label: str = "EXP", only: int | None = None
 ) -> None:
-    """Sampled trajectories over the demonstrations; a dot marks each start, a bar each end."""
-    colour = colour or COLOURS.get(label, COLOURS["EXP"])
-    for number, states in enumerate(sampled.states.cpu().numpy()):
+    """Sampled trajectories over the demonstrations; a dot marks each start, a square each end.
+
+    Args:
+        axes: where to draw.
+        sampled: 2-D trajectories.
+        label: name in the legend; ``EXP``, ``ML`` and ``DRAW`` have their own colours.
+        only: draw this one of them alone.
+    """
+    colour = COLOURS.get(label, COLOURS["EXP"])
+    chosen = sampled.states if only is None else sampled.states[only : only + 1]
+    for number, states in enumerate(chosen.cpu().numpy()):
         name = label if number == 0 else None
         axes.plot(*states.T, color=colour, label=name, zorder=5)
         axes.plot(*states[0], "o", color=colour, markersize=5, zorder=6)
