@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -100,11 +101,11 @@ class ActionScore:
         """The score of ``population`` chains per state: row i becomes rows i p ... i p + p - 1."""
         return replace(self, context=self.context.repeat_interleave(population, dim=0))
 
-    @property
+    @cached_property  # packing the weights takes as long as a step or two of a small batch
     def walk(self) -> Callable[..., Tensor] | None:
-        """Many SGLD steps in one compiled call (:func:`ebmlib.compiled.walk`), or None.
+        """Many SGLD steps in one compiled call (:class:`ebmlib.compiled.Walk`), or None.
 
-        Called as ``walk(a, noise, drifts, length)``; see :mod:`ebmlib.compiled`.
+        Called as ``walk(a, noise, drifts, length)``.
         """
         if not self.compiled or self.context.device.type != "cpu":
             return None
