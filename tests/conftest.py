@@ -1,0 +1,51 @@
+"""Fixtures that several test files share."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ebmlib import (
+    SGLD,
+    ContrastiveDivergence,
+    DemonstrationConfig,
+    EnergyConfig,
+    Pairs,
+    Run,
+    TrainingConfig,
+    seeding,
+)
+
+torch.set_num_threads(1)  # the tensors are small, and another test run may share the cores
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test writes to the user's store."""
+    monkeypatch.setenv("EBMLIB_STORE", str(tmp_path / "store"))
+
+
+@pytest.fixture
+def generator() -> Callable[..., torch.Generator]:
+    """Make a generator: ``generator("noise")``, or ``generator("noise", 3)`` with another seed."""
+    return lambda stream="test", seed=0: seeding.generator(seed, stream)
+
+
+@pytest.fixture
+def tiny_run() -> Run:
+    """A complete run that trains in a few hundredths of a second."""
+    return Run(
+        data=DemonstrationConfig("circle", steps=25, repetitions=6, sigma=0.05),
+        energy=EnergyConfig(z_dim=5, h_dim=8),
+        objective=ContrastiveDivergence(sampler=SGLD(alpha=0.05, steps=4), sgld_dim=16),
+        training=TrainingConfig(epochs=6, lr=0.01),
+    )
+
+
+@pytest.fixture
+def tiny_pairs(generator: Callable[..., torch.Generator]) -> Pairs:
+    """Forty pairs whose action depends on the state."""
+    states = torch.randn(40, 2, generator=generator("states"))
+    noise = torch.randn(40, 2, generator=generator("actions"))
+    return Pairs(states, 0.3 * states.flip(1) + 0.05 * noise, torch.arange(40))
