@@ -60,8 +60,7 @@ def main(arguments: list[str]) -> int:
 def _process_environment(python: Path) -> dict[str, str]:
     """Return the environment of every process that we start: the project's Python comes first."""
     path = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-    # No bytecode: it would be the only thing that a build writes outside build/.
-    return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
+    return {**os.environ, "PATH": path, "PYTHONNOUSERSITE": "1"}
 
 
 def test(python: Path, arguments: tuple[str, ...]) -> int:
@@ -122,9 +121,12 @@ def build(
         failed = stage([*command, "chapters"], environ, wanted.profile, jobs_lock, names)
         chapter_seconds = time.monotonic() - begun
         begun = time.monotonic()
+        done = BUILD / wanted.profile / "book.done"
+        before = done.stat().st_mtime_ns if done.exists() else None
         if not failed:
-            print("Rendering the book ...", flush=True)
             failed = stage([*command, "book"], environ, wanted.profile, jobs_lock, [])
+            if not failed and done.stat().st_mtime_ns == before:
+                print("Book: nothing to do.")
         book_seconds = time.monotonic() - begun
     for reason in failed:
         print(reason, file=sys.stderr)

@@ -25,7 +25,8 @@ _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 def inputs() -> list[str]:
     """Return what the book is made from, beside the executed notebooks, relative to ROOT."""
-    parts = [CONFIG, TOC, ROOT / "workflow" / "book.py", ROOT / "workflow" / "stage.py"]
+    code = (ROOT / "workflow" / f"{name}.py" for name in ("book", "stage", "references"))
+    parts = [CONFIG, TOC, *code]
     stamp = FRONTEND / ".installed"
     data = sorted((ROOT / "data").glob("*.svg"))
     named = [path.relative_to(ROOT).as_posix() for path in (*parts, *data)]

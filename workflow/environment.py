@@ -23,12 +23,13 @@ LOCK = ROOT / "requirements.txt"
 SETUP_LOG = BUILD / "logs" / "setup.log"
 OLDEST_PYTHON = (3, 11)
 
-# What the book serves from _static/vendor: (path there, path in node_modules).
+# What the book serves from _static/vendor: (path there, path in node_modules; * gives a folder).
 VENDOR_FILES = (
     ("mathjax/tex-mml-chtml.js", "mathjax/es5/tex-mml-chtml.js"),
     ("mathjax/output/chtml/fonts/woff-v2", "mathjax/es5/output/chtml/fonts/woff-v2"),
     ("require.js", "requirejs/require.js"),
-    ("embed-amd.js", "@jupyter-widgets/html-manager/dist/embed-amd.js"),
+    ("html-manager/embed-amd.js", "@jupyter-widgets/html-manager/dist/embed-amd.js"),
+    ("html-manager", "@jupyter-widgets/html-manager/dist/*.woff2"),
 )
 
 
@@ -130,7 +131,11 @@ def _ensure_frontend(python: Path, lock: int) -> None:
     )
     modules = FRONTEND / "node_modules"
     for target, origin in VENDOR_FILES:
-        _copy(modules / origin, VENDOR / target)
+        if "*" in origin:
+            for path in modules.glob(origin):
+                _copy(path, VENDOR / target / path.name)
+        else:
+            _copy(modules / origin, VENDOR / target)
     _copy(site / "anywidget" / "nbextension" / "index.js", VENDOR / "anywidget.js")
     stamp.write_text(wanted)
 

@@ -163,10 +163,12 @@ def _reason(error: BaseException) -> str:
 
 def _isolate(progress_file: Path) -> None:
     """Keep the kernel from the user's own settings, and tell ebmlib where things go."""
+    settings = BUILD / ".settings"
+    settings.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         EBMLIB_PROGRESS=str(progress_file),
-        IPYTHONDIR=str(BUILD / ".settings" / "ipython"),
-        MPLCONFIGDIR=str(BUILD / ".settings" / "matplotlib"),
+        IPYTHONDIR=str(settings / "ipython"),
+        MPLCONFIGDIR=str(settings / "matplotlib"),
         JUPYTER_PREFER_ENV_PATH="1",
         JUPYTER_NO_CONFIG="1",
         PYTHONNOUSERSITE="1",
