@@ -31,7 +31,7 @@ const toJson = (gradients) => Object.fromEntries(gradients.map(([name, { weight,
   name, { weight: Array.from(weight), bias: bias && Array.from(bias) },
 ]));
 
-/** Gaussian in each direction apart: f = -sum (a - mean)^2 / 2 s^2, skewed where `cubic` is not 0. */
+/** A Gaussian with its own mean and standard deviation in every direction. */
 class Target {
   constructor({ s, mean }) {
     Object.assign(this, { s, mean });

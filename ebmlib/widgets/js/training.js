@@ -118,10 +118,10 @@ export class Trainer {
   /**
    * @param {Network} network trained in place
    * @param {object} options alpha and steps (K) of the chain, batch (pairs and chains of an
-   *   update), lr, regL1, regL2
+   *   update), lr, regL1, regL2, dataNoise (standard deviation of noise added to a batch's actions)
    */
-  constructor(network, { alpha = 0.01, steps = 100, batch = 128, lr = 1e-3, regL1 = 0, regL2 = 0 } = {}) {
-    Object.assign(this, { network, alpha, steps, batch, regL1, regL2 });
+  constructor(network, { alpha = 0.01, steps = 100, batch = 128, lr = 1e-3, regL1 = 0, regL2 = 0, dataNoise = 0 } = {}) {
+    Object.assign(this, { network, alpha, steps, batch, regL1, regL2, dataNoise });
     this.adam = new Adam(network, { lr });
     this.chains = new Score(network, batch);
     this.both = new Score(network, 2 * batch);
@@ -144,8 +144,14 @@ export class Trainer {
       }
       return out;
     };
-    const batchStates = take(states, dx);
-    return yield* this.updateOn(batchStates, take(actions, d), noiseStart(batch, d, this.alpha, random), random);
+    const batchStates = take(states, dx), batchActions = take(actions, d);
+    if (this.dataNoise > 0) {
+      const noise = new Float64Array(batchActions.length);
+      random.fillNormal(noise);
+      for (let i = 0; i < noise.length; i++) batchActions[i] += this.dataNoise * noise[i];
+    }
+    const start = noiseStart(batch, d, this.alpha, random);
+    return yield* this.updateOn(batchStates, batchActions, start, random);
   }
 
   /** One update on this very batch with chains from `start`; all three have `batch` rows. */
