@@ -1,12 +1,11 @@
 """Stochastic gradient Langevin dynamics, the thesis's sampler (section 2.4).
 
-One update at inverse step scale alpha and temperature T, for a log density f = -E / T', is
+One update at noise level alpha and temperature T, for an unnormalised log density f, is
 
     a' = a + (alpha^2 / 2) grad_a f(a) + alpha sqrt(T) xi,        xi ~ N(0, I).
 
 With T = 1 (the thesis) the stationary density is exp f up to the discretisation; T = 0 is plain
-gradient ascent. closed forms for a Gaussian target are in
-:mod:`ebmlib.gaussian`.
+gradient ascent. What a correct sampler does on a Gaussian is in :mod:`ebmlib.gaussian`.
 """
 
 from __future__ import annotations
