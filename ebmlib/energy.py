@@ -201,9 +201,9 @@ def _spectral_norm(layer: nn.Linear, generator: torch.Generator) -> None:
     parametrized: Any = layer.parametrizations["weight"]  # type: ignore[index]
     norm = parametrized[0]
     with torch.no_grad():
-        # a power iteration that starts at a left vector is set by it alone, so drawing u is enough
-        norm._u.normal_(generator=generator)
-        norm._u.div_(norm._u.norm())
+        # the power iteration begins with u = W v, so that v alone sets it
+        norm._v.normal_(generator=generator)
+        norm._v.div_(norm._v.norm())
         norm._power_method(parametrized.original, 15)
 
 

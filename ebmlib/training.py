@@ -318,7 +318,7 @@ def _gradient(
     )
     if not torch.isfinite(outcome.loss) or not torch.isfinite(size_of_gradient):
         raise DivergenceError(
-            f"the loss is {float(outcome.loss):g} and its gradient norm {size_of_gradient:g}"
+            f"the loss is {outcome.loss.item():g} and its gradient norm {size_of_gradient:g}"
         )
     return numbers, outcome.state
 

@@ -53,7 +53,7 @@ class Gaussian:
         return cls(torch.eye(d, dtype=dtype) / s**2, torch.zeros(d, dtype=dtype))
 
     def value(self, a: Tensor) -> Tensor:
-        """f at actions (..., d)."""
+        """The unnormalised log density f at actions (..., d)."""
         away = a - self.mean
         return -0.5 * (away @ self.precision * away).sum(dim=-1)
 
