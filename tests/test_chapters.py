@@ -1,4 +1,4 @@
-"""Chapters are prose with short cells, every figure is described, every number comes from a cell."""
+"""Chapters: long prose, short cells; figures are described, numbers come from cells."""
 
 import re
 import statistics
