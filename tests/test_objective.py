@@ -170,7 +170,7 @@ def test_following_the_gradient_raises_f_on_data_and_lowers_it_on_chains(generat
 
 
 def test_data_noise_moves_the_demonstrated_actions_by_its_scale(generator):
-    """f = a on a linear model, so that the level on data shows the noise itself."""
+    """On a linear model, f = 100 + a, the level on data shows the noise itself."""
     model = any_model(generator, embedding=False, hidden_layers=0, d_a=1)
     with torch.no_grad():
         model.fcn[0].weight.zero_()

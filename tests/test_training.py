@@ -218,7 +218,6 @@ class Poisoned:
     epoch: int
     value: float
     in_gradient: bool = False
-    inner: ContrastiveDivergence = ContrastiveDivergence(SGLD(alpha=0.1, steps=3), sgld_dim=12)
     batch_size = 12
     chain_steps = 36
 
@@ -226,7 +225,8 @@ class Poisoned:
         return {"epoch": torch.zeros(())}
 
     def __call__(self, model, batch, state, *, generator):
-        outcome = self.inner(model, batch, {}, generator=generator)
+        inner = ContrastiveDivergence(SGLD(alpha=0.1, steps=3), sgld_dim=12)
+        outcome = inner(model, batch, {}, generator=generator)
         loss = outcome.loss
         if int(state["epoch"]) == self.epoch:
             if self.in_gradient:
