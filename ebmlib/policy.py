@@ -104,8 +104,9 @@ class ML(_ChainPolicy):
 
     The ascent is the sampler at temperature 0. It starts at the origin and at ``population`` - 1
     noise starts, goes on in blocks of K steps until the best f of every state rises by less than
-    ``tolerance`` in a block or ``blocks`` are done, and the best end wins. A model without a mode
-    in reach (training does not forbid f to rise forever) thus gives the best point found.
+    ``tolerance`` in a block or ``blocks`` are done, and the best point at the end of a block
+    wins. A model without a mode in reach (training does not forbid f to rise forever) thus gives
+    the best point found.
 
     Attributes:
         blocks: most blocks of K steps.
@@ -130,17 +131,23 @@ class ML(_ChainPolicy):
             len(candidates), self.model.action_dim, generator=generator, like=candidates
         )
         a[:: self.population] = 0.0
-        best = torch.full((len(states),), -torch.inf, dtype=a.dtype, device=a.device)
+        best, f_best = a, score.value(a)
         for _ in range(self.blocks):
             a = ascent.chain(score, a, generator=generator).actions
-            values = score.value(a).reshape(len(states), self.population)
-            reached, winner = values.max(dim=1)
-            arrived = bool((reached - best <= self.tolerance).all())
-            best = reached
-            if arrived:
+            f = score.value(a)
+            higher = f > f_best  # ascent in steps this large may also fall
+            f_before, f_best = f_best, torch.where(higher, f, f_best)
+            best = torch.where(higher[:, None], a, best)
+            if (self._highest(f_best)[0] - self._highest(f_before)[0] <= self.tolerance).all():
                 break
-        ends = a.reshape(len(states), self.population, -1)
-        return ends[torch.arange(len(states), device=a.device), winner]
+        winner = self._highest(f_best)[1]
+        points = best.reshape(len(states), self.population, -1)
+        return points[torch.arange(len(states), device=a.device), winner]
+
+    def _highest(self, f: Tensor) -> tuple[Tensor, Tensor]:
+        """The largest f of every state's population, and which it is; f has shape (n p,)."""
+        highest, which = f.reshape(-1, self.population).max(dim=1)
+        return highest, which
 
 
 class Trajectories(NamedTuple):
