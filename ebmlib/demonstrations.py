@@ -20,7 +20,7 @@ from ebmlib import checks
 from ebmlib.errors import InputError
 from ebmlib.local_scale import local_action_scale
 from ebmlib.polyline import FloatArray, as_float_array
-from ebmlib.preprocessing import LENGTH, check_assumptions, prepare
+from ebmlib.preprocessing import DELTA, LENGTH, check_assumptions, prepare
 from ebmlib.recordings import Recording, read_recording
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Demonstrations:
         sigma: standard deviation of the noise that was added.
 
     Raises:
-        InputError: the trajectories break assumption 4, or differ in dimension, or are not numbers.
+        InputError: the trajectories break an assumption, differ in dimension, or are not numbers.
     """
 
     trajectories: tuple[FloatArray, ...]
@@ -95,7 +95,8 @@ class Demonstrations:
     sigma: float = 0.0
 
     def __post_init__(self) -> None:
-        check_assumptions(self.trajectories, delta=None)
+        # Noise lengthens each trajectory differently, so that assumption 3 says nothing after it.
+        check_assumptions(self.trajectories, delta=DELTA if self.sigma == 0 else None)
         n, d = len(self.trajectories), self.trajectories[0].shape[1]
         if self.scales.shape != (n,) or self.offsets.shape != (n, d):
             raise InputError(

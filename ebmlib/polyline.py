@@ -47,6 +47,7 @@ def resample(
         clock = check_times(times, len(vertices), "points")
     ticks = np.linspace(clock[0], clock[-1], n_steps + 1)
     result = np.stack([np.interp(ticks, clock, column) for column in vertices.T], axis=1)
+    # A first step too short to move the clock would otherwise replace the start by its end.
     result[0], result[-1] = vertices[0], vertices[-1]
     return result
 

