@@ -37,7 +37,8 @@ class Run:
     """Demonstrations, architecture, objective, training and seed.
 
     ``run.with_(sgld_K=256, seed=3)`` is the run with other hyper-parameters, by the thesis's names
-    (Table 4.1) or by the field names of the parts.
+    (Table 4.1) or by the field names of the parts; ``start`` also takes ``"noise"``, ``"data"``,
+    ``"persistent"`` or ``"replay"``.
     """
 
     data: DemonstrationConfig
@@ -62,6 +63,8 @@ class Run:
         run = self
         for name, value in changes.items():
             part, attribute = _where(name)
+            if attribute == "start" and isinstance(value, str):
+                value = _STARTS[checks.one_of("start", value, _STARTS)]
             if part == "":
                 run = replace(run, **{attribute: value})
             elif part == "sampler":
@@ -116,6 +119,13 @@ class Run:
         """The run that :meth:`to_dict` described."""
         return config.from_dict(data, (cls, *_CLASSES))
 
+
+_STARTS = {
+    "noise": NoiseStart(),
+    "data": DataStart(),
+    "persistent": PersistentStart(),
+    "replay": ReplayStart(),
+}
 
 _THESIS_NAMES = {
     "sgld_K": ("sampler", "steps"),

@@ -332,11 +332,13 @@ def _save_or_warn(loop: _Loop, path: Path) -> None:
 
 def _stopped(error: DivergenceError, loop: _Loop, path: Path | None) -> DivergenceError:
     """The error with its epoch and remedy; saves the checkpoint, attaches the last good state."""
+    kept = "error.result"
     if path is not None:
         _save_or_warn(loop, path)
+        kept += f" and (good.*) in {path}"
     stopped = DivergenceError(
         f"Training stopped at epoch {loop.epoch} of {loop.config.epochs}: "
-        f"{str(error).rstrip('.')}; the last weights with a finite loss are in error.result; "
+        f"{str(error).rstrip('.')}; the last weights with a finite loss are in {kept}; "
         "lower alpha or lr, or raise reg_l2."
     )
     loop.model.load_state_dict(loop.good)
