@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from ebmlib import checks
+from ebmlib import checks, compiled
 from ebmlib.errors import InputError
 from ebmlib.score import ActionScore
 
@@ -176,7 +176,7 @@ class EnergyModel(nn.Module):
                 output_bias=output.bias[0] / temperature if self.config.output_bias else None,
                 residual=self.config.residual,
                 tanh=self.config.first_activation == "tanh",
-                compiled=self.compiled,
+                walker=compiled.walk_of if self.compiled else None,
             )
 
     def layers(self) -> dict[str, nn.Linear]:

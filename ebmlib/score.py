@@ -45,7 +45,7 @@ class ActionScore:
         output_bias: scalar tensor or None; it moves f and not its gradient.
         residual: r.
         tanh: phi is tanh, else ReLU.
-        compiled: offer :meth:`walk` from the compiled kernel where one can be built.
+        walker: makes :attr:`walk` (:func:`ebmlib.compiled.walk_of`), or None.
     """
 
     context: Tensor
@@ -56,7 +56,7 @@ class ActionScore:
     output_bias: Tensor | None
     residual: bool
     tanh: bool
-    compiled: bool = False
+    walker: Callable[[ActionScore], Callable[..., Tensor] | None] | None = None
 
     def _forward(self, a: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """(u, [s_0 or tanh(s_0), s_1, ...], o_L); s_0 is already activated, which loses nothing."""
@@ -107,8 +107,6 @@ class ActionScore:
 
         Called as ``walk(a, noise, drifts, length)``.
         """
-        if not self.compiled or self.context.device.type != "cpu":
+        if self.walker is None or self.context.device.type != "cpu":
             return None
-        from ebmlib import compiled
-
-        return compiled.walk_of(self)
+        return self.walker(self)
