@@ -1,5 +1,11 @@
 """Widgets: trained policies in the reader's hands, with a kernel and without one.
 
-The numerics are JavaScript (``js/ebm.js``) and run in the page. Everything here imports anywidget
-and matplotlib only when it is used.
+The numerics are JavaScript (``js/ebm.js``) and run in the page. Importing this package imports
+ipywidgets and anywidget; nothing else in ebmlib does.
 """
+
+from ebmlib.widgets.policies import PolicySet
+from ebmlib.widgets.rollout import RolloutExplorer
+from ebmlib.widgets.sgld import ParticleExplorer
+
+__all__ = ["ParticleExplorer", "PolicySet", "RolloutExplorer"]

@@ -131,14 +131,19 @@ let compiledKernel; // undefined: not tried; null: not possible here
 
 /** The kernel bound to a memory of `bytes`, or null where WebAssembly or its SIMD is missing. */
 function instantiateKernel(bytes) {
+  if (compiledKernel === undefined) {
+    try {
+      compiledKernel = new WebAssembly.Module(kernelBinary());
+    } catch {
+      compiledKernel = null;
+    }
+  }
   if (compiledKernel === null) return null;
   try {
-    compiledKernel ??= new WebAssembly.Module(kernelBinary());
     const m = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil(bytes / 65536)) });
     return { buffer: m.buffer, f: new WebAssembly.Instance(compiledKernel, { e: { m } }).exports.f };
   } catch {
-    compiledKernel = null;
-    return null;
+    return null; // no memory to be had just now: this one does without
   }
 }
 

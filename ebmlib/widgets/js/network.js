@@ -8,17 +8,10 @@
 //   g_L = w / T,            g_{i-1} = W_i^T (1[s_i > 0] g_i) + r g_i
 //   grad_a f = A^T (ELU'(A a + b) * W_0^T (phi'(s_0) g_0)).
 
+import { decodeFloat32 } from "./encoding.js";
 import { Arena, LANES, packMatrix, packTransposed, padded } from "./matmul.js";
 
 export const NEGATIVE_SLOPE = 0.01; // of FE_x's LeakyReLU, PyTorch's default
-
-/** float32 numbers, little endian, from base64. */
-export function decodeFloat32(base64) {
-  const text = atob(base64);
-  const bytes = Uint8Array.from(text, (c) => c.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
-  return Float32Array.from({ length: bytes.length / 4 }, (_, i) => view.getFloat32(4 * i, true));
-}
 
 /** A linear layer: weight (rows x columns, row-major doubles), bias (rows) or null. */
 function layer(rows, columns, weight, bias) {

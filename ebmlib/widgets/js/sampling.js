@@ -105,20 +105,15 @@ export class EXP {
       random.fillNormal(noise);
       for (let i = 0; i < noise.length; i++) candidates[i] += this.jitter * noise[i];
     }
-    const score = this.#scoreOf(n);
-    score.setStates(candidates, n);
-    const chain = new Chain(score, noiseStart(n, da, this.alpha, random), da, this, random);
+    if (this.score?.capacity !== n) this.score = new Score(net, n);
+    this.score.setStates(candidates, n);
+    const chain = new Chain(this.score, noiseStart(n, da, this.alpha, random), da, this, random);
     yield* walk(chain, this.steps);
     const actions = new Float64Array(rows * da);
     for (let i = 0; i < chain.a.length; i++) {
       actions[Math.floor(i / (population * da)) * da + (i % da)] += chain.a[i] / population;
     }
     return actions;
-  }
-
-  #scoreOf(n) {
-    if (this.score?.capacity !== n) this.score = new Score(this.network, n);
-    return this.score;
   }
 }
 
@@ -159,7 +154,8 @@ export class ML {
   }
 }
 
-function repeatRows(rows, d, times) {
+/** Every row of (n, d) numbers `times` times in a row. */
+export function repeatRows(rows, d, times) {
   const out = new Float64Array(rows.length * times);
   for (let i = 0; i < out.length; i++) out[i] = rows[Math.floor(i / (d * times)) * d + (i % d)];
   return out;

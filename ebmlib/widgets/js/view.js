@@ -1,0 +1,157 @@
+// What both widgets share: reading the policies, following the model, drawing when it is needed.
+
+import { connect } from "./client.js";
+import { Demonstrations } from "./demonstrations.js";
+import { coloursOf, element, followTheme } from "./page.js";
+
+/** The model behind a reference that ipywidgets serialised. */
+async function referencedModel(model, reference) {
+  if (typeof reference !== "string") return reference;
+  return model.widget_manager.get_model(reference.replace(/^IPY_MODEL_/, ""));
+}
+
+/**
+ * A widget's view. Subclasses give `build(root)`, `changed(name)`, `received(message)` and `draw()`.
+ * The engine starts when the widget comes near the window: pages with many widgets load fast.
+ */
+export class View {
+  constructor(model, el, signal, traits) {
+    Object.assign(this, { model, el, signal, traits, engine: null, waiting: [], frameAsked: false });
+    this.version = {}; // newest version of every computation; answers to older ones are dropped
+  }
+
+  get(name) {
+    return this.model.get(name);
+  }
+
+  /** Change traits here, and tell Python if there is one. */
+  set(changes, save = true) {
+    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    if (save) this.model.save_changes();
+  }
+
+  async start(name) {
+    const policies = await referencedModel(this.model, this.get("policies"));
+    this.source = policies.get("engine");
+    this.policies = policies.get("policies");
+    this.demonstrations = Object.fromEntries(
+      policies.get("datasets").map((data) => [data.name, new Demonstrations(data)]),
+    );
+    if (this.signal.aborted) return;
+    this.root = element("section", { class: `ebm ebm-${name}`, "aria-label": this.title });
+    this.build(this.root);
+    this.el.append(this.root);
+    const refresh = () => {
+      this.colours = coloursOf(this.root);
+      this.recoloured?.();
+      this.redraw();
+    };
+    followTheme(this.root, this.signal, refresh);
+    for (const trait of this.traits) this.model.on(`change:${trait}`, () => this.changed(trait));
+    const sized = new ResizeObserver(() => {
+      this.colours = coloursOf(this.root);
+      this.redraw();
+    });
+    sized.observe(this.root);
+    const seen = new IntersectionObserver((entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) {
+        seen.disconnect();
+        this.#connect();
+      }
+    }, { rootMargin: "300px" });
+    seen.observe(this.root);
+    this.signal.addEventListener("abort", () => {
+      sized.disconnect();
+      seen.disconnect();
+      this.engine?.close();
+      this.root.remove();
+    });
+  }
+
+  async #connect() {
+    const engine = await connect(this.source, (message) => this.#receive(message));
+    if (this.signal.aborted) {
+      engine.close();
+      return;
+    }
+    this.engine = engine;
+    this.known = new Set();
+    this.root.dataset.engine = engine.where;
+    for (const message of this.waiting.splice(0)) this.ask(message);
+  }
+
+  /** Send to the engine, with the network before its first use; waits where there is no engine yet. */
+  ask(message) {
+    if (!this.engine) {
+      this.waiting = this.waiting.filter((w) => w.id !== message.id || message.type === "extend");
+      this.waiting.push(message);
+      return;
+    }
+    const { network: key } = message;
+    if (key !== undefined && !this.known.has(key)) {
+      this.engine.post({ type: "network", key, network: this.policies[key].network });
+      this.known.add(key);
+    }
+    this.engine.post(message);
+  }
+
+  /** Begin a computation; whatever an older one with this id still tells is dropped. */
+  begin(message) {
+    this.version[message.id] = (this.version[message.id] ?? 0) + 1;
+    this.complain("");
+    this.ask({ ...message, version: this.version[message.id] });
+  }
+
+  #receive(message) {
+    if (message.error) this.complain(message.error);
+    else if (message.version === undefined || message.version === this.version[message.id]) {
+      this.received(message);
+    }
+  }
+
+  /** Show what went wrong, or nothing. */
+  complain(text) {
+    this.alert ??= this.root.appendChild(element("p", { class: "ebm-alert", role: "alert" }));
+    if (this.alert.textContent !== text) this.alert.textContent = text;
+    this.alert.hidden = !text;
+  }
+
+  /** Draw in the next frame, once. */
+  redraw() {
+    if (this.frameAsked || !this.root) return;
+    this.frameAsked = true;
+    requestAnimationFrame((now) => {
+      this.frameAsked = false;
+      if (!this.signal.aborted && this.colours) this.draw(now);
+    });
+  }
+
+  /** The number (key for the engine) of the policy for a data set trained with K steps, or -1. */
+  policyOf(dataset, trainedK) {
+    return this.policies.findIndex((p) => p.dataset === dataset && p.trained_k === trainedK);
+  }
+
+  /** The K that policies of a data set were trained with. */
+  trainedKs(dataset) {
+    return this.policies.filter((p) => p.dataset === dataset).map((p) => p.trained_k);
+  }
+
+  /** The traits that go with another data set: a policy of it, its noise level, K. */
+  changesForDataset(dataset) {
+    const ks = this.trainedKs(dataset);
+    const trainedK = ks.includes(this.get("trained_k")) ? this.get("trained_k") : ks[0];
+    const policy = this.policies[this.policyOf(dataset, trainedK)];
+    return { dataset, trained_k: trainedK, alpha: policy.alpha, k: policy.trained_k };
+  }
+}
+
+/** A widget module around a view class. */
+export function widgetOf(ViewClass) {
+  return {
+    async render({ model, el }) {
+      const controller = new AbortController();
+      await new ViewClass(model, el, controller.signal).start(ViewClass.shortName);
+      return () => controller.abort();
+    },
+  };
+}
