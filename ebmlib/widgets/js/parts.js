@@ -50,7 +50,7 @@ export function logSlider(label, low, high, change) {
 
 /** The frame of a plot of positions, and the demonstrations in it. */
 export function drawDemonstrations(plot, colours, data) {
-  plot.frame(colours, ["x₁", "x₂"]);
+  plot.axes(colours, ["x₁", "x₂"]);
   const alpha = data.paths.length > 8 ? 0.45 : 0.9;
   plot.clipped(() => data.paths.forEach((path) => plot.line(path, { colour: colours.demo, alpha })));
 }

@@ -65,13 +65,36 @@ export class Plot {
 
   /** Draw inside the frame only. */
   clipped(draw) {
+    this.#clip();
+    draw();
+    this.context.restore();
+  }
+
+  #clip() {
     const { context: c, box } = this;
     c.save();
     c.beginPath();
     c.rect(box.left, box.top, box.side, box.side);
     c.clip();
-    draw();
-    c.restore();
+  }
+
+  #border(colours) {
+    const { context: c, box } = this;
+    c.strokeStyle = colours.demo;
+    c.lineWidth = 1;
+    c.strokeRect(box.left + 0.5, box.top + 0.5, box.side - 1, box.side - 1);
+  }
+
+  /** The axes; what follows is drawn inside the frame only, until `close`. */
+  frame(colours, names) {
+    this.axes(colours, names);
+    this.#clip();
+  }
+
+  /** End what `frame` began. */
+  close(colours) {
+    this.context.restore();
+    this.#border(colours);
   }
 
   get scale() {
@@ -96,7 +119,7 @@ export class Plot {
   }
 
   /** Ground, grid, border, tick labels and axis names. */
-  frame(colours, names, ground = null) {
+  axes(colours, names, ground = null) {
     const { context: c, view: { centre, half }, box } = this;
     c.fillStyle = colours.plot;
     c.fillRect(box.left, box.top, box.side, box.side);
@@ -127,8 +150,7 @@ export class Plot {
     c.textBaseline = "top";
     c.fillText(names[0], box.left + box.side, box.top + box.side + 5);
     c.fillText(names[1], box.left - 6, box.top);
-    c.strokeStyle = colours.demo;
-    c.strokeRect(box.left + 0.5, box.top + 0.5, box.side - 1, box.side - 1);
+    this.#border(colours);
   }
 
   /** A line through count points of an array of (x, y) numbers. */
@@ -194,6 +216,18 @@ export class Plot {
       }
       c.stroke();
     }
+  }
+
+  /** A circle in the units of the plane. */
+  circle(centre, radius, { colour, dash = [], width = 1 }) {
+    const { context: c } = this;
+    c.strokeStyle = colour;
+    c.lineWidth = width;
+    c.setLineDash(dash);
+    c.beginPath();
+    c.arc(this.x(centre[0]), this.y(centre[1]), radius * this.scale, 0, 2 * Math.PI);
+    c.stroke();
+    c.setLineDash([]);
   }
 
   /** Segments x0, y0, x1, y1, ... of several lists. */

@@ -82,7 +82,7 @@ export class ParticleScene {
     const plot = this.actions;
     plot.look([0, 0], reach);
     plot.layer("still", `${ground?.number} ${mode}`, () => {
-      plot.frame(colours, ["a₁", "a₂"], ground && (() => {
+      plot.axes(colours, ["a₁", "a₂"], ground && (() => {
         plot.image(ground.picture, ground.radius);
         if (ground.energy) plot.segments(ground.lines, colours.line);
       }));
