@@ -43,7 +43,7 @@ _FLAGS = "-O2 -std=gnu11 -fPIC -shared -ffp-contract=off -fno-math-errno".split(
 _FLAGS += "-fno-tree-vectorize -fno-tree-slp-vectorize -fno-unroll-loops".split()
 _CPU_FLAGS: tuple[tuple[str, ...], ...] = (("-march=native",), ("-mcpu=native",), ())  # or none
 _MOST_WEIGHTS = 1 << 22  # packed; beyond, weights leave the cache and the eager path is as good
-_WORK_PER_THREAD = 4e6  # operations; a thread costs about as much to start as this takes (30 us)
+_WORK_WORTH_THREADS = 4e6  # operations; they take 40 us, about what starting threads may cost
 _lock = threading.Lock()
 
 
@@ -159,8 +159,8 @@ class Walk:
             n=n,
             steps=steps,
         )
-        useful = 1 + int(n * steps * self._work / _WORK_PER_THREAD)
-        threads = min(torch.get_num_threads(), useful)
+        # all threads or one: a smaller team would make OpenMP end the threads it leaves out
+        threads = torch.get_num_threads() if n * steps * self._work > _WORK_WORTH_THREADS else 1
         net, job_at = ctypes.byref(self._net), ctypes.byref(job)
         if self._library.walk_run(net, self._packed.data_ptr(), job_at, threads):
             raise MemoryError(f"No memory for {threads} blocks of chains.")
@@ -230,7 +230,7 @@ def _library_with(compiler: str, flags: list[str]) -> ctypes.CDLL:
             path.unlink()
     with tempfile.TemporaryDirectory(prefix="ebmlib-") as scratch:
         made = Path(scratch) / "walk.so"
-        command = [compiler, *flags, str(_SOURCE), "-o", str(made), "-lm", "-pthread"]
+        command = [compiler, *flags, str(_SOURCE), "-o", str(made), "-lm", "-ldl", "-pthread"]
         subprocess.run(command, capture_output=True, check=True, text=True, timeout=120)
         content = made.read_bytes()
         name = f"walk-{key[:16]}-{_digest(content)}.so"

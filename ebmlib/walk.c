@@ -10,6 +10,8 @@
    summed in the order of the features by fused multiply-adds that are written out (the build
    switches contraction off), so results are the same bits however the chains are divided. */
 
+#define _GNU_SOURCE /* RTLD_DEFAULT */
+#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -41,6 +43,7 @@
 #define BLOCK 2
 #endif
 #define LANES (BYTES / 4)
+#define MOST_THREADS 256
 #ifdef __clang__
 #define UNROLLED(...) _Pragma("clang loop unroll(full)") for (__VA_ARGS__)
 #else
@@ -257,47 +260,59 @@ typedef struct {
     const Net *net;
     const float *packed;
     const Job *job;
-    int64_t vectors, blocks, next;
+    vec *memory;
+    int64_t vectors, blocks, next, threads, joined;
 } Queue;
 
-typedef struct {
-    Queue *queue;
-    vec *memory;
-} Worker;
-
-static void *work(void *argument) {
-    Worker *me = argument;
-    Queue *q = me->queue;
-    Space space = space_at(q->net, me->memory);
+/* What a thread does: take the next block until none is left. */
+static void work(void *queue) {
+    Queue *q = queue;
+    int64_t me = __atomic_fetch_add(&q->joined, 1, __ATOMIC_RELAXED);
+    if (me >= q->threads) return;
+    Space space = space_at(q->net, q->memory + me * space_vectors(q->net));
     for (;;) {
         int64_t b = __atomic_fetch_add(&q->next, 1, __ATOMIC_RELAXED);
-        if (b >= q->blocks) return NULL;
+        if (b >= q->blocks) return;
         int64_t from = b * q->vectors / q->blocks, to = (b + 1) * q->vectors / q->blocks;
         run_block(q->net, q->packed, q->job, space, from * LANES, (int)(to - from));
     }
 }
 
+static void *work_in_thread(void *queue) {
+    work(queue);
+    return NULL;
+}
+
+/* PyTorch's own threads, if its OpenMP runtime can be called: after an operation of PyTorch they
+   spin for milliseconds, and threads beside them would have to share the cores with that. */
+static void run_threads(Queue *q) {
+    void (*team)(void (*)(void *), void *, unsigned, unsigned) = NULL;
+    *(void **)&team = dlsym(RTLD_DEFAULT, "GOMP_parallel");
+    if (team && q->threads > 1) {
+        team(work, q, (unsigned)q->threads, 0);
+        return;
+    }
+    pthread_t others[MOST_THREADS];
+    int64_t started = 0;
+    /* a thread that cannot be had is no loss: the others take its blocks */
+    while (started < q->threads - 1 && !pthread_create(&others[started], NULL, work_in_thread, q)) started++;
+    work(q);
+    while (started) pthread_join(others[--started], NULL);
+}
+
 /* Run the job on at most ``threads`` threads; returns 0, or 1 if memory ran out. */
 int walk_run(const Net *net, const float *packed, const Job *job, int threads) {
-    Queue q = {net, packed, job, (job->n + LANES - 1) / LANES, 0, 0};
-    if (threads > q.vectors) threads = (int)q.vectors;
-    if (threads < 1) threads = 1;
+    Queue q = {.net = net, .packed = packed, .job = job};
+    q.threads = threads < 1 ? 1 : threads > MOST_THREADS ? MOST_THREADS : threads;
+    q.vectors = (job->n + LANES - 1) / LANES;
     /* as few blocks as BLOCK allows, but the same number for every thread */
     q.blocks = (q.vectors + BLOCK - 1) / BLOCK;
-    q.blocks = (q.blocks + threads - 1) / threads * threads;
+    q.blocks = (q.blocks + q.threads - 1) / q.threads * q.threads;
     if (q.blocks > q.vectors) q.blocks = q.vectors;
-    const size_t vectors = space_vectors(net);
     void *memory;
-    if (posix_memalign(&memory, BYTES, sizeof(vec) * vectors * threads)) return 1;
-    Worker *workers = malloc(sizeof(Worker) * threads);
-    pthread_t *others = malloc(sizeof(pthread_t) * threads);
-    if (!workers || !others) return free(memory), free(workers), free(others), 1;
-    int started = 1;
-    for (int t = 0; t < threads; t++) workers[t] = (Worker){&q, (vec *)memory + t * vectors};
-    /* a thread that cannot be had is no loss: the others take its blocks */
-    while (started < threads && !pthread_create(&others[started], NULL, work, &workers[started])) started++;
-    work(&workers[0]);
-    for (int t = 1; t < started; t++) pthread_join(others[t], NULL);
-    free(memory), free(workers), free(others);
+    if (posix_memalign(&memory, BYTES, sizeof(vec) * space_vectors(net) * q.threads)) return 1;
+    q.memory = memory;
+    run_threads(&q);
+    free(memory);
     return 0;
 }

@@ -144,33 +144,50 @@ def test_the_walk_is_as_exact_as_the_eager_score(name, generator):
 
 @needs_compiler
 def test_threads_blocks_and_segments_do_not_change_a_bit(generator):
-    model, x, a = network(EnergyConfig(), 2, 530, generator)
-    noise = noise_like(a, generator)
+    model, x, a = network(EnergyConfig(), 2, 530, generator, spread=0.1)
+    drifts = [0.5] * 20  # large, so that no rounding of a position hides a bit of its gradient
+    noise = 0.05 * torch.randn(len(drifts), *a.shape, generator=generator("noise"))
     score = model.score(x)
     walk = compiled.walk_of(score)
     length = torch.zeros(len(a), dtype=torch.float64)
-    end = walk(a, noise, DRIFTS, length)
+    end = walk(a, noise, drifts, length)
 
     before = torch.get_num_threads()
     try:
         for threads in (2, 3, 16):
             torch.set_num_threads(threads)
-            assert torch.equal(walk(a, noise, DRIFTS), end)
+            assert torch.equal(walk(a, noise, drifts), end)
     finally:
         torch.set_num_threads(before)
 
     segmented = torch.zeros_like(length)
-    middle = walk(a, noise[:2], DRIFTS[:2], segmented)
-    assert torch.equal(walk(middle, noise[2:], DRIFTS[2:], segmented), end)
+    middle = walk(a, noise[:7], drifts[:7], segmented)
+    assert torch.equal(walk(middle, noise[7:], drifts[7:], segmented), end)
     assert torch.equal(segmented, length)
 
-    for part in (slice(0, 1), slice(5, 40), slice(37, 530), slice(529, 530)):
+    for part in (slice(0, 1), slice(5, 40), slice(100, 130), slice(37, 530), slice(529, 530)):
         some = compiled.walk_of(replace(score, context=score.context[part]))
-        assert torch.equal(some(a[part], noise[:, part], DRIFTS), end[part])
+        assert torch.equal(some(a[part], noise[:, part], drifts), end[part])
 
     with ThreadPoolExecutor(4) as pool:  # one walk object may serve several callers at once
-        ends = list(pool.map(lambda _: walk(a, noise, DRIFTS), range(12)))
+        ends = list(pool.map(lambda _: walk(a, noise, drifts), range(12)))
     assert all(torch.equal(other, end) for other in ends)
+
+
+@needs_compiler
+@pytest.mark.usefixtures("fresh")
+def test_threads_of_its_own_where_openmp_cannot_be_called(tmp_path, monkeypatch, generator):
+    model, x, a = network(EnergyConfig(), 2, 300, generator)
+    noise = noise_like(a, generator)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    end = compiled.walk_of(model.score(x))(a, noise, DRIFTS)
+    source = compiled._SOURCE.read_text()
+    assert source.count('"GOMP_parallel"') == 1
+    other = tmp_path / "walk.c"
+    other.write_text(source.replace('"GOMP_parallel"', '"absent_from_every_runtime"'))
+    monkeypatch.setattr(compiled, "_SOURCE", other)
+    compiled._find_or_build.cache_clear()
+    assert torch.equal(compiled.walk_of(model.score(x))(a, noise, DRIFTS), end)
 
 
 @needs_compiler

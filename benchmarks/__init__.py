@@ -1,0 +1,1 @@
+"""Measurements, kept apart from the tests: nothing here can fail for being slow."""
