@@ -101,6 +101,16 @@ class Explorer(anywidget.AnyWidget):
         width, height = (round(_DPI * inches) for inches in figure.get_size_inches())
         return content.getvalue(), width, height
 
+    def fallback(self) -> str:
+        """HTML of the picture: shown in print, and where no script runs."""
+        png, width, height = self._png()
+        return _PICTURE.format(
+            alt=html.escape(self.description()),
+            width=width,
+            height=height,
+            png=base64.b64encode(png).decode(),
+        )
+
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The widget, and its picture for readers of notebooks that run no widgets."""
         bundled = super()._repr_mimebundle_(**kwargs)
@@ -114,16 +124,7 @@ class Explorer(anywidget.AnyWidget):
 
         A page takes one representation of an output, so one output cannot hold both.
         """
-        png, width, height = self._png()
-        picture = _PICTURE.format(
-            alt=html.escape(self.description()),
-            width=width,
-            height=height,
-            png=base64.b64encode(png).decode(),
-        )
-        display({"text/html": picture, "text/plain": self.description()}, raw=True)
-        bundled = super()._repr_mimebundle_()
+        display({"text/html": self.fallback(), "text/plain": self.description()}, raw=True)
+        bundled = self._repr_mimebundle_()
         if bundled is not None:
-            data, metadata = bundled
-            data["image/png"] = base64.b64encode(png).decode()
-            display(data, metadata=metadata, raw=True)
+            display(bundled[0], metadata=bundled[1], raw=True)

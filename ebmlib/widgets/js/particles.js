@@ -8,7 +8,6 @@ import { View, widgetOf } from "./view.js";
 const STATES_ALONG = 60;
 const MOST_STEPS = 500;
 const GRIDS = [21, 61]; // a coarse picture at once, then a fine one
-const SETTLED = 300; // milliseconds without change before numbers are told to Python and read out
 
 const RESTART = ["alpha", "seed", "state", "dataset", "trained_k", "temperature", "particles", "where"];
 
@@ -138,7 +137,7 @@ class ParticleView extends View {
     if (name === "step" || name === "k") this.#extend();
     if (name === "background") this.#askDensity();
     if (name === "playing" && this.get("playing")) this.#startPlaying();
-    this.#settleLater();
+    this.settleLater();
     this.redraw();
   }
 
@@ -210,7 +209,7 @@ class ParticleView extends View {
       message.f.forEach((f, at) => {
         this.meanF[message.fFrom + at] = f;
       });
-      this.#settleLater();
+      this.settleLater();
     } else if (message.id === "density") {
       this.density = message;
       this.recoloured();
@@ -313,21 +312,16 @@ class ParticleView extends View {
     distance.set(formatNumber(numbers.distance, 2), `= ${Math.round((100 * numbers.distance) / this.data.step)} % of a step`);
   }
 
-  /** When all has been still for a moment: tell Python, and whoever listens to the page. */
-  #settleLater() {
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => this.#settle(), SETTLED);
-  }
-
-  #settle() {
+  settle() {
     const numbers = this.#numbers();
-    if (this.signal.aborted || !numbers || numbers.step !== this.get("step") || this.meanF[numbers.step] === undefined) return;
+    if (!numbers || numbers.step !== this.get("step") || this.meanF[numbers.step] === undefined) return false;
     const { means, ...told } = numbers;
     if (!Number.isFinite(told.r_over_floor)) told.r_over_floor = null;
     this.set({ numbers: told, actions: Array.from(this.frames[numbers.step]) });
     const R = numbers.step ? `, R ${formatNumber(numbers.r_over_floor)} times the noise floor` : "";
     this.live.textContent = `After ${numbers.step} steps: mean energy ${formatNumber(numbers.mean_energy)}${R}, `
       + `particle mean ${Math.round((100 * numbers.distance) / this.data.step)} percent of a step from the demonstrated action.`;
+    return true;
   }
 }
 

@@ -5,7 +5,6 @@ import { Plot } from "./plot.js";
 import { Handle, button, drawDemonstrations, logSlider } from "./parts.js";
 import { View, widgetOf } from "./view.js";
 
-const SETTLED = 300; // milliseconds without change before results are told to Python and read out
 const RERUN = ["alpha", "k", "dataset", "trained_k", "estimate", "population", "steps", "seed"];
 const ML_STARTS = 8; // ascents for every action: the library's own default
 const DELAY = 250; // milliseconds that a slider must rest before all trajectories are drawn anew
@@ -138,6 +137,7 @@ class RolloutView extends View {
       clearTimeout(this.delayed);
       this.delayed = setTimeout(() => this.#rerun(), DELAY);
     }
+    this.settleLater();
     this.redraw();
   }
 
@@ -157,7 +157,7 @@ class RolloutView extends View {
       run.gone = !same;
     });
     this.runs = starts.map((start, at) => (this.runs[at]?.gone === false ? this.runs[at] : this.#begin(start, at)));
-    this.#settleLater();
+    this.settleLater();
     this.redraw();
   }
 
@@ -179,7 +179,7 @@ class RolloutView extends View {
     if (!run) return;
     if (x) run.path.push(...x);
     if (done) run.done = true;
-    if (done) this.#settleLater();
+    if (done) this.settleLater();
     this.redraw();
   }
 
@@ -222,18 +222,16 @@ class RolloutView extends View {
       + `${data.paths.length} demonstrations of ${data.name}`);
   }
 
-  #settleLater() {
-    clearTimeout(this.settling);
-    this.settling = setTimeout(() => {
-      if (this.signal.aborted || this.runs.some((run) => !run.done)) return;
-      const pairs = ({ path }) => Array.from({ length: path.length / 2 }, (_, i) => path.slice(2 * i, 2 * i + 2));
-      const numbers = this.#numbers();
-      this.set({ trajectories: this.runs.map(pairs), numbers: numbers ?? {} });
-      this.live.textContent = numbers
-        ? `${numbers.count} trajectories. The last one: mean distance to the demonstrations `
-          + `${formatNumber(numbers.mean_distance, 2)}, at the end ${formatNumber(numbers.end_distance, 2)}.`
-        : "No trajectory.";
-    }, SETTLED);
+  settle() {
+    if (this.runs.some((run) => !run.done)) return false;
+    const pairs = ({ path }) => Array.from({ length: path.length / 2 }, (_, i) => path.slice(2 * i, 2 * i + 2));
+    const numbers = this.#numbers();
+    this.set({ trajectories: this.runs.map(pairs), numbers: numbers ?? {} });
+    this.live.textContent = numbers
+      ? `${numbers.count} trajectories. The last one: mean distance to the demonstrations `
+        + `${formatNumber(numbers.mean_distance, 2)}, at the end ${formatNumber(numbers.end_distance, 2)}.`
+      : "No trajectory.";
+    return true;
   }
 }
 

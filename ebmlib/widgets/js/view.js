@@ -4,6 +4,8 @@ import { connect } from "./client.js";
 import { Demonstrations } from "./demonstrations.js";
 import { coloursOf, element, followTheme } from "./page.js";
 
+const SETTLED = 300; // milliseconds without change before numbers are told to Python and read out
+
 /** The model behind a reference that ipywidgets serialised. */
 async function referencedModel(model, reference) {
   if (typeof reference !== "string") return reference;
@@ -11,7 +13,8 @@ async function referencedModel(model, reference) {
 }
 
 /**
- * A widget's view. Subclasses give `build(root)`, `changed(name)`, `received(message)` and `draw()`.
+ * A widget's view. Subclasses give `build(root)`, `changed(name)`, `received(message)`, `draw()` and `settle()`
+ * (tell Python and the reader; false while there is nothing to tell yet).
  * The engine starts when the widget comes near the window: pages with many widgets load fast.
  */
 export class View {
@@ -39,6 +42,7 @@ export class View {
     );
     if (this.signal.aborted) return;
     this.root = element("section", { class: `ebm ebm-${name}`, "aria-label": this.title });
+    this.root.view = this; // for other scripts of the page
     this.build(this.root);
     this.el.append(this.root);
     const refresh = () => {
@@ -124,6 +128,15 @@ export class View {
       this.frameAsked = false;
       if (!this.signal.aborted && this.colours) this.draw(now);
     });
+  }
+
+  /** Call `settle` when all has been still for a moment; `root.dataset.settled` says so until then. */
+  settleLater() {
+    delete this.root.dataset.settled;
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => {
+      if (!this.signal.aborted && this.settle()) this.root.dataset.settled = "";
+    }, SETTLED);
   }
 
   /** The number (key for the engine) of the policy for a data set trained with K steps, or -1. */
