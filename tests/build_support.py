@@ -108,9 +108,7 @@ def make_project(root: Path) -> Project:
         root.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root)
     for folder in ("workflow", "book/assets", "book/frontend"):
-        shutil.copytree(
-            ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
     (root / "build").mkdir()
     (root / "ebmlib").mkdir()

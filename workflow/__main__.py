@@ -1,6 +1,6 @@
 """The front end of the build: what run_all.sh calls. Standard library only.
 
-Options, set-up, the lock, then Snakemake in two stages (chapters, book) with its progress shown.
+Options, set-up, the lock, then Snakemake with its progress shown.
 """
 
 from __future__ import annotations
@@ -112,29 +112,26 @@ def build(
         *("--nolock", "--rerun-incomplete", "--keep-going", "--config", *config, "--"),
     ]
     where = "cpu" if device.kind == "cpu" else f"cuda ({len(device.gpus)} GPU(s))"
+    index = html(wanted.profile) / "index.html"
     with locks.exclusive(locks.RUN_LOCK, WAITING), locks.after_orphans() as jobs_lock:
-        book = html(wanted.profile)
-        if not (book / "index.html").exists():
+        if not index.exists():
             (BUILD / wanted.profile / "book.done").unlink(missing_ok=True)
         print(f"Profile {wanted.profile}, device {where}, {jobs} at once.", flush=True)
-        begun = time.monotonic()
-        failed = stage([*command, "chapters"], environ, wanted.profile, jobs_lock, names)
-        chapter_seconds = time.monotonic() - begun
-        begun = time.monotonic()
-        done = BUILD / wanted.profile / "book.done"
-        before = done.stat().st_mtime_ns if done.exists() else None
-        if not failed:
-            failed = stage([*command, "book"], environ, wanted.profile, jobs_lock, [])
-            if not failed and done.stat().st_mtime_ns == before:
-                print("Book: nothing to do.")
-        book_seconds = time.monotonic() - begun
+        begun = time.time()
+        command.append("book" if wanted.book else "chapters")
+        display, failed = engine(command, environ, wanted.profile, jobs_lock, names)
+        ended = time.time()
     for reason in failed:
         print(reason, file=sys.stderr)
+    book = display.outcome(terminal.BOOK)
+    rendering = book.seconds or 0.0 if book else 0.0
+    executed = [name for name in names if display.outcome(name)]
+    if not executed and not book and not failed:
+        print("Everything is up to date.")
     print(
-        f"Set-up {duration(setup_seconds)}, chapters {duration(chapter_seconds)}, "
-        f"book {duration(book_seconds)}."
+        f"Set-up {duration(setup_seconds)}, chapters {duration(ended - begun - rendering)} "
+        f"({len(executed)} of {len(names)} executed), book {duration(rendering)}."
     )
-    index = book / "index.html"
     if failed:
         last = f" The last good book is {index.relative_to(ROOT)}." if index.exists() else ""
         print(
@@ -142,24 +139,23 @@ def build(
             file=sys.stderr,
         )
         return 1
-    print(f"The book is {index.relative_to(ROOT)}")
+    if wanted.book:
+        print(f"The book is {index.relative_to(ROOT)}")
     return 0
 
 
-def stage(
+def engine(
     command: list[str], environ: dict[str, str], profile: str, jobs_lock: int, names: list[str]
-) -> list[str]:
-    """Run Snakemake for one target, showing progress; return one sentence per failure."""
-    target = command[-1]
-    log_path = logs(profile) / f"snakemake-{target}.log"
+) -> tuple[terminal.Display, list[str]]:
+    """Run Snakemake, showing progress; return what happened and one sentence per failure."""
+    log_path = logs(profile) / "snakemake.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    since = time.time()
+    display = terminal.Display(logs(profile), [*names, terminal.BOOK], time.time(), log_path)
     with log_path.open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, pass_fds=(jobs_lock,), start_new_session=True,
         )  # fmt: skip
-        display = terminal.Display(logs(profile), names, since, log_path)
         try:
             while process.poll() is None:
                 display.update()
@@ -171,20 +167,16 @@ def stage(
                 process.wait()
             display.finish()
     if process.returncode == 0:
-        return []
-    return display.failures() or [_last_trouble(target, log_path, logs(profile) / "book.log")]
+        return display, []
+    return display, display.failures() or [_last_trouble(log_path)]
 
 
-def _last_trouble(target: str, log: Path, book_log: Path) -> str:
-    """Say why a stage failed when no chapter did."""
-    if target == "book" and book_log.exists():
-        found = re.findall(r"^failed: (.*)$", book_log.read_text(errors="replace"), re.MULTILINE)
-        if found:
-            return f"The book failed: {found[-1]} (log: {book_log.relative_to(ROOT)})"
+def _last_trouble(log: Path) -> str:
+    """Say why Snakemake failed when no chapter did."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
     telling = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
     told = (telling or [line for line in lines if line] or ["no output"])[-1]
-    return f"The {target} stage stopped: {told} (log: {log.relative_to(ROOT)})"
+    return f"The build stopped: {told} (log: {log.relative_to(ROOT)})"
 
 
 if __name__ == "__main__":

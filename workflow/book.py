@@ -12,12 +12,21 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
-from workflow import chapters, locks
+from workflow import chapters, locks, progress
 from workflow.paths import (
-    BUILD, CONFIG, FRONTEND, ROOT, TOC, WorkflowError, html, notebook,
-)  # fmt: skip
+    BUILD,
+    CONFIG,
+    FRONTEND,
+    ROOT,
+    TOC,
+    WorkflowError,
+    html,
+    notebook,
+    progress_file,
+)
 from workflow.stage import stage
 
 _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
@@ -30,9 +39,9 @@ def inputs() -> list[str]:
     stamp = FRONTEND / ".installed"
     data = sorted((ROOT / "data").glob("*.svg"))
     named = [path.relative_to(ROOT).as_posix() for path in (*parts, *data)]
-    return named + chapters.book_files() + (
-        [stamp.relative_to(ROOT).as_posix()] if stamp.exists() else []
-    )
+    if stamp.exists():
+        named.append(stamp.relative_to(ROOT).as_posix())
+    return named + chapters.book_files()
 
 
 def render(profile: str, draft: bool) -> None:
@@ -91,16 +100,22 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--draft", action="store_true")
     parser.add_argument("--done", type=Path, required=True)
     given = parser.parse_args(arguments)
+    told = progress_file(given.profile, "book")
     with locks.hold_jobs_lock():
         locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
+        begun = progress.begin(told)
+        reason = ""
         try:
             render(given.profile, given.draft)
         except (WorkflowError, OSError) as error:
-            print(f"failed: {error}", flush=True)
-            return 1
-        count = sum(notebook(given.profile, c.name).is_file() for c in chapters.load())
-        given.done.write_text(f"{count} chapters\n")
-    return 0
+            reason = str(error)
+            print(f"failed: {reason}", flush=True)
+        else:
+            count = sum(notebook(given.profile, c.name).is_file() for c in chapters.load())
+            given.done.write_text(f"{count} chapters\n")
+        seconds = round(time.time() - begun, 1)
+        progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
+    return 1 if reason else 0
 
 
 if __name__ == "__main__":

@@ -60,9 +60,8 @@ class ChapterList:
             return self.chapters[name]
         except KeyError:
             close = difflib.get_close_matches(name, self.chapters, n=1)
-            hint = f"did you mean '{close[0]}'?" if close else "the chapters are: " + ", ".join(
-                self.chapters
-            )
+            known = f"the chapters are: {', '.join(self.chapters)}"
+            hint = f"did you mean '{close[0]}'?" if close else known
             raise WorkflowError(f"there is no chapter '{name}'; {hint}") from None
 
     def __iter__(self) -> Any:
@@ -136,9 +135,10 @@ def load(path: Path = CHAPTERS) -> ChapterList:
 
 
 def _chapter(file: str, name: str, entry: Mapping[str, Any]) -> Chapter:
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name == "book":
         raise WorkflowError(
-            f"{file}: '{name}' cannot name a chapter; use lower-case letters, digits and hyphens"
+            f"{file}: '{name}' cannot name a chapter; use lower-case letters, digits and hyphens, "
+            "and not 'book'"
         )
     if unknown := set(entry) - _KEYS:
         raise WorkflowError(

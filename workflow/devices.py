@@ -1,6 +1,7 @@
-"""Which device the chapters run on: ``python -m workflow.devices WANTED`` prints the answer as JSON.
+"""Which device the chapters run on.
 
-Runs in the project's environment, since only torch knows what it can use.
+``python -m workflow.devices WANTED`` prints the answer as JSON. It runs in the
+project's environment, since only torch knows what it can use.
 """
 
 from __future__ import annotations

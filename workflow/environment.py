@@ -70,9 +70,7 @@ def _ensure_packages(lock: int) -> Path:
     unfinished.touch()
     stamp.unlink(missing_ok=True)
     pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-    packages = sum(
-        1 for line in LOCK.read_text().splitlines() if line and line[0] not in "# \t"
-    )
+    packages = sum(1 for line in LOCK.read_text().splitlines() if line and line[0] not in "# \t")
     _run(
         [*pip, "install", "--requirement", str(LOCK)],
         "The packages of requirements.txt could not be installed",

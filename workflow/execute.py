@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow import chapters, locks, progress
-from workflow.paths import BUILD, ROOT, WorkflowError, logs
+from workflow.paths import BUILD, ROOT, WorkflowError, logs, progress_file
 
 LOG_EVERY = 10.0  # seconds between two progress lines in a chapter's log
 
@@ -116,7 +116,7 @@ def _reporting_engine() -> str:
 
     path = Path(os.environ["EBMLIB_PROGRESS"])
 
-    class ReportingEngine(NBClientEngine):  # type: ignore[misc]
+    class ReportingEngine(NBClientEngine):
         @classmethod
         def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> Any:
             cells = [cell for cell in nb_man.nb.cells if cell.cell_type == "code"]
@@ -161,12 +161,12 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0]}"
 
 
-def _isolate(progress_file: Path) -> None:
+def _isolate(told: Path) -> None:
     """Keep the kernel from the user's own settings, and tell ebmlib where things go."""
     settings = BUILD / ".settings"
     settings.mkdir(parents=True, exist_ok=True)
     os.environ.update(
-        EBMLIB_PROGRESS=str(progress_file),
+        EBMLIB_PROGRESS=str(told),
         IPYTHONDIR=str(settings / "ipython"),
         MPLCONFIGDIR=str(settings / "matplotlib"),
         JUPYTER_PREFER_ENV_PATH="1",
@@ -199,22 +199,16 @@ def main(arguments: list[str]) -> int:
 
     jobs_lock = locks.hold_jobs_lock()
     locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
-    progress_file = logs(given.profile) / f"{given.name}.progress"
-    progress_file.parent.mkdir(parents=True, exist_ok=True)
-    before = progress.Progress(progress_file)
-    before.read()
-    progress_file.unlink(missing_ok=True)
-    progress.append(progress_file, event="start", expected=before.seconds if before.ok else None)
-
-    _isolate(progress_file)
+    told = progress_file(given.profile, given.name)
+    begun = progress.begin(told)
+    _isolate(told)
     if given.gpus:
         gpu, gpu_lock = locks.claim_gpu(given.gpus.split(","))
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {given.name}: {given.parameters}", flush=True)
     stop = threading.Event()
-    watched = progress.Progress(progress_file)
+    watched = progress.Progress(told)
     threading.Thread(target=_log_progress, args=(watched, stop), daemon=True).start()
-    begun = time.time()
     reason = ""
     try:
         output = given.output if given.output.is_absolute() else ROOT / given.output
@@ -225,7 +219,7 @@ def main(arguments: list[str]) -> int:
     stop.set()
     seconds = round(time.time() - begun, 1)
     print(f"{'failed: ' + reason if reason else 'done'} after {progress.duration(seconds)}")
-    progress.append(progress_file, event="end", ok=not reason, seconds=seconds, reason=reason)
+    progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
     if given.gpus:
         gpu_lock.close()
     jobs_lock.close()

@@ -4,9 +4,9 @@ Run by a maintainer after a change of pyproject.toml: ``python -m pip install uv
 ``python -m workflow.lock`` (add ``--upgrade`` to move to the newest versions).
 
 The lock is universal: one file for every platform and for every Python that pyproject.toml allows,
-with environment markers where they differ. What torch itself pins for CUDA (``nvidia-*``, ``cuda-*``,
-``triton``) is left out: the CUDA build of torch brings exactly those versions by itself, and listing
-them would force gigabytes onto a machine whose torch is a CPU build.
+with environment markers where they differ. What torch itself pins for CUDA (``nvidia-*``,
+``cuda-*``, ``triton``) is left out: the CUDA build of torch brings exactly those versions itself,
+and listing them would force gigabytes onto a machine whose torch is a CPU build.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ class Options:
     seeds: int | None = None
     device: str = "auto"
     jobs: int | None = None
+    book: bool = True
     setup: bool = True
     pytest: tuple[str, ...] = ()
 
@@ -100,6 +101,9 @@ def parse(arguments: list[str]) -> Options:
         "--jobs", type=_count, metavar="N", help="chapters at once (as a rule: one per core)"
     )
     parser.add_argument(
+        "--no-book", action="store_true", help="execute the chapters and stop before the book"
+    )
+    parser.add_argument(
         "--no-setup",
         action="store_true",
         help="install nothing: use the packages of the Python that runs this",
@@ -122,5 +126,6 @@ def parse(arguments: list[str]) -> Options:
         seeds=given.seeds,
         device=given.device,
         jobs=given.jobs,
+        book=not given.no_book,
         setup=not given.no_setup,
     )

@@ -31,6 +31,11 @@ def logs(profile: str) -> Path:
     return BUILD / profile / "logs"
 
 
+def progress_file(profile: str, name: str) -> Path:
+    """Return where a chapter, or the book, tells how far it is."""
+    return logs(profile) / f"{name}.progress"
+
+
 def html(profile: str) -> Path:
     """Return the folder of a profile's rendered book."""
     return BUILD / profile / "html"

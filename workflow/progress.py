@@ -5,14 +5,15 @@ line, at most a few per second::
 
     {"time": 1700000000.0, "task": "circle seed 0", "done": 120, "total": 1000, "unit": "epoch"}
 
-``time`` is seconds since 1970. A task has begun with its first line and is over when ``done`` equals
-``total``. workflow/execute.py adds the line that begins a chapter and the one that ends it::
+``time`` is seconds since 1970. A task has begun with its first line and is over when ``done``
+equals ``total``. workflow/execute.py adds the line that begins a chapter and the one that ends it::
 
     {"time": ..., "event": "start", "expected": 85.0}
     {"time": ..., "event": "end", "ok": false, "seconds": 12.3, "reason": "cell 4: ValueError: ..."}
 
-``expected`` is what the same chapter took the last time, null if that is not known. A line that is
-not such an object is ignored: half a line, left by a killed process, does no harm.
+The rendering of the book does the same. ``expected`` is what the same work took the last time, null
+if that is not known. A line that is not such an object is ignored: half a line, left by a killed
+process, does no harm.
 """
 
 from __future__ import annotations
@@ -132,3 +133,13 @@ def append(path: Path, **entry: Any) -> None:
     """Append one line to a progress file, stamped with the time."""
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"time": time.time(), **entry}) + "\n")
+
+
+def begin(path: Path) -> float:
+    """Begin a progress file anew, with what the same work took the last time; return the time."""
+    before = Progress(path)
+    before.read()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    append(path, event="start", expected=before.seconds if before.ended and before.ok else None)
+    return time.time()

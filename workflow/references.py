@@ -13,7 +13,7 @@ from pybtex.style.formatting.unsrt import Style as UnsrtStyle
 from pybtex.style.sorting import BaseSortingStyle
 
 
-class ThesisOrder(BaseSortingStyle):  # type: ignore[misc]
+class ThesisOrder(BaseSortingStyle):
     """Sort by the number in the thesis, then by key."""
 
     def sorting_key(self, entry: Any) -> tuple[float, str]:
@@ -21,7 +21,7 @@ class ThesisOrder(BaseSortingStyle):  # type: ignore[misc]
         return float(entry.fields.get("thesis", "inf")), entry.key
 
 
-class ThesisStyle(UnsrtStyle):  # type: ignore[misc]
+class ThesisStyle(UnsrtStyle):
     """The plain style in the thesis's order."""
 
     default_sorting_style = "thesis"

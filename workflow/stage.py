@@ -1,6 +1,6 @@
 """Lay out what Sphinx reads: pages, executed notebooks, references, assets, front-end files.
 
-The staged tree has the layout of the project (book/..., _toc.yml), so that one _toc.yml serves both.
+The staged tree has the layout of the project (book/...), so that one _toc.yml serves both.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Show the progress of the chapters while Snakemake runs. Standard library only.
 
 In a terminal, one line per running chapter, redrawn in place; elsewhere a plain line per running
-chapter every ten seconds. A chapter that ends leaves one line for good.
+chapter every ten seconds. A chapter that ends leaves one line for good. The book counts as one more
+chapter, named "book", which comes last.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from workflow.progress import Progress, duration
 
 REDRAW_EVERY = 0.5
 PLAIN_EVERY = 10.0
+BOOK = "book"
 
 
 class Display:
@@ -71,18 +73,21 @@ class Display:
         for name, chapter in self._of_this_run().items():
             if chapter.ended and name not in self.reported:
                 self._report(name, chapter)
-        if self.chapters and not self._of_this_run():
-            print("Chapters: nothing to do.", flush=True)
+
+    def outcome(self, name: str) -> Progress | None:
+        """Return what a chapter, or the book, did in this run; None if there was nothing to do."""
+        return self._of_this_run().get(name)
 
     def failures(self) -> list[str]:
-        """Return one sentence for each chapter that failed in this run."""
+        """Return one sentence for each chapter that failed in this run, or for the book."""
         folder = self.folder.relative_to(ROOT)
         sentences = []
         for name, chapter in self._of_this_run().items():
             if chapter.ended and chapter.ok:
                 continue
             reason = chapter.reason if chapter.ended else "it was killed, or memory ran out"
-            sentence = f"Chapter '{name}' failed: {reason} (log: {folder / name}.log"
+            what = "The book" if name == BOOK else f"Chapter '{name}'"
+            sentence = f"{what} failed: {reason} (log: {folder / name}.log"
             if (self.folder / f"{name}.failed.ipynb").exists():
                 sentence += f", notebook: {folder / name}.failed.ipynb"
             sentences.append(sentence + ")")
@@ -95,6 +100,8 @@ class Display:
 
     def _overall(self) -> str:
         """Say how many chapters are done, and roughly how long the rest will take."""
+        if BOOK in self.reported:
+            return ""
         if self.planned is None and self.log.exists():
             found = re.search(r"^chapter\s+(\d+)\s*$", self.log.read_text(), re.MULTILINE)
             self.planned = int(found[1]) if found else None
