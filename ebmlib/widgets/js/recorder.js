@@ -1,0 +1,364 @@
+// The recorder: the reader draws demonstrations, sees them normalised, takes them along as an SVG and
+// trains a small model on them.
+
+import { connect } from "./client.js";
+import { drawCurve } from "./curve.js";
+import { coloursOf, element, figureTile, followTheme, formatNumber, prefersStillness, uniqueId } from "./page.js";
+import { button } from "./parts.js";
+import { AREA, Pen } from "./pen.js";
+import { Plot } from "./plot.js";
+import { LENGTH, normalise, svgText } from "./strokes.js";
+
+const READ_OUT_EVERY = 6000; // milliseconds between two sentences during training
+const STILL = 2000; // milliseconds between two pictures for readers who want no motion
+const BALL = Array.from({ length: 202 }, (_, i) => (i % 2 ? Math.sin : Math.cos)((Math.floor(i / 2) * Math.PI) / 50));
+const PROMPT = "Draw the same movement several times";
+
+class Recorder {
+  constructor(model, el, signal) {
+    Object.assign(this, { model, signal, engine: null, run: 0, state: "idle", drawnAt: 0, readOutAt: 0 });
+    this.forget();
+    this.root = element("section", { class: "ebm ebm-recorder", "aria-label": "Draw your own demonstrations" });
+    this.build();
+    el.append(this.root);
+    const refresh = () => {
+      this.colours = coloursOf(this.root);
+      this.redraw();
+    };
+    followTheme(this.root, signal, refresh);
+    const sized = new ResizeObserver(refresh);
+    sized.observe(this.root);
+    const changed = () => this.changed();
+    for (const trait of ["strokes", "settings"]) model.on(`change:${trait}`, changed);
+    signal.addEventListener("abort", () => {
+      for (const trait of ["strokes", "settings"]) model.off(`change:${trait}`, changed);
+      sized.disconnect();
+      this.pen.close();
+      this.engine?.then((engine) => engine.close());
+      this.root.remove();
+    });
+    this.changed();
+  }
+
+  get strokes() {
+    return this.model.get("strokes");
+  }
+
+  get settings() {
+    return this.model.get("settings");
+  }
+
+  set(changes) {
+    for (const [name, value] of Object.entries(changes)) this.model.set(name, value);
+    this.model.save_changes();
+  }
+
+  build() {
+    const help = uniqueId("help");
+    const pad = element("canvas", {
+      class: "ebm-pad", tabindex: 0, role: "application", "aria-label": "Drawing area", "aria-describedby": help,
+    });
+    const canvas = (name) => element("canvas", { role: "img", "aria-label": name });
+    const plain = (name, press) => element("button", { type: "button", class: "ebm-button", click: press }, name);
+    const key = (name) => element("kbd", {}, name);
+    const figure = (caption, ...content) => element("figure", {}, element("figcaption", {}, caption), ...content);
+    const stroke = (kind) => element("span", { class: `ebm-stroke ${kind}`, "aria-hidden": "true" });
+    this.pad = pad;
+    this.plot = new Plot(canvas("Normalised demonstrations"));
+    this.loss = canvas("Loss");
+    this.R = canvas("Mean step length R");
+    this.pen = new Pen(pad, {
+      down: () => this.say("Pen down."),
+      change: () => this.redraw(),
+      stroke: (made) => this.add(made),
+    });
+    this.buttons = {
+      undo: plain("Undo", () => this.set({ strokes: this.strokes.slice(0, -1) })),
+      clear: plain("Clear", () => this.set({ strokes: [] })),
+      example: plain("Example", () => this.set({ strokes: this.model.get("example") })),
+      save: plain("Download SVG", () => this.download()),
+      train: button("play", "Train", () => this.press()),
+      reset: button("restart", "Start over", () => this.reset("Training was put back to its beginning.")),
+    };
+    const b = this.buttons;
+    this.tiles = {
+      epochs: figureTile("epochs"),
+      seconds: figureTile("time of training"),
+      R: figureTile("R over its noise floor"),
+      distance: figureTile("distance to the drawing"),
+    };
+    this.count = element("p", { class: "ebm-note" });
+    this.size = element("p", { class: "ebm-note" });
+    this.live = element("p", { class: "ebm-unseen", "aria-live": "polite" });
+    this.alert = element("p", { class: "ebm-alert", role: "alert", hidden: true });
+    this.root.append(
+      element(
+        "div", { class: "ebm-panels" },
+        figure(
+          "Your demonstrations", pad,
+          element("div", { class: "ebm-tools" }, b.undo, b.clear, b.example, b.save), this.count,
+          element(
+            "p", { class: "ebm-note", id: help }, "Mouse, pen or finger. With the keyboard: arrow keys move the pen, ",
+            key("Space"), " puts it down and lifts it, ", key("Tab"), " leaves.",
+          ),
+        ),
+        figure(
+          "Normalised, with trajectories of the trained policy", this.plot.canvas,
+          element(
+            "p", { class: "ebm-legend" }, stroke("ebm-demo"), "demonstrations", stroke("ebm-ball"),
+            "action set Bε(0)", stroke("ebm-EXP"), "EXP",
+          ),
+          this.size,
+        ),
+      ),
+      element("div", { class: "ebm-transport" }, b.train, b.reset),
+      element("dl", { class: "ebm-tiles" }, ...Object.values(this.tiles).map((tile) => tile.box)),
+      element("div", { class: "ebm-panels ebm-curves" }, figure("Loss", this.loss),
+        figure("R over its noise floor", this.R)),
+      this.alert, this.live,
+    );
+  }
+
+  /** A sentence for readers who do not see the picture. */
+  say(text) {
+    this.live.textContent = text;
+  }
+
+  complain(text) {
+    this.alert.textContent = text;
+    this.alert.hidden = !text;
+  }
+
+  add(stroke) {
+    if (stroke === null) {
+      this.say("Pen up. That was too short for a stroke.");
+      this.redraw();
+      return;
+    }
+    this.set({ strokes: [...this.strokes, stroke] });
+    this.say(`Pen up. Stroke ${this.strokes.length} has ${stroke.points.length} points.`);
+  }
+
+  /** The drawing has changed: what was trained on the old one goes. */
+  changed() {
+    this.reset(this.strokes.length ? "" : "The drawing area is empty.");
+    const n = this.strokes.length;
+    this.normalised = n ? normalise(this.strokes, this.settings.steps) : null;
+    const points = this.strokes.reduce((sum, { points }) => sum + points.length, 0);
+    const seconds = this.strokes.reduce((sum, { times }) => sum + (times.at(-1) - times[0]) / 1000, 0);
+    const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
+    this.count.textContent = n
+      ? `${plural(n, "stroke")}, ${plural(points, "point")}, ${formatNumber(seconds, 2)} s.`
+      : "No stroke yet.";
+    this.size.textContent = n
+      ? `Length 2π, ${this.settings.steps} steps, from the origin. Longest step `
+        + `${formatNumber(this.normalised.maxStep, 2)}, ε = ${formatNumber(this.normalised.eps, 2)}.`
+      : "";
+    for (const name of ["undo", "clear", "save", "train"]) this.buttons[name].disabled = n === 0;
+    this.redraw();
+  }
+
+  download() {
+    const url = URL.createObjectURL(new Blob([svgText(this.strokes, "my-drawing")], { type: "image/svg+xml" }));
+    element("a", { href: url, download: "my-drawing.svg" }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+    this.say("my-drawing.svg was handed to the browser.");
+  }
+
+  forget() {
+    Object.assign(this, { losses: [], meanSteps: [], floor: 1, seconds: 0, trajectories: [], distance: NaN });
+  }
+
+  reset(text) {
+    if (this.state !== "idle") this.post({ type: "pause" });
+    this.run += 1; // what an older run still tells is dropped
+    this.forget();
+    this.complain("");
+    this.become("idle");
+    if (text) this.say(text);
+    this.redraw();
+  }
+
+  become(state) {
+    this.state = state;
+    this.root.dataset.state = state;
+    const faces = {
+      idle: ["play", "Train"], training: ["pause", "Pause"], paused: ["play", "Resume"], done: ["restart", "Train again"],
+    };
+    this.buttons.train.set(faces[state]);
+    this.buttons.reset.disabled = state === "idle";
+  }
+
+  press() {
+    if (this.state === "training") {
+      this.post({ type: "pause" });
+      this.become("paused");
+      this.readOut();
+    } else if (this.state === "paused") {
+      this.post({ type: "resume" });
+      this.become("training");
+    } else {
+      this.reset("Training begins.");
+      this.post({ type: "start", run: this.run, strokes: this.strokes, settings: this.settings });
+      this.readOutAt = performance.now();
+      this.become("training");
+    }
+  }
+
+  post(message) {
+    this.engine ??= connect(this.model.get("engine"), (answer) => this.received(answer));
+    this.engine.then((engine) => {
+      this.root.dataset.engine = engine.where;
+      engine.post(message);
+    }, (error) => this.complain(`Training cannot start here: ${error.message}`));
+  }
+
+  received({ type, run, ...told }) {
+    if (run !== this.run || this.signal.aborted) return;
+    if (type === "progress") {
+      this.losses.push(...told.losses);
+      this.meanSteps.push(...told.R);
+      Object.assign(this, { floor: told.floor, seconds: told.seconds });
+    } else if (type === "trajectories") {
+      this.trajectories = told.states;
+      this.distance = told.distance;
+    } else if (type === "done") {
+      this.become("done");
+      this.readOut();
+    } else if (type === "error") {
+      this.become("done");
+      this.complain(told.message);
+    }
+    const now = performance.now();
+    if (this.state === "training" && now > this.readOutAt + READ_OUT_EVERY) this.readOut();
+    if (this.state !== "training" || !prefersStillness() || now > this.drawnAt + STILL) this.redraw();
+  }
+
+  /** Tell Python and those who listen how far training has come. */
+  readOut() {
+    this.readOutAt = performance.now();
+    if (!this.losses.length) return;
+    const numbers = {
+      epochs: this.losses.length, seconds: this.seconds, loss: this.losses.at(-1),
+      R: this.meanSteps.at(-1) / this.floor, distance: Number.isFinite(this.distance) ? this.distance : null,
+    };
+    this.set({ numbers });
+    this.say(`${numbers.epochs} epochs, loss ${formatNumber(numbers.loss, 2)}, R ${formatNumber(numbers.R, 3)} times its `
+      + `noise floor, distance to the drawing ${formatNumber(this.distance, 2)}.`);
+  }
+
+  /** Draw in the next frame, once. */
+  redraw() {
+    if (this.frameAsked || !this.colours) return;
+    this.frameAsked = true;
+    requestAnimationFrame((now) => {
+      this.frameAsked = false;
+      if (this.signal.aborted) return;
+      this.drawnAt = now;
+      this.drawPad();
+      this.drawNormalised();
+      this.drawTraining();
+    });
+  }
+
+  drawPad() {
+    const { pad, colours } = this;
+    const width = pad.clientWidth, height = pad.clientHeight;
+    if (!width) return;
+    const ratio = Math.min(window.devicePixelRatio || 1, 3);
+    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+    if (pad.width !== w || pad.height !== h) Object.assign(pad, { width: w, height: h });
+    const c = pad.getContext("2d");
+    const scale = w / AREA.width;
+    c.setTransform(scale, 0, 0, scale, 0, 0);
+    c.clearRect(0, 0, AREA.width, AREA.height);
+    const unit = AREA.width / width; // of a CSS pixel
+    Object.assign(c, { lineJoin: "round", lineCap: "round" });
+    const lines = [...this.strokes.map(({ points }) => points), this.pen.points];
+    lines.forEach((points, number) => {
+      if (!points.length) return;
+      c.strokeStyle = number === lines.length - 1 ? colours.particle : colours.ink;
+      c.fillStyle = colours.target;
+      c.lineWidth = 2 * unit;
+      c.beginPath();
+      for (const [x, y] of points) c.lineTo(x, -y);
+      c.stroke();
+      c.beginPath();
+      c.arc(points[0][0], -points[0][1], 4 * unit, 0, 2 * Math.PI);
+      c.fill();
+    });
+    if (!this.strokes.length && !this.pen.points.length) {
+      Object.assign(c, { fillStyle: colours.muted, font: `${15 * unit}px ${colours.font}`, textAlign: "center" });
+      c.fillText(PROMPT, AREA.width / 2, AREA.height / 2 - 30 * unit);
+    }
+    if (document.activeElement === pad && this.pen.byKeyboard) {
+      const [x, y] = this.pen.position;
+      c.strokeStyle = this.pen.points.length ? colours.particle : colours.muted;
+      c.lineWidth = 2 * unit;
+      c.beginPath();
+      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+        c.moveTo(x + 4 * unit * dx, y + 4 * unit * dy);
+        c.lineTo(x + 11 * unit * dx, y + 11 * unit * dy);
+      }
+      c.stroke();
+    }
+  }
+
+  drawNormalised() {
+    const { plot, colours, normalised, trajectories } = this;
+    if (!plot.fit()) return;
+    const lines = normalised?.trajectories ?? [];
+    const eps = normalised?.eps ?? 0;
+    const low = [-eps, -eps], high = [eps, eps];
+    for (const line of lines) {
+      line.forEach((value, i) => {
+        low[i % 2] = Math.min(low[i % 2], value);
+        high[i % 2] = Math.max(high[i % 2], value);
+      });
+    }
+    const half = 0.55 * Math.max(high[0] - low[0], high[1] - low[1]) || 1;
+    plot.look([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2], half);
+    plot.axes(colours, ["x₁", "x₂"]);
+    plot.clipped(() => {
+      for (const line of lines) {
+        plot.line(line, { colour: colours.demo, width: 1.4 });
+        plot.dots(line, { colour: colours.demo, radius: 1.8 });
+      }
+      plot.line(BALL.map((value) => eps * value), { colour: colours.second, dash: [5, 4], width: 1.5 });
+      for (const line of trajectories) {
+        plot.line(line, { colour: colours.plot, width: 5, alpha: 0.7 });
+        plot.line(line, { colour: colours.particle, width: 2.2 });
+      }
+      const ends = trajectories.flatMap((line) => line.slice(-2));
+      plot.dots(ends, { colour: colours.particle, radius: 4, edge: colours.plot });
+      if (lines.length) plot.ring([0, 0], { colour: colours.ink, halo: colours.plot, radius: 4 });
+    });
+    const close = Number.isFinite(this.distance) ? `, ${formatNumber(this.distance, 2)} away from them on average` : "";
+    plot.canvas.setAttribute("aria-label", `${lines.length} normalised demonstrations, the action set around the `
+      + `origin, and ${trajectories.length} trajectories of the policy${close}`);
+  }
+
+  drawTraining() {
+    const { colours, losses, meanSteps, floor, tiles } = this;
+    const length = Math.max(100, losses.length * 1.05);
+    drawCurve(this.loss, colours, { values: losses, level: 0, length });
+    drawCurve(this.R, colours, { values: meanSteps.map((value) => value / floor), level: 1, length });
+    const n = losses.length;
+    tiles.epochs.set(String(n), n ? `of ${this.settings.epochs}` : "");
+    tiles.seconds.set(n ? formatNumber(this.seconds, 2) : "–", n ? "s" : "");
+    tiles.R.set(n ? formatNumber(meanSteps.at(-1) / floor, 3) : "–", "");
+    tiles.distance.set(formatNumber(this.distance, 2), Number.isFinite(this.distance)
+      ? `= ${formatNumber((100 * this.distance) / LENGTH, 2)} % of its length` : "");
+    this.loss.setAttribute("aria-label", `Loss over ${n} epochs${n ? `, now ${formatNumber(losses.at(-1), 2)}` : ""}`);
+    this.R.setAttribute("aria-label", `Mean step length R over ${n} epochs`
+      + `${n ? `, now ${formatNumber(meanSteps.at(-1) / floor, 3)} times its noise floor` : ""}`);
+  }
+}
+
+export default {
+  render({ model, el }) {
+    const controller = new AbortController();
+    new Recorder(model, el, controller.signal);
+    return () => controller.abort();
+  },
+};
