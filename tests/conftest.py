@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from build_support import smoke_book  # noqa: F401  a fixture
 
 from ebmlib import (
     SGLD,

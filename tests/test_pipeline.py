@@ -28,7 +28,6 @@ from build_support import (
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-sys.path.insert(0, str(ROOT))
 from workflow import chapters, execute, locks, stage
 from workflow import environment as setup
 from workflow.lock import without_cuda
@@ -59,6 +58,7 @@ def project(tmp_path: Path) -> Project:
         (["--device"], "--device"),
         (["publish"], "publish"),
         (["clean", "everything"], "everything"),
+        (["setup", "--fast"], "--fast"),
     ],
 )
 def test_a_wrong_command_line_gets_one_sentence_and_status_2(
@@ -77,7 +77,16 @@ def test_help_names_every_option() -> None:
         ["bash", str(ROOT / "run_all.sh"), "--help"], capture_output=True, text=True
     )
     assert done.returncode == 0
-    for option in ("--profile", "--chapter", "--seeds", "--device", "--jobs", "test", "clean"):
+    for option in (
+        "--profile",
+        "--chapter",
+        "--seeds",
+        "--device",
+        "--jobs",
+        "test",
+        "setup",
+        "clean",
+    ):
         assert option in done.stdout
 
 

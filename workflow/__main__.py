@@ -46,6 +46,9 @@ def main(arguments: list[str]) -> int:
         begun = time.monotonic()
         python = environment.ensure() if wanted.setup else Path(sys.executable)
         setup_seconds = time.monotonic() - begun
+        if wanted.command == "setup":
+            print(f"Everything is installed (set-up {duration(setup_seconds)}).")
+            return 0
         if wanted.command == "test":
             return test(python, wanted.pytest)
         return build(wanted, chapter_list, python, setup_seconds)

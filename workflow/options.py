@@ -16,6 +16,7 @@ what is missing or out of date, also after an interruption of any kind.
 
   ./run_all.sh [options]               build the book
   ./run_all.sh test [pytest options]   set up and run the tests
+  ./run_all.sh setup                   set up and stop
   ./run_all.sh clean                   remove executed chapters and books; trained models stay
 """
 EPILOG = """\
@@ -32,7 +33,7 @@ PYTHON=/path/to/python ./run_all.sh takes that Python to make the virtual enviro
 class Options:
     """What the user asked for."""
 
-    command: str  # build, test or clean
+    command: str  # build, test, setup or clean
     profile: str = "default"
     chapters: tuple[str, ...] = ()
     seeds: int | None = None
@@ -114,10 +115,10 @@ def parse(arguments: list[str]) -> Options:
         return Options(
             "test", setup=setup, pytest=tuple(item for item in rest if item != "--no-setup")
         )
-    if arguments[:1] == ["clean"]:
+    if arguments[:1] in (["setup"], ["clean"]):
         if arguments[1:]:
-            parser.error(f"clean takes no options, got '{arguments[1]}'")
-        return Options("clean")
+            parser.error(f"{arguments[0]} takes no options, got '{arguments[1]}'")
+        return Options(arguments[0])
     given = parser.parse_args(arguments)
     return Options(
         "build",

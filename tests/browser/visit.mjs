@@ -44,6 +44,7 @@ for (const [index, address] of wanted.pages.entries()) {
     withoutAlt: [...document.images].filter((image) => !image.alt.trim()).map((image) => image.src),
     broken: [...document.images].filter((image) => image.complete && !image.naturalWidth)
       .map((image) => image.src),
+    dark: document.documentElement.dataset.theme === "dark",
     tooWide: document.documentElement.scrollWidth > window.innerWidth + 1,
   }));
   if (wanted.screenshots) {

