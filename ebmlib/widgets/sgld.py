@@ -34,7 +34,7 @@ class ParticleExplorer(Explorer):
         dataset: name of the demonstrations.
         trained_k: K with which the policy was trained. The sampler's own K is ``k``.
         alpha: noise level of the sampler, in the action's units.
-        k: steps of the sampler; changing it shows the particles after k steps.
+        k: steps of the sampler; where it changes, the page goes on to show step k.
         step: the step on display.
         seed: seed of start and noise.
         temperature: of the noise; 0 is plain ascent.
@@ -78,11 +78,6 @@ class ParticleExplorer(Explorer):
         if not np.isfinite(state).all():
             raise traitlets.TraitError(f"state must be two finite numbers, got {state}.")
         return state
-
-    @traitlets.observe("k")
-    def _show_the_end(self, change: Any) -> None:
-        if not self.playing:
-            self.step = self.k
 
     def description(self) -> str:
         """The picture in words."""

@@ -92,7 +92,7 @@ const actions = {
   tick: ({ tick }) => root.getByRole("checkbox", { name: tick }).check(),
   press: ({ press }) => root.getByRole("button", { name: press, exact: true }).click(),
   keys: async ({ keys, on, outside }) => {
-    await (outside ? page : root).locator(on).nth(outside ?? 0).focus();
+    await (outside === undefined ? root : page).locator(on).nth(outside ?? 0).focus();
     for (const key of keys) await page.keyboard.press(key);
   },
   drag: async ({ drag: [dx, dy] }) => {

@@ -121,10 +121,10 @@ class RolloutView extends View {
       this.controls.population.box.hidden = this.get("estimate") !== "EXP";
       const words = this.get("estimate") === "EXP"
         ? "EXP: the mean of several Langevin chains" : "ML: the best end of ascents from several starts";
-      this.legend.replaceChildren(
-        element("span", { class: "ebm-stroke ebm-demo", "aria-hidden": "true" }), "demonstrations",
-        element("span", { class: `ebm-stroke ebm-${this.get("estimate")}`, "aria-hidden": "true" }), words,
+      const key = (kind, text) => element(
+        "span", { class: "ebm-key" }, element("span", { class: `ebm-stroke ebm-${kind}`, "aria-hidden": "true" }), text,
       );
+      this.legend.replaceChildren(key("demo", "demonstrations"), key(this.get("estimate"), words));
     }
     this.controls[name]?.set(this.get(name));
   }
