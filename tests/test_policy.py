@@ -43,13 +43,13 @@ def linear(matrix=MAP, s=S):
     return Known(lambda x: Gaussian(identity / s**2, x @ matrix.T), len(matrix))
 
 
-def bimodal(weight=0.5):
-    """Two Gaussians of standard deviation 0.15 at -1 and +1; the right one has ``weight``."""
+def bimodal(weight=0.5, left=-1.0, right=1.0, s=0.15):
+    """Two Gaussians of standard deviation ``s``; the right one has ``weight``."""
 
     def value(a):
-        away = torch.stack([a[:, 0] + 1, a[:, 0] - 1], dim=1)
+        away = torch.stack([a[:, 0] - left, a[:, 0] - right], dim=1)
         share = torch.tensor([1 - weight, weight], dtype=a.dtype).log()
-        return (share - away**2 / (2 * 0.15**2)).logsumexp(dim=1)
+        return (share - away**2 / (2 * s**2)).logsumexp(dim=1)
 
     return Known(lambda x: Target(value), 1)
 
@@ -114,6 +114,14 @@ def test_ml_is_the_mode_within_its_tolerance(generator):
         assert (away.square().sum(dim=1) / (2 * S**2) <= tolerance).all()
     few = ML(linear(), SAMPLER, blocks=1, tolerance=1e-10).act(x, generator=generator())
     assert (few - x @ MAP.T).norm() > 1e-2, "one block of K steps does not arrive"
+
+
+def test_ml_finds_the_higher_mode_where_the_origin_leads_to_the_lower(generator):
+    model, sampler = bimodal(0.7, left=-0.5, right=1.2, s=0.25), SGLD(alpha=0.3, steps=40)
+    alone = ML(model, sampler, population=1).act(state(20, 0.0), generator=generator())
+    assert (alone + 0.5).abs().max() < 0.01
+    found = ML(model, sampler, population=64).act(state(20, 0.0), generator=generator())
+    assert (found - 1.2).abs().max() < 0.01
 
 
 def test_ml_never_ends_below_its_starts_even_where_ascent_is_unstable(generator):

@@ -24,6 +24,7 @@ from ebmlib import (
     ReplayStart,
     StoreError,
     TrainingConfig,
+    compiled,
     train,
     training,
 )
@@ -123,6 +124,32 @@ def test_interrupted_and_resumed_is_uninterrupted(
     assert resumed.history["now"] == list(range(9))
     done = job(tiny_pairs, generator, observers={"now": silent}, checkpoint_path=path, **settings)
     assert_same(done, whole)
+
+
+@pytest.mark.usefixtures("always_saved")
+def test_compiled_chains_train_the_same_way(tiny_pairs, generator, tmp_path, monkeypatch):
+    """Same bits again, resumed too, and the eager path's numbers to rounding."""
+    if not compiled.available():
+        pytest.skip("no C compiler")
+    eager = job(tiny_pairs, generator, start="persistent")
+    walked = []
+    original = compiled.Walk.__call__
+
+    def counting(self, *arguments):
+        walked.append(1)
+        return original(self, *arguments)
+
+    monkeypatch.setattr(compiled.Walk, "__call__", counting)
+    monkeypatch.setattr(compiled, "worthwhile", lambda *work: True)
+    whole = job(tiny_pairs, generator, start="persistent", observers={"now": silent})
+    assert len(walked) == 9, "the kernel ran the chain of every epoch"
+    path = tmp_path / "checkpoint.safetensors"
+    settings = {"start": "persistent", "checkpoint_path": path}
+    with pytest.raises(Interrupted):
+        job(tiny_pairs, generator, observers={"now": interrupting(5, Interrupted)}, **settings)
+    assert_same(job(tiny_pairs, generator, observers={"now": silent}, **settings), whole)
+    for name in ("f_data", "f_chain", "R"):
+        assert whole.history[name] == pytest.approx(eager.history[name], rel=1e-4)
 
 
 KILLED = """

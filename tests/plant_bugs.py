@@ -1,0 +1,286 @@
+"""Plant bugs in a copy of the sources and see that the tests find them.
+
+    python tests/plant_bugs.py              all of them, two at a time (5 to 15 minutes)
+    python tests/plant_bugs.py sqrt drift   those whose description holds one of these words
+
+A test that no bug can fail checks nothing. Every line of ``PLANTS`` is a mistake that is easily
+made, as an exact replacement in one file, with the test that has to fail because of it. The copy is
+a temporary folder; the working tree is not touched. ``test_planted.py`` keeps the table true to the
+sources without running it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Plant(NamedTuple):
+    """A bug: what it is, the file, the text and its replacement, and the test that must fail."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    caught_by: str
+
+
+LAWS, SCORE, STARTS = "test_gaussian_laws.py", "test_score.py", "test_starts.py"
+TRAINING, OBJECTIVE, EXACT = "test_training.py", "test_objective.py", "test_exact.py"
+STORE, POLICY, ENERGY = "test_store.py", "test_policy.py", "test_energy.py"
+STATIONARY = f"{LAWS}::test_stationary_variance_is_wider_than_the_target"
+AFTER_K = f"{LAWS}::test_mean_and_variance_after_k_steps"
+AUTOGRAD = f"{SCORE}::test_score_and_value_agree_with_autograd_for_every_variant"
+EXACT_GRADIENT = f"{OBJECTIVE}::test_gradient_is_the_exact_one_where_chains_sample_the_model"
+WRITTEN_OUT = f"{OBJECTIVE}::test_loss_is_the_equation_and_so_is_its_gradient"
+RESUMED = f"{TRAINING}::test_interrupted_and_resumed_is_uninterrupted"
+DIVERGED = f"{TRAINING}::test_loss_that_is_not_finite_stops_with_the_epoch_and_the_last_good_state"
+EXP_MEAN = f"{POLICY}::test_exp_is_the_mean_of_its_population"
+DAMAGED = f"{STORE}::test_damaged_entry_is_told_set_aside_and_trained_again"
+
+_SCALES = "[alpha * math.sqrt(self.temperature) for"
+_VOLUME = " + grid.d * math.log(grid.spacing)\n    return GridDensity"
+
+PLANTS = [
+    # the sampler
+    Plant("noise scaled alpha^2", "sgld.py", _SCALES, "[alpha**2 for", STATIONARY),
+    Plant("noise without temperature", "sgld.py", _SCALES, "[alpha for",
+          f"{LAWS}::test_temperature_scales_the_variance"),
+    Plant("temperature without its square root", "sgld.py", _SCALES,
+          "[alpha * self.temperature for",
+          f"{LAWS}::test_temperature_scales_the_variance"),
+    Plant("drift without its 1/2", "sgld.py", "[alpha**2 / 2 if", "[alpha**2 if", STATIONARY),
+    Plant("drift alpha / 2", "sgld.py", "[alpha**2 / 2 if", "[alpha / 2 if", AFTER_K),
+    Plant("sign of the drift", "sgld.py", "score(a).mul(drift)", "score(a).mul(-drift)", AFTER_K),
+    Plant("sign of the drift, skewed target", "sgld.py", "score(a).mul(drift)",
+          "score(-a).mul(-drift)",
+          "test_targets.py::test_chain_on_a_skewed_target_has_the_law_of_its_own_kernel"),
+    Plant("drift set apart is ignored", "sgld.py", "/ 2 if self.drift is None else self.drift",
+          "/ 2", f"{LAWS}::test_drift_and_noise_set_apart"),
+    Plant("K off by one", "sgld.py", "for stop in (*recorded, self.steps):",
+          "for stop in (*recorded, self.steps - 1):", AFTER_K),
+    Plant("K off by one upwards", "sgld.py", "        a, done = start, 0\n",
+          "        a, done = start + self.alpha**2 / 2 * score(start), 0\n", AFTER_K),
+    Plant("annealing one step short", "sgld.py", "(k / (self.steps - 1))", "(k / self.steps)",
+          f"{LAWS}::test_annealed_noise_follows_a_geometric_schedule"),
+    Plant("start scale sqrt(alpha)", "sgld.py", ".mul_(self.alpha)", ".mul_(self.alpha**0.5)",
+          f"{LAWS}::test_starts_have_standard_deviation_alpha"),
+    Plant("start scale 1", "sgld.py", ".mul_(self.alpha)", "",
+          f"{LAWS}::test_starts_have_standard_deviation_alpha"),
+    Plant("R over K + 1", "sgld.py", "return self.length / self.steps",
+          "return self.length / (self.steps + 1)",
+          f"{LAWS}::test_mean_step_length_of_a_flat_energy_is_the_noise_floor"),
+    Plant("R from squared lengths", "sgld.py",
+          "length += torch.linalg.vector_norm(step, dim=1)", "length += step.square().sum(dim=1)",
+          f"{LAWS}::test_mean_step_length_at_stationarity"),
+    Plant("noise drawn per block, so that recording moves it", "sgld.py",
+          "            noise[k].normal_(generator=generator).mul_(scale)",
+          "            noise[k].normal_(generator=generator).mul_(scale)\n"
+          "    torch.rand(1, generator=generator)",
+          f"{LAWS}::test_what_is_recorded_changes_nothing"),
+    # the network and its score
+    Plant("x and a swapped in the network", "energy.py", "torch.cat([x, a], dim=-1)",
+          "torch.cat([a, x], dim=-1)", AUTOGRAD),
+    Plant("x and a halves swapped in the score", "energy.py", "first=weight[:, split:]",
+          "first=weight[:, : weight.shape[1] - split]", AUTOGRAD),
+    Plant("residual missing in the gradient", "score.py",
+          "g = through.add_(g) if self.residual else through", "g = through", AUTOGRAD),
+    Plant("residual missing in the network", "energy.py",
+          "(out if self.config.residual else 0.0)", "0.0",
+          f"{ENERGY}::test_f_is_written_out_as_in_the_thesis"),
+    Plant("derivative of ELU without its + 1", "score.py", "u.clamp(max=0).add_(1)",
+          "u.clamp(max=0).exp()", AUTOGRAD),
+    Plant("derivative of tanh", "score.py", "(1 - first * first)", "(1 - first)", AUTOGRAD),
+    Plant("temperature missing in the score", "energy.py",
+          "output=output.weight[0] / temperature", "output=output.weight[0]", AUTOGRAD),
+    Plant("sign of the energy", "energy.py", "return -self.config.temperature * self(x, a)",
+          "return self.config.temperature * self(x, a)",
+          f"{ENERGY}::test_f_is_written_out_as_in_the_thesis"),
+    Plant("a score advances the power iteration", "energy.py",
+          "with torch.no_grad(), evaluating(self):", "with torch.no_grad():",
+          f"{SCORE}::test_score_changes_neither_action_nor_model"),
+    Plant("power iteration from the global generator", "energy.py",
+          "norm._v.normal_(generator=generator)", "norm._u.normal_(generator=generator)",
+          f"{ENERGY}::test_power_iteration_starts_from_the_generator_and_belongs_to_training"),
+    Plant("population interleaved the wrong way", "score.py",
+          "self.context.repeat_interleave(population, dim=0)",
+          "self.context.repeat(population, 1)",
+          f"{SCORE}::test_repeat_puts_the_chains_of_a_state_side_by_side"),
+    # the objective
+    Plant("loss sign", "objectives/contrastive_divergence.py",
+          "difference = ends.mean() - data.mean()", "difference = data.mean() - ends.mean()",
+          EXACT_GRADIENT),
+    Plant("negative phase without parameter gradient", "objectives/contrastive_divergence.py",
+          "difference = ends.mean() - data.mean()",
+          "difference = ends.detach().mean() - data.mean()", EXACT_GRADIENT),
+    Plant("chains at the states of other pairs", "objectives/contrastive_divergence.py",
+          "model.score(negatives.states), negatives.start",
+          "model.score(negatives.states.flip(0)), negatives.start", EXACT_GRADIENT),
+    Plant("x and a swapped in the loss", "objectives/contrastive_divergence.py",
+          "torch.cat([batch.states, negatives.states]), torch.cat([batch.actions, chain.actions])",
+          "torch.cat([batch.actions, chain.actions]), torch.cat([batch.states, negatives.states])",
+          WRITTEN_OUT),
+    Plant("L2 of the difference only", "objectives/contrastive_divergence.py",
+          "self.reg_l2 * f.square().mean()", "self.reg_l2 * difference.square()", WRITTEN_OUT),
+    # where chains start
+    Plant("persistent bank not kept", "starts.py", 'return {"actions": actions}', "return bank",
+          f"{STARTS}::test_persistent_bank_starts_from_noise_and_goes_on_pair_by_pair"),
+    Plant("persistent bank by place in the batch", "starts.py", 'bank["actions"][ids], ids)',
+          'bank["actions"][: len(ids)], ids)',
+          f"{STARTS}::test_persistent_bank_starts_from_noise_and_goes_on_pair_by_pair"),
+    Plant("replay restarts the wrong way round", "starts.py", "< self.restart", ">= self.restart",
+          f"{STARTS}::test_replay_restarts_with_its_probability_from_noise_at_a_batch_state"),
+    Plant("replay keeps the state of another chain", "starts.py",
+          'bank["states"].index_copy(0, slots, negatives.states[-count:])',
+          'bank["states"].index_copy(0, slots, negatives.states[-count:].roll(1, 0))',
+          f"{STARTS}::test_replay_buffer_is_a_ring_in_which_the_oldest_make_room"),
+    Plant("replay does not turn over", "starts.py",
+          '"cursor": (bank["cursor"] + count) % self.capacity', '"cursor": bank["cursor"]',
+          f"{STARTS}::test_replay_buffer_is_a_ring_in_which_the_oldest_make_room"),
+    # training
+    Plant("resume without generator state", "training.py",
+          '        self.generator.set_state(tensors["generator"])\n', "", RESUMED),
+    Plant("history lost on resume", "training.py", "name: column.tolist()", "name: []", RESUMED),
+    Plant("optimiser state lost on resume", "training.py",
+          'checkpoint.restore_optimizer(self.optimizer, '
+          'checkpoint.under_prefix("optimizer", tensors))', "pass", RESUMED),
+    Plant("bank lost on resume", "training.py", "name: tensor.to(self.state[name].device)",
+          "name: self.state[name]", RESUMED),
+    Plant("epoch saved one too low", "training.py", '{"epoch": self.epoch, "seconds"',
+          '{"epoch": self.epoch - 1, "seconds"', RESUMED),
+    Plant("divergence leaves the generator advanced", "training.py",
+          "        loop.generator.set_state(generator_state)\n", "", DIVERGED),
+    Plant("a loss that is not finite is trained on", "training.py",
+          "if not torch.isfinite(outcome.loss) or not torch.isfinite(size_of_gradient):",
+          "if False:", DIVERGED),
+    Plant("observers move the power iteration", "training.py",
+          "    loop.model.eval()  # what", "    # what",
+          f"{TRAINING}::test_observers_that_evaluate_the_model_change_nothing"),
+    Plant("batches with replacement", "training.py",
+          "torch.randperm(len(pairs.states), generator=loop.generator, device=device)[:size]",
+          "torch.randint(len(pairs.states), (size,), generator=loop.generator, device=device)",
+          f"{TRAINING}::test_batches_are_drawn_without_replacement_and_evenly"),
+    Plant("learning rate one epoch late", "training.py", "(epoch / (self.epochs - 1))",
+          "((epoch - 1) / (self.epochs - 1))",
+          f"{TRAINING}::test_snapshots_and_learning_rate_schedule"),
+    Plant("training changes and its revision does not", "training.py",
+          "torch.randperm(len(pairs.states), generator=loop.generator, device=device)[:size]",
+          "torch.randperm(len(pairs.states), generator=loop.generator, device=device)[-size:]",
+          "test_golden.py"),
+    # the store
+    Plant("key without the seed", "run.py", '            "seed": self.seed,\n', "",
+          f"{STORE}::test_key_changes_with_every_field_of_the_configuration"),
+    Plant("key without the revision", "run.py", '            "revision": TRAINING_REVISION,\n', "",
+          f"{STORE}::test_key_depends_on_observers_revision_and_data_and_not_on_paths"),
+    Plant("damaged entries trusted", "store.py", "if digests != (", "if False and digests != (",
+          DAMAGED),
+    Plant("no lock", "store.py", 'with filelock.FileLock(self.root / f"{key}.lock"):', "if True:",
+          f"{STORE}::test_two_processes_at_once_train_once"),
+    Plant("unwritable store noticed too late", "store.py", "        self._prepare()\n",
+          "        self.root.mkdir(parents=True, exist_ok=True)\n",
+          f"{STORE}::test_unwritable_store_is_said_before_training"),
+    # policies
+    Plant("EXP without its mean", "policy.py",
+          "ends.reshape(len(states), self.population, -1).mean(dim=1)",
+          "ends.reshape(len(states), self.population, -1)[:, 0]", EXP_MEAN),
+    Plant("EXP mixes its states", "policy.py",
+          "ends.reshape(len(states), self.population, -1).mean(dim=1)",
+          "ends.reshape(self.population, len(states), -1).mean(dim=0)",
+          f"{POLICY}::test_every_state_gets_the_action_of_its_own_population"),
+    Plant("candidates without jitter", "policy.py", "return candidates + jitter * noise",
+          "return candidates",
+          f"{POLICY}::test_exp_spreads_its_candidates_around_the_state_by_alpha"),
+    Plant("ML returns its first ascent", "policy.py", "winner = self._highest(f_best)[1]",
+          "winner = 0",
+          f"{POLICY}::test_ml_finds_the_higher_mode_where_the_origin_leads_to_the_lower"),
+    Plant("rollout acts from the start", "policy.py", "a = policy.act(x, generator=generator)",
+          "a = policy.act(starts, generator=generator)",
+          f"{POLICY}::test_rollout_of_a_linear_system_has_its_closed_form_in_every_row"),
+    # exact densities
+    Plant("log Z without the cell volume", "exact.py", _VOLUME, "\n    return GridDensity",
+          f"{EXACT}::test_log_z_of_a_gaussian_is_as_exact_as_its_spacing"),
+    Plant("cell volume of one dimension", "exact.py", _VOLUME,
+          " + math.log(grid.spacing)\n    return GridDensity",
+          f"{EXACT}::test_log_z_of_a_gaussian_is_as_exact_as_its_spacing"),
+    Plant("cells at their lower corners", "exact.py", "(k + 0.5)", "k",
+          f"{EXACT}::test_a_grid_is_made_of_cells_with_the_last_axis_fastest"),
+    Plant("KL the other way round", "exact.py", "(self.mass * (self.log_p - other.log_p))",
+          "(other.mass * (other.log_p - self.log_p))",
+          f"{EXACT}::test_kl_between_gaussians_is_the_closed_form_and_not_symmetric"),
+    Plant("bias of the plug-in KL not taken off", "exact.py",
+          "return plug_in - ((q > 0).sum(dim=1) - 1) / (2 * samples.shape[1])", "return plug_in",
+          f"{EXACT}::test_total_variation_and_kl_of_perfect_samples_are_near_their_floor"),
+    Plant("exact gradient of the data term only", "exact.py",
+          "loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n",
+          "loss = (0 * _log_z(model, states, grid) - model(states, actions)).sum() / n",
+          f"{EXACT}::test_exact_gradient_agrees_with_finite_differences"),
+]  # fmt: skip
+
+
+def copy_sources(to: Path) -> None:
+    """Copy what the tests need: the package, the tests, the data, the configuration."""
+    ignore = shutil.ignore_patterns("__pycache__", "node_modules", "browser", "js")
+    for folder in ("ebmlib", "tests", "data"):
+        shutil.copytree(ROOT / folder, to / folder, ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", to)
+
+
+def run_tests(folder: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run tests in a copy; nothing is cached, so that every change is seen."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [*command, "--basetemp", str(folder / "tmp"), *(f"tests/{test}" for test in tests)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def planted(plant: Plant) -> bool:
+    """Whether the bug's own test fails in a copy that has the bug."""
+    with tempfile.TemporaryDirectory(prefix="planted.") as name:
+        folder = Path(name)
+        copy_sources(folder)
+        path = folder / "ebmlib" / plant.file
+        text = path.read_text(encoding="utf-8")
+        if text.count(plant.old) != 1:
+            print(f"NOT PLANTED  {plant.what}: {plant.file} has changed, mend the table")
+            return False
+        path.write_text(text.replace(plant.old, plant.new), encoding="utf-8")
+        process = run_tests(folder, [plant.caught_by])
+    caught = process.returncode == 1  # 1: tests failed; anything else: they did not run
+    print(
+        f"{'caught' if caught else 'NOT CAUGHT':12} {plant.what:55} {plant.caught_by}", flush=True
+    )
+    if process.returncode > 1:
+        print(process.stdout[-2000:], process.stderr[-2000:])
+    return caught
+
+
+def main(words: list[str]) -> int:
+    """Plant the bugs whose description holds one of the words; 0 if every one was caught."""
+    chosen = [p for p in PLANTS if not words or any(word in p.what for word in words)]
+    with tempfile.TemporaryDirectory(prefix="planted.") as name:
+        copy_sources(Path(name))
+        sound = run_tests(Path(name), sorted({plant.caught_by for plant in chosen}))
+    if sound.returncode:
+        print("Without a bug the tests do not pass:", sound.stdout[-3000:], sound.stderr[-1000:])
+        return 1
+    with ThreadPoolExecutor(2) as pool:
+        caught = list(pool.map(planted, chosen))
+    print(f"{sum(caught)} of {len(chosen)} planted bugs were caught.")
+    return 0 if all(caught) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
