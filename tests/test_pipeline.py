@@ -400,7 +400,7 @@ def test_progress_survives_half_lines_and_begins_anew(tmp_path: Path) -> None:
     assert seen.read()
     assert seen.tasks["circle"].left(110.0) == pytest.approx(30.0)
     assert seen.describe(112.0) == (
-        "12 s · circle: 250 of 1000 epochs, 28 s left · whole chapter: about 1:18 left"
+        "12 s · circle: 250 of 1000 epochs, 28 s left · about 1:18 left in all"
     )
     with path.open("a") as file:
         file.write('me": 120, "event": "end", "ok": false, "seconds": 20, "reason": "why"}\n')

@@ -93,6 +93,10 @@ def execute(
         for cell in notebook.cells:
             if "injected-parameters" in cell.metadata.get("tags", []):
                 cell.metadata.tags.append("hide-input")
+                cell.metadata["mystnb"] = {
+                    "code_prompt_show": "Show the parameters of this build",
+                    "code_prompt_hide": "Hide the parameters of this build",
+                }
         notebook.metadata["papermill"] = {}  # paths and times of this machine
         notebook.metadata["ebmlib"] = {
             "chapter": chapter.name,

@@ -124,8 +124,8 @@ class Progress:
             parts.append(max(working, key=lambda task: task.time).describe(now))
         if self.started is not None and self.expected:
             left = self.started + self.expected - now
-            if left > 0:
-                parts.append(f"whole chapter: about {duration(left)} left")
+            if left >= 1:
+                parts.append(f"about {duration(left)} left in all")
         return " · ".join(parts)
 
 
