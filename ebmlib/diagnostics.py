@@ -82,6 +82,8 @@ def long_run(
         generator: for the chains.
         population: chains per state.
     """
+    if not steps:
+        raise InputError("steps must name at least one number of steps, got none.")
     long = replace(sampler, steps=max(steps))
     score = model.score(states).repeat(population)
     start = long.start(len(states) * population, actions.shape[1], generator=generator, like=states)

@@ -15,7 +15,7 @@ def distance_to_polyline(points: ArrayLike, polyline: ArrayLike) -> Array:
     """Shortest distance of every point (..., d) to the segments of a polyline (n, d), (...)."""
     p = np.asarray(points, dtype=np.float64)
     line = np.asarray(polyline, dtype=np.float64)
-    if line.ndim != 2 or len(line) < 2 or p.shape[-1] != line.shape[1]:
+    if line.ndim != 2 or len(line) < 2 or p.ndim == 0 or p.shape[-1] != line.shape[1]:
         raise InputError(
             f"Points (..., d) and a polyline (n > 1, d) are needed, got {p.shape} and {line.shape}."
         )
@@ -29,14 +29,21 @@ def distance_to_polyline(points: ArrayLike, polyline: ArrayLike) -> Array:
 
 def distance_to_states(points: ArrayLike, states: ArrayLike) -> Array:
     """Distance of every point (..., d) to the nearest of many demonstrated states (n, d)."""
-    distance, _ = cKDTree(np.asarray(states)).query(np.asarray(points))
+    p, known = np.asarray(points, dtype=np.float64), np.asarray(states, dtype=np.float64)
+    if known.ndim != 2 or len(known) == 0 or p.ndim == 0 or p.shape[-1] != known.shape[1]:
+        raise InputError(
+            f"Points (..., d) and states (n > 0, d) are needed, got {p.shape} and {known.shape}."
+        )
+    distance, _ = cKDTree(known).query(p)
     return np.asarray(distance, dtype=np.float64)
 
 
 def action_error(actions: ArrayLike, truth: ArrayLike) -> float:
     """Mean squared Euclidean error of actions (n, d): the Bayes risk that EXP minimises (2.1)."""
-    gap = np.asarray(actions, dtype=np.float64) - np.asarray(truth, dtype=np.float64)
-    return float((gap**2).sum(axis=-1).mean())
+    a, b = np.asarray(actions, dtype=np.float64), np.asarray(truth, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 2 or len(a) == 0:
+        raise InputError(f"Two arrays of actions (n > 0, d) are needed, got {a.shape}, {b.shape}.")
+    return float(((a - b) ** 2).sum(axis=-1).mean())
 
 
 def beside(polyline: ArrayLike, place: int, offset: float) -> Array:

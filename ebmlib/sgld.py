@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import NamedTuple
 
 import torch
@@ -132,7 +133,10 @@ class SGLD:
         """
         if start.ndim != 2:
             raise InputError(f"Chains must start from shape (n, d), got {tuple(start.shape)}.")
-        recorded = tuple(sorted(set(record)))
+        try:
+            recorded = tuple(sorted({index(step) for step in record}))
+        except TypeError as error:
+            raise InputError(f"record must hold whole step numbers, got {record!r}.") from error
         if recorded and not 0 <= recorded[0] <= recorded[-1] <= self.steps:
             raise InputError(f"record must lie in 0 ... K = {self.steps}, got {list(record)}.")
         total = (

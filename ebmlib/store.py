@@ -33,7 +33,7 @@ import filelock
 import torch
 from torch import Tensor
 
-from ebmlib import checkpoint, seeding
+from ebmlib import checkpoint, compiled, seeding
 from ebmlib.demonstrations import Demonstrations
 from ebmlib.energy import EnergyModel
 from ebmlib.errors import InputError, StoreError
@@ -316,7 +316,7 @@ def _provenance(
         "seconds": result.seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "device": torch.cuda.get_device_name(device) if kind == "cuda" else "cpu",
-        "compiled": result.model.compiled,
+        "compiled": kind == "cpu" and result.model.compiled and compiled.available(),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "versions": {

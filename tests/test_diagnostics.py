@@ -62,6 +62,13 @@ def test_relative_mean_step_is_one_on_a_flat_energy(d, generator):
     assert float(expected) == pytest.approx(1 / math.sqrt(1 - 0.5**2 / 4))
 
 
+def test_long_run_needs_a_number_of_steps(generator):
+    model = EnergyModel(EnergyConfig(z_dim=4, h_dim=6), 2, 2, generator=generator("weights"))
+    x = torch.zeros(1, 2)
+    with pytest.raises(InputError, match="at least one number of steps"):
+        long_run(model, x, x, SGLD(0.1), (), generator=generator())
+
+
 def test_long_run_reports_distance_and_spread_of_the_chains_at_each_state(generator):
     """On a network of zero weights f is flat: chains diffuse from noise, alpha^2 (1 + k) each."""
     model = EnergyModel(EnergyConfig(z_dim=4, h_dim=6), 2, 2, generator=generator("weights"))

@@ -274,6 +274,9 @@ def test_bad_chains_are_refused(generator):
     sampler, target = SGLD(0.1, 5), Gaussian.round(1.0, 2)
     with pytest.raises(InputError, match=r"shape \(n, d\), got \(2,\)"):
         sampler.chain(target, torch.zeros(2), generator=generator())
+    with pytest.raises(InputError, match="whole step numbers"):
+        sampler.chain(target, torch.zeros(1, 2), generator=generator(), record=[2.5])
+    sampler.chain(target, torch.zeros(1, 2), generator=generator(), record=np.arange(6))
     for record in ([6], [-1]):
         with pytest.raises(InputError, match=r"0 \.\.\. K = 5"):
             sampler.chain(target, torch.zeros(1, 2), generator=generator(), record=record)

@@ -61,6 +61,12 @@ def test_shapes_that_do_not_fit_are_refused():
     for points, line in (([[0, 0]], [[0, 0]]), ([[0, 0, 0]], [[0, 0], [1, 1]]), ([0, 0], [0, 1])):
         with pytest.raises(InputError, match=r"Points .* and a polyline"):
             distance_to_polyline(points, line)
+    for points, states in (([[0, 0, 0]], [[0, 0]]), ([[0, 0]], np.zeros((0, 2))), (0.0, [[0.0]])):
+        with pytest.raises(InputError, match=r"Points \(..., d\) and states \(n > 0, d\)"):
+            distance_to_states(points, states)
+    for actions, truth in (([[0, 0]], [0, 0]), ([[0, 0]], [[0, 0], [0, 0]]), ([], [])):
+        with pytest.raises(InputError, match="Two arrays of actions"):
+            action_error(actions, truth)
     for line, place in (([[0, 0], [1, 1]], 2), ([[0, 0], [1, 1]], -1), ([[0, 0, 0]], 0)):
         with pytest.raises(InputError, match=r"Vertex .* of a polyline \(n, 2\)"):
             beside(line, place, 0.1)

@@ -76,6 +76,7 @@ def test_trained_once_and_loaded_ever_after(store, tiny):
     x = torch.zeros(3, 2)
     assert torch.equal(first.model.score(x)(x), second.model.score(x)(x))
     assert second.record["data_digest"] == tiny.demonstrations().digest()
+    assert first.record["compiled"] is False and first.record["device"] == "cpu"
     assert second.record["versions"]["torch"] == torch.__version__
     assert {p.name for p in store.root.iterdir()} == {store.keys()[0], f"{store.keys()[0]}.lock"}
 
