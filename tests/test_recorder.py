@@ -50,7 +50,7 @@ def strokes_of(seed: int, count: int) -> list[Stroke]:
         steps = random.normal(size=(n, 2)) * random.uniform(0, 30)
         steps[random.uniform(size=n) < 0.2] = 0
         steps[1] = (9, 1)
-        points = np.cumsum(steps, axis=0) + (300, -300)
+        points = np.array([300, -300]) + np.cumsum(steps, axis=0)
         times = np.cumsum(random.choice([0.1, 4.2, 8, 16.7, 600], size=n))
         made.append(
             {"points": points.round(2).tolist(), "times": (times - times[0]).round(1).tolist()}

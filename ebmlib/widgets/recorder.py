@@ -34,7 +34,7 @@ TRAINING: dict[str, float] = {
     "z_dim": 16,
     "h_dim": 32,
     "lr": 4e-3,
-    "epochs": 3000,
+    "epochs": 2000,
     "shown_every": 40,
     "shown": 3,
     "population": 16,

@@ -103,7 +103,7 @@ class Recorder {
           ),
         ),
         figure(
-          "Normalised, with trajectories of the trained policy", this.plot.canvas,
+          "Normalised, with trajectories", this.plot.canvas,
           element(
             "p", { class: "ebm-legend" }, stroke("ebm-demo"), "demonstrations", stroke("ebm-ball"),
             "action set Bε(0)", stroke("ebm-EXP"), "EXP",
@@ -348,7 +348,7 @@ class Recorder {
     tiles.seconds.set(n ? formatNumber(this.seconds, 2) : "–", n ? "s" : "");
     tiles.R.set(n ? formatNumber(meanSteps.at(-1) / floor, 3) : "–", "");
     tiles.distance.set(formatNumber(this.distance, 2), Number.isFinite(this.distance)
-      ? `= ${formatNumber((100 * this.distance) / LENGTH, 2)} % of its length` : "");
+      ? `= ${formatNumber((100 * this.distance) / LENGTH, 2)} % of length` : "");
     this.loss.setAttribute("aria-label", `Loss over ${n} epochs${n ? `, now ${formatNumber(losses.at(-1), 2)}` : ""}`);
     this.R.setAttribute("aria-label", `Mean step length R over ${n} epochs`
       + `${n ? `, now ${formatNumber(meanSteps.at(-1) / floor, 3)} times its noise floor` : ""}`);
