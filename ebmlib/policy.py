@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -157,6 +158,24 @@ class Trajectories(NamedTuple):
     actions: Tensor
 
 
+@contextmanager
+def _prepared(policy: Policy, starts: Tensor, steps: int) -> Iterator[None]:
+    """The policy's model evaluating, compiled if the job is worth it; afterwards as it was."""
+    model = getattr(policy, "model", None)
+    if not isinstance(policy, _ChainPolicy) or not isinstance(model, EnergyModel):
+        yield
+        return
+    before = model.compiled, model.training
+    updates = len(starts) * policy.population * policy.sampler.steps * steps
+    model.compiled = compiled.worthwhile(updates, compiled.operations(model.score(starts[:1])))
+    model.eval()
+    try:
+        yield
+    finally:
+        model.compiled = before[0]
+        model.train(before[1])
+
+
 @torch.no_grad()
 def rollout(
     policy: Policy,
@@ -183,12 +202,8 @@ def rollout(
             f"Starts must be finite and of shape (b, d), b > 0, got shape {tuple(starts.shape)}."
         )
     checks.count("trajectory steps", steps)
-    if isinstance(policy, _ChainPolicy):
-        chain_steps = len(starts) * policy.population * policy.sampler.steps * steps
-        policy.model.compiled = compiled.worthwhile(chain_steps)
-        policy.model.eval()
     x, states, actions = starts, [starts], []
-    with Progress("trajectories", steps, unit="step") as progress:
+    with Progress("trajectories", steps, unit="step") as progress, _prepared(policy, starts, steps):
         for step in range(steps):
             a = policy.act(x, generator=generator)
             x = transition(x, a)

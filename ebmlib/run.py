@@ -132,6 +132,7 @@ _THESIS_NAMES = {
     "K": ("sampler", "steps"),
     "sgld_al": ("sampler", "alpha"),
     "alpha": ("sampler", "alpha"),
+    "sgld_temperature": ("sampler", "temperature"),
     "dataset_sigma": ("data", "sigma"),
     "dataset": ("data", "source"),
     "data_seed": ("data", "seed"),

@@ -238,7 +238,9 @@ def train(
     if checkpoint_path is not None and checkpoint_path.exists():
         _resume(loop, checkpoint_path)
     size = min(objective.batch_size, len(pairs.states))
-    model.compiled = compiled.worthwhile(objective.chain_steps * config.epochs)
+    model.compiled = compiled.worthwhile(
+        objective.chain_steps * config.epochs, compiled.operations(model.score(pairs.states[:1]))
+    )
     saved = time.monotonic()
     with Progress(task, config.epochs, loop.epoch) as progress:
         while loop.epoch < config.epochs:
