@@ -94,7 +94,7 @@ class ParticleView extends View {
     root.append(
       element(
         "div", { class: "ebm-panels" },
-        panel("Positions: x, and x + a for every particle a", positions, this.handle.box),
+        panel("Positions: x, and x + a", positions, this.handle.box),
         panel(this.actionTitle, actions),
       ),
       element(

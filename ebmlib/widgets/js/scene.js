@@ -28,7 +28,7 @@ export function groundOf({ f, logZ, points, radius }, energy, temperature, colou
   grounds += 1;
   return {
     number: grounds, energy, radius, left, right,
-    name: energy ? "energy E(x, a)" : "density p(a | x)", unit: energy ? "" : "per area",
+    name: energy ? "energy E(x, a)" : "p(a | x)", unit: energy ? "" : "per area",
     picture: heatPicture(shades, points, colours.low, colours.high),
     lines: levels.map((level) => isoline(values, points, radius, level)),
   };
