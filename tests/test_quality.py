@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,10 @@ def test_sources_pass(command):
         [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
     )
     assert process.returncode == 0, process.stdout + process.stderr
+
+
+def test_every_package_is_shipped():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "ebmlib").rglob("*.*")}
+    there = {".".join(folder.parts) for folder in folders if "__pycache__" not in folder.parts}
+    assert set(listed) == there | {"ebmlib.data"}
