@@ -93,9 +93,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50, help="K, updates of a chain")
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--note", default="", help="kept with the figures")
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
-    record = provenance() | {"steps": settings.steps, "repeats": settings.repeats, "batches": {}}
+    record = provenance() | {
+        "note": settings.note,
+        "steps": settings.steps,
+        "repeats": settings.repeats,
+        "batches": {},
+    }
     warn_if_busy()
 
     left, right = torch.randn(2, MATRIX, MATRIX, generator=seeding.generator(0, "product"))

@@ -54,14 +54,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--epochs", type=int, nargs="+", default=[5, 130, 1000])
     parser.add_argument("--repeats", type=int, default=3, help="of jobs under 500 epochs")
+    parser.add_argument("--ways", choices=WAYS, nargs="+", default=WAYS)
+    parser.add_argument("--note", default="", help="kept with the figures")
     settings = parser.parse_args()
-    record = provenance() | {"jobs": {}}
+    record = provenance() | {"note": settings.note, "jobs": {}}
     warn_if_busy()
     print("Seconds of a whole process, imports included: median (fastest - slowest)")
     per_epoch = preset("circle").objective.chain_steps
     for epochs in settings.epochs:
         repeats = settings.repeats if epochs < 500 else 1
-        taken = interleaved({way: job(way, epochs) for way in WAYS}, repeats, warm_up=epochs < 500)
+        taken = interleaved(
+            {way: job(way, epochs) for way in settings.ways}, repeats, warm_up=epochs < 500
+        )
         times = {way: summary(seconds) for way, seconds in taken.items()}
         uses = compiled.worthwhile(epochs * per_epoch)
         record["jobs"][epochs] = {
