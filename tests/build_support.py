@@ -40,14 +40,20 @@ import ebmlib
 print(f"{{text}} on {{device}} with {{seeds}} seeds, library {{ebmlib.VERSION}}")
 ```
 """
-# Waits while build/hold exists, and tells who is waiting; fails while build/break exists.
+# Waits while build/hold exists, and tells who is waiting.
 WAITING = """\
 Path("build/kernel").write_text(str(os.getpid()))
+if Path("build/half").exists():  # what a kill between writing a notebook and noting it would leave
+    Path("build/default/notebooks/waiting.ipynb").write_text("half a notebook")
 while Path("build/hold").exists():
-    time.sleep(0.05)"""
+    time.sleep(0.05)
+"""
+# The first chapter to find build/break removes it and fails.
 BREAKING = """\
 if Path("build/break").exists():
-    raise ValueError("asked to break")"""
+    Path("build/break").unlink()
+    raise ValueError("asked to break")
+"""
 
 
 def environment() -> dict[str, str]:
@@ -114,16 +120,16 @@ def make_project(root: Path) -> Project:
     (root / "ebmlib").mkdir()
     (root / "ebmlib" / "__init__.py").write_text("VERSION = 1\n")
     (root / "book" / "intro.md").write_text("# A tiny book\n")
-    (root / "book" / "waiting.md").write_text(CHAPTER.format(title="Waiting", code=WAITING))
-    (root / "book" / "breaking.md").write_text(CHAPTER.format(title="Breaking", code=BREAKING))
+    for name, code in (("waiting", WAITING + BREAKING), ("other", BREAKING)):
+        (root / "book" / f"{name}.md").write_text(CHAPTER.format(title=name, code=code))
     (root / "book" / "chapters.toml").write_text(
         '[profiles.smoke]\ntext = "tiny"\n'
         '[chapter.waiting]\nsource = "book/waiting.md"\nparameters = { text = "first" }\n'
-        '[chapter.breaking]\nsource = "book/breaking.md"\n'
+        '[chapter.other]\nsource = "book/other.md"\n'
     )
     (root / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nchapters:\n"
-        "  - file: book/waiting\n  - file: book/breaking\n"
+        "  - file: book/waiting\n  - file: book/other\n"
     )
     return Project(root)
 

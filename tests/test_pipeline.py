@@ -121,10 +121,10 @@ def test_without_a_suitable_python_one_sentence_says_so(tmp_path: Path) -> None:
 
 def test_a_build_is_complete_and_only_what_is_out_of_date_is_redone(project: Project) -> None:
     assert_built(project.run())
-    names = ("waiting", "breaking")
+    names = ("waiting", "other")
     text = project.notebook("waiting").read_text()
     assert "first on cpu with 1 seeds, library 1" in text  # the parameters arrived
-    assert "unset on cpu with 1 seeds, library 1" in project.notebook("breaking").read_text()
+    assert "unset on cpu with 1 seeds, library 1" in project.notebook("other").read_text()
     index = project.build("default", "html", "index.html")
 
     def times() -> list[int]:
@@ -137,18 +137,18 @@ def test_a_build_is_complete_and_only_what_is_out_of_date_is_redone(project: Pro
     assert_built(again)
     assert times() == before and "Everything is up to date." in again.out, again
 
-    with (project.root / "book" / "breaking.md").open("a") as source:
+    with (project.root / "book" / "other.md").open("a") as source:
         source.write("\nOne more sentence.\n")
     assert_built(project.run())
     after = times()
     assert after[0] == before[0] and after[1] > before[1] and after[2] > before[2]
-    page = project.build("default", "html", "book", "breaking.html")
+    page = project.build("default", "html", "book", "other.html")
     assert "One more sentence." in page.read_text()
 
     (project.root / "ebmlib" / "__init__.py").write_text("VERSION = 2\n")
     assert_built(project.run("--chapter", "waiting", "--seeds", "3", "--no-book"))
     assert "first on cpu with 3 seeds, library 2" in project.notebook("waiting").read_text()
-    assert project.notebook("breaking").stat().st_mtime_ns == after[1]
+    assert project.notebook("other").stat().st_mtime_ns == after[1]
 
 
 def test_a_killed_build_leaves_nothing_running_and_the_same_command_goes_on(
@@ -166,7 +166,7 @@ def test_a_killed_build_leaves_nothing_running_and_the_same_command_goes_on(
     run.communicate()
     wait_for(lambda: not alive(first_kernel), "the end of the orphaned kernel")
     assert not project.notebook("waiting").exists()
-    other = project.notebook("breaking").stat().st_mtime_ns
+    before = project.notebook("other").stat().st_mtime_ns
 
     # Now the engine alone: the front end sees it.
     kernel.unlink()
@@ -185,7 +185,8 @@ def test_a_killed_build_leaves_nothing_running_and_the_same_command_goes_on(
     out, err = run.communicate(timeout=60)
     assert run.returncode == 1 and "its kernel died" in err, out + err
 
-    # Interrupted by hand.
+    # Interrupted by hand, with half a notebook in place.
+    project.build("half").touch()
     kernel.unlink()
     run = project.start("--no-book")
     wait_for(lambda: kernel.exists() and kernel.read_text(), "the kernel of the fourth run")
@@ -193,10 +194,12 @@ def test_a_killed_build_leaves_nothing_running_and_the_same_command_goes_on(
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130 and "same command continues" in err, out + err
 
-    hold.unlink()
+    assert project.notebook("waiting").read_text() == "half a notebook"
+    for leftover in (hold, project.build("half")):
+        leftover.unlink()
     assert_built(project.run("--no-book"))
-    assert project.notebook("waiting").exists()
-    assert project.notebook("breaking").stat().st_mtime_ns == other  # it was done: not done again
+    assert "first on cpu" in project.notebook("waiting").read_text()
+    assert project.notebook("other").stat().st_mtime_ns == before  # it was done: not done again
     assert not list(project.notebook("waiting").parent.glob(".*"))  # no half notebooks
 
 
@@ -220,24 +223,24 @@ def test_a_failing_chapter_leaves_the_others_and_the_last_good_book(project: Pro
     index.parent.mkdir(parents=True)
     index.write_text("the last good book")
     project.build("break").touch()
-    failed = project.run()
-    assert failed.code == 1
-    assert "Chapter 'breaking' failed: cell 3: ValueError: asked to break" in failed.err, failed
-    assert project.notebook("waiting").exists() and not project.notebook("breaking").exists()
+    result = project.run("--jobs", "1")  # one after the other: the second begins after the failure
+    assert result.code == 1
+    failed, other = sorted(("waiting", "other"), key=lambda name: project.notebook(name).exists())
+    assert f"Chapter '{failed}' failed: cell 3: ValueError: asked to break" in result.err, result
+    assert project.notebook(other).exists() and not project.notebook(failed).exists()
     assert index.read_text() == "the last good book"
-    kept = project.build("default", "logs", "breaking.failed.ipynb")
+    kept = project.build("default", "logs", f"{failed}.failed.ipynb")
     assert "asked to break" in kept.read_text()
-    assert "asked to break" in project.build("default", "logs", "breaking.log").read_text()
+    assert "asked to break" in project.build("default", "logs", f"{failed}.log").read_text()
 
     # A book that does not build leaves the last one, too, and its first warning is told.
-    project.build("break").unlink()
-    done = project.notebook("waiting").stat().st_mtime_ns
+    done = project.notebook(other).stat().st_mtime_ns
     page = project.root / "book" / "intro.md"
     page.write_text("# A tiny book\n\nSee {ref}`nowhere`.\n")
-    failed = project.run()
-    assert failed.code == 1 and "nowhere" in failed.err and "book/intro.md:3" in failed.err, failed
+    result = project.run()
+    assert result.code == 1 and "nowhere" in result.err and "book/intro.md:3" in result.err, result
     assert index.read_text() == "the last good book" and not kept.exists()
-    assert project.notebook("waiting").stat().st_mtime_ns == done
+    assert project.notebook(other).stat().st_mtime_ns == done
 
     page.write_text("# A tiny book\n")
     assert_built(project.run())
@@ -245,8 +248,8 @@ def test_a_failing_chapter_leaves_the_others_and_the_last_good_book(project: Pro
 
 
 def test_a_draft_shows_the_chapters_that_exist(project: Project) -> None:
-    assert_built(project.run("--chapter", "breaking", "--profile", "smoke"))
-    assert "tiny on cpu" in project.build("smoke", "notebooks", "breaking.ipynb").read_text()
+    assert_built(project.run("--chapter", "other", "--profile", "smoke"))
+    assert "tiny on cpu" in project.build("smoke", "notebooks", "other.ipynb").read_text()
     assert not project.build("smoke", "notebooks", "waiting.ipynb").exists()
     assert project.build("smoke", "html", "book", "waiting.html").exists()
     assert not project.build("default", "html").exists()
@@ -368,8 +371,8 @@ def test_toc_chapters_and_sources_agree() -> None:
     [
         (("_toc.yml", "book/waiting\n", "book/elsewhere\n"), "there is no book/elsewhere.md"),
         (("_toc.yml", "  - file: book/waiting\n", ""), "lacks book/waiting"),
-        (("_toc.yml", "book/breaking\n", "book/waiting\n"), "names book/waiting twice"),
-        (("book/chapters.toml", "[chapter.breaking]", "[other]"), "give it a chapter"),
+        (("_toc.yml", "book/other\n", "book/waiting\n"), "names book/waiting twice"),
+        (("book/chapters.toml", "[chapter.other]", "[another]"), "give it a chapter"),
     ],
 )
 def test_a_page_without_a_source_is_told_of(
