@@ -99,7 +99,8 @@ export class Handle {
   }
 
   #move(point) {
-    this.moved(this.#inside(point));
+    this.position = this.#inside(point); // at once: the next key may come before the next frame
+    this.moved(this.position);
   }
 
   #key(event, home) {
