@@ -332,6 +332,9 @@ def test_trajectories_start_where_the_reader_clicks(use: Use, built: Built) -> N
         {"keys": ["ArrowLeft", "ArrowLeft", "Enter"], "on": ".ebm-handle"},
         SETTLE,
         look("two"),
+        {"press": "Start here"},
+        SETTLE,
+        look("three"),
         {"radio": "ML"},
         SETTLE,
         look("ML"),
@@ -343,8 +346,11 @@ def test_trajectories_start_where_the_reader_clicks(use: Use, built: Built) -> N
     assert two["trajectories"][0] == one["trajectories"][0]  # a new start leaves the others alone
     assert two["trajectories"][1][0] == two["starts"][1]
     assert two["starts"][1][0] < two["starts"][0][0]
+    again = looks["three"]["traits"]  # at the same place, with noise of its own
+    assert again["starts"][2] == again["starts"][1]
+    assert again["trajectories"][2] != again["trajectories"][1]
     assert looks["ML"]["traits"]["trajectories"][0] != two["trajectories"][0]
-    assert len({json.dumps(seen["pictures"]) for seen in looks.values()}) == 5
+    assert len({json.dumps(seen["pictures"]) for seen in looks.values()}) == 6
     # the library from the same starts: the same distances to the demonstrations, noise apart
     trained = built.trained[0]
     policy = EXP(trained.model, SGLD(alpha=0.01, steps=30), population=8)
