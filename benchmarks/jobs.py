@@ -77,10 +77,9 @@ def main() -> None:
             f"{way} {t['median']:.2f} ({t['fastest']:.2f} - {t['slowest']:.2f})"
             for way, t in times.items()
         )
-        print(
-            f"{epochs:>5} epochs, kernel {'chosen' if uses else 'not chosen'}: {said}", flush=True
-        )
-    write("jobs", record)
+        kernel = "chosen" if uses else "not chosen"
+        print(f"{epochs:>5} epochs, kernel {kernel}: {said}", flush=True)
+        write("jobs", record)  # after each, since a long one may be cut short
 
 
 if __name__ == "__main__":

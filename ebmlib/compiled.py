@@ -80,7 +80,7 @@ def worthwhile(chain_steps: int, operations_per_step: float = 164_352) -> bool:
     """Whether a job of ``chain_steps`` updates (chains x steps, in all) should use the kernel.
 
     Building it takes 0.6 s (2 cores of an AMD EPYC at 2.6 GHz), loading it from the cache 10 ms.
-    It saves 3 ms or more of every 10^9 operations: 35 against 22 ms for 50 steps of 512 chains,
+    It saves 3 ms or more of every 10^9 operations: 38 against 22 ms for 50 steps of 512 chains,
     4.2 10^9 operations, and more in smaller or larger batches or on a busy machine. So 0.2 10^12
     operations pay for the building; five times that is asked, to be sure of it elsewhere: 6
     million updates of the default network, 120 epochs of a preset.
