@@ -34,7 +34,9 @@ _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 def inputs() -> list[str]:
     """Return what the book is made from, beside the executed notebooks, relative to ROOT."""
-    code = (ROOT / "workflow" / f"{name}.py" for name in ("book", "stage", "references"))
+    code = (
+        ROOT / "workflow" / f"{name}.py" for name in ("book", "stage", "references", "provenance")
+    )
     parts = [CONFIG, TOC, *code]
     stamp = FRONTEND / ".installed"
     data = sorted((ROOT / "data").glob("*.svg"))

@@ -1,0 +1,67 @@
+"""Every figure of the built book says where it comes from, and leads to the code that drew it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bs4 import BeautifulSoup
+
+from workflow import chapters
+from workflow.provenance import describe, parameters
+
+
+def notebook(*cells: tuple[str, list[str]]) -> dict[str, Any]:
+    return {"cells": [{"source": text, "metadata": {"tags": tags}} for text, tags in cells]}
+
+
+def test_what_the_build_injects_replaces_a_chapters_own_parameters() -> None:
+    given = notebook(
+        ("seed = 0\nK: int = 100\npath = some.call()\n", ["parameters"]),
+        ("other = 1", []),
+        ("K = 20", ["injected-parameters"]),
+    )
+    assert parameters(given) == {"seed": 0, "K": 20}
+
+
+@pytest.mark.parametrize(
+    ("commit", "told"),
+    [("abc", "commit abc."), ("abc-dirty", "abc with local changes."), (None, "commit unknown.")],
+)
+def test_a_line_tells_data_seed_configuration_and_commit(commit: str | None, told: str) -> None:
+    record = {"profile": "full", "commit": commit}
+    values = {"K": 20, "seed": 3, "device": "cuda", "dataset": "path1", "alphas": [0.1, 1]}
+    line = describe(record, values)
+    assert line.startswith("Data set path1, seed 3, K 20, alphas 0.1 1, profile full on cuda, ")
+    assert line.endswith(told)
+
+
+def test_every_figure_of_a_chapter_leads_to_the_code_that_drew_it(smoke_book: Path) -> None:
+    seen = 0
+    for chapter in chapters.load():
+        executed = json.loads((smoke_book / "_sources" / f"{chapter.page}.ipynb").read_text())
+        record = executed["metadata"]["ebmlib"]
+        page = BeautifulSoup((smoke_book / f"{chapter.page}.html").read_text(), "html.parser")
+        for figure in page.select("article figure:not(.ebmlib-picture)"):
+            seen += 1
+            lines = figure.select("figcaption .provenance")
+            assert len(lines) == 1, f"{chapter.page}: {figure.get('id')} has {len(lines)}"
+            text = lines[0].get_text()
+            assert describe(record, parameters(executed)) in text
+            assert figure.select("figcaption")[0].get_text().strip().endswith(text.strip())
+            for key, value in record["parameters"].items():
+                if key != "device":
+                    assert str(value) in text
+            address = str(lines[0].a["href"]) if lines[0].a else ""
+            # This page's own code: the cell's output, next to the code, holds the figure.
+            code = page.find(id=address.removeprefix("#"))
+            assert code is not None, f"{chapter.page}: no {address}"
+            cell = code.find_parent(class_="cell")
+            assert cell is not None and figure in cell.select("figure")
+            shown = code.get_text()
+            assert any(
+                shown.strip() == "".join(cell["source"]).strip() for cell in executed["cells"]
+            )
+    assert seen >= 6  # the data sets and the circle

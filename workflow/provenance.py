@@ -1,0 +1,138 @@
+"""A Sphinx extension: every figure of an executed chapter says where it comes from.
+
+The caption ends with the chapter's data set, seed and other parameters, the profile and device of
+the build and the commit of the library, all as the executed notebook records them
+(workflow/execute.py), and with a link to the code that drew the figure. No chapter types any of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from docutils import nodes
+
+CLASS = "provenance"
+
+
+def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a notebook's parameters: its own, then those the build injected.
+
+    Values that are not literals are left out.
+    """
+    found: dict[str, Any] = {}
+    for cell in notebook["cells"]:
+        if {"parameters", "injected-parameters"}.isdisjoint(cell["metadata"].get("tags", ())):
+            continue
+        for statement in ast.parse("".join(cell["source"])).body:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+                continue
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            try:
+                value = ast.literal_eval(statement.value)
+            except ValueError:
+                continue
+            found.update({name.id: value for name in targets if isinstance(name, ast.Name)})
+    return found
+
+
+def describe(record: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """Return in one line what a chapter's figures were drawn from.
+
+    Args:
+        record: what workflow/execute.py notes in a notebook's metadata.
+        values: the chapter's parameters.
+    """
+    rest = {key: value for key, value in values.items() if key not in ("device", "profile")}
+    # Data and seed first, whatever the order in the chapter.
+    first = [key for key in ("dataset", "datasets", "seed", "seeds") if key in rest]
+    parts = [
+        f"{key.replace('dataset', 'data set')} {_plain(rest[key])}"
+        for key in (*first, *(key for key in rest if key not in first))
+    ]
+    device = values.get("device", "auto")
+    where = "" if device == "auto" else f" on {device}"
+    commit, _, changed = (record.get("commit") or "unknown").partition("-")
+    local = " with local changes" if changed else ""
+    parts += [f"profile {record['profile']}{where}", f"commit {commit}{local}"]
+    line = ", ".join(parts)
+    return f"{line[0].upper()}{line[1:]}."
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    if isinstance(value, dict):
+        return " ".join(f"{key}={item}" for key, item in value.items())
+    return str(value)
+
+
+def _drawn_by(notebook: Mapping[str, Any]) -> dict[str, int]:
+    """Map the name that MyST-NB gives to a picture's file, its digest, to the cell's number."""
+    found: dict[str, int] = {}
+    for number, cell in enumerate(notebook["cells"]):
+        for output in cell.get("outputs", ()):
+            for kind, data in output.get("data", {}).items():
+                if kind.startswith("image/"):
+                    text = "".join(data)
+                    content = text.encode() if kind == "image/svg+xml" else b64decode(text)
+                    found.setdefault(hashlib.sha256(content).hexdigest(), number)
+    return found
+
+
+def add(app: Any, document: nodes.document) -> None:
+    """Append its provenance to every figure of a page that is an executed notebook."""
+    page = app.env.docname
+    path = Path(app.env.doc2path(page))
+    if path.suffix != ".ipynb":
+        return
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    record = notebook["metadata"].get("ebmlib")
+    if record is None:  # a draft's chapter, not executed yet
+        return
+    line = describe(record, parameters(notebook))
+    drawn_by = _drawn_by(notebook)
+    cells = {
+        cell["cell_index"]: cell
+        for cell in document.findall(nodes.container)
+        if cell.get("nb_element") == "cell_code"
+    }
+    for figure in list(document.findall(nodes.figure)):
+        images = list(figure.findall(nodes.image))
+        numbers = [drawn_by.get(PurePosixPath(image["uri"]).stem) for image in images]
+        number = next((number for number in numbers if number is not None), None)
+        code = cells.get(number) if number is not None else None
+        target = _anchor(code, page) if code is not None else ""
+        name = "The code that drew it" if target else "The notebook that drew it"
+        target = target or "../" * page.count("/") + f"_sources/{page}.ipynb"
+        link = nodes.reference("", name, refuri=target, internal=True)
+        text = nodes.paragraph("", f"{line} ", link, nodes.Text("."))
+        legend = next(iter(figure.findall(nodes.legend)), None)
+        if legend is None:
+            legend = nodes.legend()
+            figure += legend
+        legend += nodes.container("", text, classes=[CLASS])
+
+
+def _anchor(cell: nodes.container, page: str) -> str:
+    """Return the address on the page of a cell's code, or nothing where the page hides it."""
+    parts = cell.findall(nodes.container)
+    shown = next((part for part in parts if part.get("nb_element") == "cell_code_source"), None)
+    if shown is None:
+        return ""
+    # Unique in the whole book, for the edition in one page.
+    name = nodes.make_id(f"code-{page}-{cell['cell_index']}")
+    if name not in shown["ids"]:
+        shown["ids"].append(name)
+    return f"#{name}"
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Add provenance as soon as a page has been read."""
+    app.connect("doctree-read", add)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
