@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from workflow import chapters, devices, environment, locks, options, terminal
+from workflow import chapters, devices, environment, locks, options, pdf, terminal
 from workflow.paths import BUILD, ROOT, WorkflowError, html, logs
 from workflow.progress import duration
 
@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
             except WorkflowError as error:
                 print(f"run_all.sh: {error}", file=sys.stderr)
                 return 2
+        if wanted.command == "pdf":
+            pdf.chromium()  # said before an hour of building, not after
         begun = time.monotonic()
         python = environment.ensure() if wanted.setup else Path(sys.executable)
         setup_seconds = time.monotonic() - begun
@@ -51,7 +53,8 @@ def main(arguments: list[str]) -> int:
             return 0
         if wanted.command == "test":
             return test(python, wanted.pytest)
-        return build(wanted, chapter_list, python, setup_seconds)
+        code = build(wanted, chapter_list, python, setup_seconds)
+        return code or (print_book(python, wanted.profile) if wanted.command == "pdf" else 0)
     except WorkflowError as error:
         print(f"run_all.sh: {error}", file=sys.stderr)
         return 1
@@ -71,6 +74,13 @@ def test(python: Path, arguments: tuple[str, ...]) -> int:
     return subprocess.run(
         [str(python), "-m", "pytest", *arguments], cwd=ROOT, env=_process_environment(python)
     ).returncode
+
+
+def print_book(python: Path, profile: str) -> int:
+    """Print the book, which has been built, to a PDF."""
+    command = [str(python), "-m", "workflow.pdf", "--profile", profile]
+    with locks.exclusive(locks.RUN_LOCK, WAITING):
+        return subprocess.run(command, cwd=ROOT, env=_process_environment(python)).returncode
 
 
 def clean() -> int:

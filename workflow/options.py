@@ -15,6 +15,7 @@ Set everything up, execute the chapters, render the book. Nothing is done twice:
 what is missing or out of date, also after an interruption of any kind.
 
   ./run_all.sh [options]               build the book
+  ./run_all.sh pdf [options]           build the book, then print it to build/PROFILE/book.pdf
   ./run_all.sh test [pytest options]   set up and run the tests
   ./run_all.sh setup                   set up and stop
   ./run_all.sh clean                   remove executed chapters and books; trained models stay
@@ -33,7 +34,7 @@ PYTHON=/path/to/python ./run_all.sh takes that Python to make the virtual enviro
 class Options:
     """What the user asked for."""
 
-    command: str  # build, test, setup or clean
+    command: str  # build, pdf, test, setup or clean
     profile: str = "default"
     chapters: tuple[str, ...] = ()
     seeds: int | None = None
@@ -119,9 +120,12 @@ def parse(arguments: list[str]) -> Options:
         if arguments[1:]:
             parser.error(f"{arguments[0]} takes no options, got '{arguments[1]}'")
         return Options(arguments[0])
-    given = parser.parse_args(arguments)
+    printing = arguments[:1] == ["pdf"]
+    given = parser.parse_args(arguments[1:] if printing else arguments)
+    if printing and given.no_book:
+        parser.error("pdf prints the book, so --no-book does not go with it")
     return Options(
-        "build",
+        "pdf" if printing else "build",
         profile=given.profile,
         chapters=tuple(given.chapter),
         seeds=given.seeds,

