@@ -12,6 +12,7 @@
  *   {"click": [x, y]}                         on the canvas, in shares of its size
  *   {"settle": true}                          wait until it has told its numbers
  *   {"look": label}                           keep what there is to see under this label
+ *   {"stale": seed}                           an answer to chains that are no longer wanted
  *   {"theme": name}, {"media": "print"}, {"shoot": path}, {"axe": label}, {"tab": count}
  * Prints JSON: requests, errors, looks, axe, stops (names of what Tab reached), visible.
  */
@@ -115,6 +116,18 @@ const actions = {
   },
   look: async ({ look: label }) => {
     told.looks[label] = await look();
+  },
+  stale: async ({ stale: seed }) => {
+    await root.evaluate((element, other) => new Promise((done) => {
+      const { view } = element;
+      const { engine, perState, policy, states } = view;
+      const request = { network: policy, states, perState, alpha: 0.1, temperature: 1, seed: other, steps: 40 };
+      engine.post({ ...request, type: "chain", id: "chain", version: view.version.chain - 1 });
+      setTimeout(() => {
+        view.redraw();
+        requestAnimationFrame(() => requestAnimationFrame(done));
+      }, 1000);
+    }), seed);
   },
   theme: async ({ theme }) => {
     await page.evaluate((name) => {

@@ -281,6 +281,11 @@ def test_the_same_settings_show_the_same_picture(use: Use) -> None:
         assert looks[name]["traits"]["actions"] == looks["30"]["traits"]["actions"]
 
 
+def test_answers_that_come_too_late_are_dropped(use: Use) -> None:
+    looks = use(SETTLE, look("before"), {"stale": 9}, look("after"))["looks"]
+    assert looks["after"]["pictures"] == looks["before"]["pictures"]
+
+
 def test_play_goes_to_the_end(use: Use) -> None:
     looks = use(
         SETTLE, {"press": "Restart"}, SETTLE, look("start"), {"press": "Play"}, SETTLE, look("end")
