@@ -59,7 +59,6 @@ def _ensure_packages(lock: int) -> Path:
     works = _works(python)
     if works and stamp.exists() and stamp.read_text() == wanted:
         return python
-    SETUP_LOG.write_text("")
     if unfinished.exists() or not works:
         shutil.rmtree(VENV, ignore_errors=True)
         print(f"Making a virtual environment in {VENV.name}/ ...", flush=True)
@@ -173,8 +172,9 @@ def _run(
     if telling:
         print(f"{telling} (log: {SETUP_LOG.relative_to(ROOT)}) ...", flush=True)
     with SETUP_LOG.open("a") as log:
-        log.write(f"$ {' '.join(command)}\n")
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} $ {' '.join(command)}\n")
         log.flush()
+        start = log.tell()
         process = subprocess.Popen(
             command, cwd=cwd, stdout=log, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, pass_fds=(lock,),
@@ -185,20 +185,25 @@ def _run(
                 time.sleep(0.05)
                 if telling and time.monotonic() - told > 15:
                     told = time.monotonic()
-                    print(f"  {told - begun:.0f} s: {_last_line(80)}", flush=True)
+                    print(f"  {told - begun:.0f} s: {_last_line(start, 80)}", flush=True)
         finally:
             if process.poll() is None:
                 process.kill()
                 process.wait()
     if code:
+        why = f"killed by signal {-code}" if code < 0 else _last_line(start, 300)
         raise WorkflowError(
-            f"{failure}: {_last_line(300)} (the whole log is {SETUP_LOG.relative_to(ROOT)}; "
+            f"{failure}: {why} (the whole log is {SETUP_LOG.relative_to(ROOT)}; "
             "the same command tries again)"
         )
 
 
-def _last_line(width: int) -> str:
-    lines = [line for line in SETUP_LOG.read_text(errors="replace").splitlines() if line.strip()]
+def _last_line(start: int, width: int) -> str:
+    """Return the line of the set-up log after ``start`` that says most: an error, or the last."""
+    with SETUP_LOG.open("rb") as log:
+        log.seek(start)
+        lines = log.read().decode(errors="replace").splitlines()
+    lines = [line for line in lines if line.strip()]
     errors = [line for line in lines if line.startswith(("ERROR", "npm error"))]
     errors = [line for line in errors if "complete log of this run" not in line]
     line = (errors or lines or ["no output"])[-1].strip()
