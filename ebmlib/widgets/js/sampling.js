@@ -132,24 +132,33 @@ export class ML {
     this.score.setStates(repeatRows(states, dx, population), n);
     const a = noiseStart(n, da, this.alpha, random);
     for (let r = 0; r < rows; r++) a.fill(0, r * population * da, r * population * da + da);
-    const winner = new Int32Array(rows);
-    const best = new Float64Array(rows).fill(-Infinity);
-    for (let block = 0; block < this.blocks; block++) {
-      yield* walk(new Chain(this.score, a, da, { alpha: this.alpha, temperature: 0 }, random), this.steps);
-      const values = this.score.value(a);
-      let arrived = true;
+    const best = a.slice(), bestF = Float64Array.from(this.score.value(a));
+    const winners = () => {
+      const winner = new Int32Array(rows);
       for (let r = 0; r < rows; r++) {
         winner[r] = r * population;
         for (let p = r * population; p < (r + 1) * population; p++) {
-          if (values[p] > values[winner[r]]) winner[r] = p;
+          if (bestF[p] > bestF[winner[r]]) winner[r] = p;
         }
-        if (values[winner[r]] - best[r] > this.tolerance) arrived = false;
-        best[r] = values[winner[r]];
       }
-      if (arrived) break;
+      return winner;
+    };
+    let winner = winners();
+    for (let block = 0; block < this.blocks; block++) {
+      const before = Array.from(winner, (p) => bestF[p]);
+      yield* walk(new Chain(this.score, a, da, { alpha: this.alpha, temperature: 0 }, random), this.steps);
+      const values = this.score.value(a);
+      for (let p = 0; p < n; p++) {
+        if (values[p] > bestF[p]) { // ascent in steps this large may also fall
+          bestF[p] = values[p];
+          best.set(a.subarray(p * da, (p + 1) * da), p * da);
+        }
+      }
+      winner = winners();
+      if (before.every((f, r) => bestF[winner[r]] - f <= this.tolerance)) break;
     }
     const actions = new Float64Array(rows * da);
-    winner.forEach((p, r) => actions.set(a.subarray(p * da, (p + 1) * da), r * da));
+    winner.forEach((p, r) => actions.set(best.subarray(p * da, (p + 1) * da), r * da));
     return actions;
   }
 }
