@@ -79,8 +79,27 @@ def render(profile: str, draft: bool) -> None:
         raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
     if missing:
         print("not executed yet, shown without results: " + ", ".join(missing))
+    complete_front_door(rendered / "index.html")
     replace_folder(rendered, html(profile))
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def complete_front_door(index: Path) -> None:
+    """Make Jupyter Book's one-line redirect a whole page: with a title, a link and an icon.
+
+    Without an icon of its own the browser asks for /favicon.ico, which is not there.
+    """
+    found = re.search(r"url=([^\"]+)", index.read_text(encoding="utf-8"))
+    if found:
+        first = found[1]
+        index.write_text(
+            '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+            "<title>Imitation learning with energy-based models</title>"
+            '<link rel="icon" href="_static/favicon.svg">'
+            f'<meta http-equiv="refresh" content="0; url={first}"></head>'
+            f'<body><a href="{first}">Read the book</a></body></html>\n',
+            encoding="utf-8",
+        )
 
 
 def replace_folder(new: Path, place: Path) -> None:
