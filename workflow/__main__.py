@@ -58,6 +58,9 @@ def main(arguments: list[str]) -> int:
     except WorkflowError as error:
         print(f"run_all.sh: {error}", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        print(f"run_all.sh: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
+        return 1
     except Stopped as stopped:
         print("\nStopped. The same command continues from here.", file=sys.stderr)
         return 128 + int(stopped.args[0])
