@@ -20,16 +20,34 @@ if (mathjax) {
   window.MathJax = mathjax;
 }
 
-/* 3. The handle of a slider has no accessible name: it takes the label beside it. */
-const nameSliders = () => {
-  for (const handle of document.querySelectorAll(".noUi-handle:not([aria-label])")) {
+/* 3. What axe-core finds in the theme and in ipywidgets: the handle of a slider has no name and takes
+      the label beside it; a name that hides the text on an element gives way to the text; the
+      sidebar is no landmark; an entry of the bibliography has a role that no longer exists. */
+const repairs = {
+  ".noUi-handle:not([aria-label])": (handle) => {
     const label = handle.closest(".widget-inline-hbox, .jupyter-widgets")?.querySelector("label");
-    if (label?.textContent.trim()) {
-      handle.setAttribute("aria-label", label.textContent.trim());
-    }
+    if (label?.textContent.trim()) handle.setAttribute("aria-label", label.textContent.trim());
+  },
+  ".search-button-field[aria-label], summary[aria-label]": (element) =>
+    element.removeAttribute("aria-label"),
+  ".theme-switch-button svg[role=img]": (icon) => {
+    icon.querySelector("title")?.remove();
+    icon.removeAttribute("aria-labelledby");
+    icon.setAttribute("role", "presentation");
+    icon.setAttribute("aria-hidden", "true");
+  },
+  ".bd-sidebar-primary:not([role])": (sidebar) => {
+    sidebar.setAttribute("role", "complementary");
+    sidebar.setAttribute("aria-label", "Book");
+  },
+  "[role=doc-biblioentry]": (entry) => entry.setAttribute("role", "listitem"),
+};
+const repair = () => {
+  for (const [selector, mend] of Object.entries(repairs)) {
+    document.querySelectorAll(selector).forEach(mend);
   }
 };
 document.addEventListener("DOMContentLoaded", () => {
-  nameSliders();
-  new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
+  repair();
+  new MutationObserver(repair).observe(document.body, { childList: true, subtree: true });
 });
