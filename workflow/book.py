@@ -87,7 +87,8 @@ def render(profile: str, draft: bool) -> None:
 def complete_front_door(index: Path) -> None:
     """Make Jupyter Book's one-line redirect a whole page: with a title, a link and an icon.
 
-    Without an icon of its own the browser asks for /favicon.ico, which is not there.
+    Without an icon of its own the browser asks for /favicon.ico, which is not there; the icon is
+    empty, because a request under way when the browser goes on would count as failed.
     """
     found = re.search(r"url=([^\"]+)", index.read_text(encoding="utf-8"))
     if found:
@@ -95,7 +96,7 @@ def complete_front_door(index: Path) -> None:
         index.write_text(
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
             "<title>Imitation learning with energy-based models</title>"
-            '<link rel="icon" href="_static/favicon.svg">'
+            '<link rel="icon" href="data:,">'
             f'<meta http-equiv="refresh" content="0; url={first}"></head>'
             f'<body><a href="{first}">Read the book</a></body></html>\n',
             encoding="utf-8",
