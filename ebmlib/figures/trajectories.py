@@ -81,5 +81,5 @@ def distance_over_time(
 
 
 def _plane(axes: Axes) -> None:
-    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_aspect("equal", adjustable="box")
     label_axes(axes, "$x_1$ (normalised length)", "$x_2$ (normalised length)")
