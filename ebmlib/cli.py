@@ -1,4 +1,4 @@
-"""``python -m ebmlib``: data sets, presets, training, sampling, the store, from a terminal."""
+"""``python -m ebmlib``: data sets, training, sampling, the store, the thesis, from a terminal."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ebmlib.policy import EXP, ML, Draw, Trajectories, rollout
 from ebmlib.presets import for_drawing, preset, presets
 from ebmlib.run import Run, device_of
 from ebmlib.store import Store, Trained
+from ebmlib.thesis import terminal
 
 _PICTURES = {".png", ".svg", ".pdf"}
 _EPILOG = """\
@@ -27,6 +28,8 @@ examples:
   python -m ebmlib train my-drawing.svg --set sgld_K=256 epochs=2000 --seed 1
   python -m ebmlib sample circle --policy exp --start=-0.4,0 --start=0.4,0 --out circle.png
   python -m ebmlib sample my-drawing.svg --out trajectory.csv
+  python -m ebmlib figure 4.7 --out mean-step.svg
+  python -m ebmlib claim C27
 """
 
 
@@ -98,6 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("key", nargs="?", help="key or the start of one")
     store.add_argument("--store", metavar="DIR", help="default: EBMLIB_STORE or build/store")
     store.set_defaults(action=_store)
+    terminal.add_commands(commands)
     return parser
 
 

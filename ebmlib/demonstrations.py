@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _BUNDLED = {
     "circle": "a circle that ends where it starts, one reference path (4.4.2)",
+    "fork": "strokes that turn left or right from one stem: two modes; not in the thesis (3.3)",
     "mouse1": "mouse-like strokes that spread and fork near the tail; a reconstruction (4.4.3)",
     "mouse2": "mouse-like strokes along a curved hook with little spread; a reconstruction (4.4.4)",
     "path1": "an open S-shaped curve, one reference path (4.4.1)",

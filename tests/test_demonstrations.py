@@ -424,7 +424,7 @@ def test_bad_configurations_are_refused_when_made(change):
 
 
 def test_unknown_data_sets_and_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="circle, mouse1, mouse2, path1") as error:
+    with pytest.raises(InputError, match="circle, fork, mouse1, mouse2, path1") as error:
         load_demonstrations(DemonstrationConfig("cirlce"))
     assert_one_sentence(error)
     with pytest.raises(InputError, match="no file"):
@@ -432,7 +432,7 @@ def test_unknown_data_sets_and_files_are_named(tmp_path):
     (tmp_path / "mine.txt").write_text("0 0")
     with pytest.raises(InputError, match=r"ending in \.csv, \.npy, \.npz, \.svg"):
         load_demonstrations(DemonstrationConfig(str(tmp_path / "mine.txt")))
-    assert set(bundled()) == {"circle", "mouse1", "mouse2", "path1"}
+    assert set(bundled()) == {"circle", "fork", "mouse1", "mouse2", "path1"}
     assert data_directory().is_dir()
 
 

@@ -20,7 +20,7 @@ from workflow.paths import BOOK, CHAPTERS, PROFILES, ROOT, WorkflowError
 
 # Parameters that the command line or the build sets, for the sources that declare them.
 SET_BY_THE_BUILD = ("profile", "device", "seeds")
-_KEYS = {"source", "page", "needs", "text", "parameters", *PROFILES}
+_KEYS = {"source", "page", "needs", "models", "text", "parameters", *PROFILES}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -35,6 +35,7 @@ class Chapter:
         parameters: values for the source's parameters cell, whatever the profile.
         by_profile: values that a profile adds or replaces.
         needs: chapters whose results this one reads; they are executed first.
+        models: conditions whose models it shows; each is trained first, in a job of its own.
         text: what ``<<key>>`` in the source's prose and cell metadata stands for.
     """
 
@@ -44,6 +45,7 @@ class Chapter:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     by_profile: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
     text: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -157,6 +159,7 @@ def _chapter(file: str, name: str, entry: Mapping[str, Any]) -> Chapter:
         parameters=entry.get("parameters", {}),
         by_profile={profile: entry[profile] for profile in PROFILES if profile in entry},
         needs=tuple(entry.get("needs", ())),
+        models=tuple(entry.get("models", ())),
         text={key: str(value) for key, value in entry.get("text", {}).items()},
     )
 

@@ -1,0 +1,64 @@
+"""Numbers over seeds: interquartile mean and bootstrap interval.
+
+The convention of Agarwal et al., "Deep reinforcement learning at the edge of the statistical
+precipice" (2021): a few seeds are summarised by the mean of their middle half, which one failed
+run does not move much, with a percentile bootstrap interval over the seeds.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from ebmlib.errors import InputError
+
+CONFIDENCE = 0.95
+_RESAMPLES = 2000
+
+
+class Estimate(NamedTuple):
+    """An interquartile mean over n seeds and its 95 % bootstrap interval [low, high]."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def text(self, digits: int = 3) -> str:
+        """``0.0134 [0.0131, 0.0138]``, to significant digits; no interval from one seed."""
+        number = f"{self.value:.{digits}g}"
+        if self.n < 2:
+            return number
+        return f"{number} [{self.low:.{digits}g}, {self.high:.{digits}g}]"
+
+
+def interquartile_mean(values: ArrayLike, axis: int = -1) -> np.ndarray:
+    """Mean of the middle half: a quarter of the values is cut from each end (scipy's trim)."""
+    return stats.trim_mean(np.asarray(values, dtype=float), 0.25, axis=axis)
+
+
+def estimate(values: ArrayLike) -> Estimate:
+    """Interquartile mean over seeds with its interval; the resampling has a fixed seed.
+
+    Raises:
+        InputError: no value, or one that is not finite (a study says itself what a failed run
+            counts as).
+    """
+    numbers = np.asarray(values, dtype=float).ravel()
+    if not len(numbers) or not np.isfinite(numbers).all():
+        raise InputError(f"An estimate over seeds needs finite numbers, got {numbers.tolist()}.")
+    centre = float(interquartile_mean(numbers))
+    if len(numbers) == 1 or np.ptp(numbers) == 0:
+        return Estimate(centre, centre, centre, len(numbers))
+    found = stats.bootstrap(
+        (numbers,),
+        interquartile_mean,
+        n_resamples=_RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Estimate(centre, float(found.low), float(found.high), len(numbers))
