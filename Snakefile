@@ -5,15 +5,16 @@
 # seeds (how many, in the chapters that take several), only ("circle,intro": execute only these;
 # the book is rendered with the chapters executed so far).
 #
-# A chapter trains what it shows through the store of trained models, so one job per chapter is
-# enough; several chapters that need one model share it there. Training over many seeds can become
-# jobs of their own as a rule whose output is named in a chapter's `needs`.
+# Models, chapters and, in the full profile, studies are jobs. Models meet in the store of trained
+# models: `model` trains those that chapters show, a study those of every seed; what the store has is
+# loaded. Chapters read results: those of the full profile's own studies, or the package's.
 import json
 import sys
 
 sys.path.insert(0, workflow.basedir)
 from workflow import chapters as chapter_list
 from workflow.book import inputs as book_inputs
+from workflow.train import job_name
 
 PROFILE = config.get("profile", "default")
 DEVICE = config.get("device", "cpu")
@@ -23,10 +24,18 @@ OUT = f"build/{PROFILE}"
 CHAPTERS = chapter_list.load()
 ONLY = [name for name in str(config.get("only", "")).split(",") if name]
 WANTED = CHAPTERS.with_needs(ONLY or list(CHAPTERS.chapters))
+MODELS = {job_name(name): name for name in CHAPTERS.models(WANTED)}
+if PROFILE == "full":
+    from ebmlib.thesis.study import studies
+
+    STUDIES = list(studies())
+else:
+    STUDIES = []
 
 
 wildcard_constraints:
     name="[a-z0-9-]+",
+    model="model[.A-Za-z0-9-]+",
 
 
 localrules:
@@ -44,9 +53,45 @@ rule chapters:
         expand(f"{OUT}/notebooks/{{name}}.ipynb", name=WANTED),
 
 
+rule model:
+    input:
+        chapter_list.training_files(),
+    output:
+        f"{OUT}/models/{{model}}.done",
+    log:
+        f"{OUT}/logs/{{model}}.log",
+    params:
+        condition=lambda job: MODELS[job.model],
+    resources:
+        gpu=1 if DEVICE == "cuda" else 0,
+    shell:
+        "exec python -m workflow.train {params.condition} --profile {PROFILE} --device {DEVICE}"
+        " --gpus '{GPUS}' --output {output:q} > {log:q} 2>&1"
+
+
+rule study:
+    input:
+        chapter_list.training_files(),
+        "ebmlib/thesis/study.py",
+        expand("ebmlib/thesis/studies/{file}.py", file=glob_wildcards("ebmlib/thesis/studies/{file}.py").file),
+    output:
+        f"{OUT}/results/{{name}}.json",
+    log:
+        f"{OUT}/logs/study.{{name}}.log",
+    params:
+        seeds=f"--seeds {SEEDS}" if SEEDS else "",
+    resources:
+        gpu=1 if DEVICE == "cuda" else 0,
+    shell:
+        "exec python -m workflow.measure {wildcards.name} {params.seeds} --device {DEVICE}"
+        " --gpus '{GPUS}' --output {output:q} > {log:q} 2>&1"
+
+
 rule chapter:
     input:
         source=lambda job: CHAPTERS[job.name].source.as_posix(),
+        models=lambda job: [f"{OUT}/models/{job_name(m)}.done" for m in CHAPTERS[job.name].models],
+        studies=expand(f"{OUT}/results/{{study}}.json", study=STUDIES),
         needs=lambda job: expand(f"{OUT}/notebooks/{{name}}.ipynb", name=CHAPTERS[job.name].needs),
         library=chapter_list.library_files(),
         versions="requirements.txt",

@@ -89,6 +89,10 @@ class ChapterList:
             visit(name, ())
         return ordered
 
+    def models(self, names: list[str]) -> list[str]:
+        """Return the conditions that the named chapters show, each once."""
+        return list(dict.fromkeys(model for name in names for model in self[name].models))
+
     def parameters(
         self, name: str, profile: str, device: str, seeds: int | None = None
     ) -> dict[str, Any]:
@@ -179,9 +183,20 @@ def declared_parameters(source: Path) -> list[str]:
     return names
 
 
+def training_files() -> list[str]:
+    """Return the files that decide what a model is trained to, relative to ROOT."""
+    beside = ("figures", "thesis", "widgets")
+    conditions = "ebmlib/thesis/conditions.py"
+    return [conditions] + [
+        name
+        for name in library_files()
+        if Path(name).parts[1] not in beside and not name.endswith((".js", ".mjs", ".css"))
+    ]
+
+
 def library_files() -> list[str]:
     """Return the files whose change makes an executed chapter out of date, relative to ROOT."""
-    suffixes = {".py", ".c", ".js", ".mjs", ".css", ".mplstyle"}
+    suffixes = {".py", ".c", ".js", ".mjs", ".css", ".mplstyle", ".json"}
     library = (path for path in (ROOT / "ebmlib").rglob("*") if path.suffix in suffixes)
     data = (ROOT / "data").glob("*.svg")
     return sorted(path.relative_to(ROOT).as_posix() for path in (*library, *data))

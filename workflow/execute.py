@@ -13,16 +13,12 @@ import os
 import platform
 import subprocess
 import sys
-import threading
 import time
-import traceback
 from pathlib import Path
 from typing import Any
 
-from workflow import chapters, locks, progress
-from workflow.paths import BUILD, ROOT, WorkflowError, logs, progress_file
-
-LOG_EVERY = 10.0  # seconds between two progress lines in a chapter's log
+from workflow import chapters, job, progress
+from workflow.paths import ROOT, WorkflowError, logs
 
 
 def prepare(chapter: chapters.Chapter) -> Any:
@@ -149,8 +145,8 @@ def _commit() -> str | None:
         return None
 
 
-def _reason(error: BaseException) -> str:
-    """Say in one line what stopped a chapter."""
+def _reason(error: BaseException) -> str | None:
+    """Say in one line what stopped a chapter, if papermill or the kernel says it."""
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
@@ -159,36 +155,7 @@ def _reason(error: BaseException) -> str:
         return f"cell {error.exec_count}: {error.ename}: {lines[0]}"
     if isinstance(error, DeadKernelError):
         return "its kernel died; it was killed, or the machine ran out of memory"
-    lines = str(error).strip().splitlines() or [""]
-    if isinstance(error, WorkflowError):
-        return lines[0]
-    return f"{type(error).__name__}: {lines[0]}"
-
-
-def _isolate(told: Path) -> None:
-    """Keep the kernel from the user's own settings, and tell ebmlib where things go."""
-    settings = BUILD / ".settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    os.environ.update(
-        EBMLIB_PROGRESS=str(told),
-        IPYTHONDIR=str(settings / "ipython"),
-        MPLCONFIGDIR=str(settings / "matplotlib"),
-        JUPYTER_PREFER_ENV_PATH="1",
-        JUPYTER_NO_CONFIG="1",
-        PYTHONNOUSERSITE="1",
-    )
-    os.environ.setdefault("EBMLIB_STORE", str(BUILD / "store"))
-    os.environ.pop("MPLBACKEND", None)  # the kernel's own choice puts figures into the notebook
-
-
-def _log_progress(source: progress.Progress, stop: threading.Event) -> None:
-    told = ""
-    while not stop.wait(LOG_EVERY):
-        source.read()
-        line = source.describe()
-        if line != told:
-            print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
-        told = line
+    return None
 
 
 def main(arguments: list[str]) -> int:
@@ -200,34 +167,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--gpus", default="")
     given = parser.parse_args(arguments)
+    output = given.output if given.output.is_absolute() else ROOT / given.output
 
-    jobs_lock = locks.hold_jobs_lock()
-    locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
-    told = progress_file(given.profile, given.name)
-    begun = progress.begin(told)
-    _isolate(told)
-    if given.gpus:
-        gpu, gpu_lock = locks.claim_gpu(given.gpus.split(","))
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {given.name}: {given.parameters}", flush=True)
-    stop = threading.Event()
-    watched = progress.Progress(told)
-    threading.Thread(target=_log_progress, args=(watched, stop), daemon=True).start()
-    reason = ""
-    try:
-        output = given.output if given.output.is_absolute() else ROOT / given.output
+    def work() -> None:
         execute(chapters.load()[given.name], given.profile, given.parameters, output)
-    except Exception as error:
-        traceback.print_exc(file=sys.stdout)
-        reason = _reason(error)
-    stop.set()
-    seconds = round(time.time() - begun, 1)
-    print(f"{'failed: ' + reason if reason else 'done'} after {progress.duration(seconds)}")
-    progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
-    if given.gpus:
-        gpu_lock.close()
-    jobs_lock.close()
-    return 1 if reason else 0
+
+    return job.run(
+        given.name, given.profile, work, gpus=given.gpus, title=str(given.parameters),
+        explain=_reason,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -35,6 +35,14 @@ class Display:
         self.last_time = 0.0 if self.live else time.monotonic()
         self.planned: int | None = None
 
+    def _read(self) -> None:
+        """Read what is new, also of models and studies, which no list names beforehand."""
+        for path in self.folder.glob("*.progress"):
+            if path.stem.startswith(("model.", "study.")):
+                self.chapters.setdefault(path.stem, Progress(path))
+        for chapter in self.chapters.values():
+            chapter.read()
+
     def _of_this_run(self) -> dict[str, Progress]:
         return {
             name: chapter
@@ -47,8 +55,7 @@ class Display:
         now = time.monotonic()
         if now - self.last_time < REDRAW_EVERY:
             return
-        for chapter in self.chapters.values():
-            chapter.read()
+        self._read()
         current = self._of_this_run()
         ended = [n for n, chapter in current.items() if chapter.ended and n not in self.reported]
         running = {n: chapter for n, chapter in current.items() if not chapter.ended}
@@ -68,8 +75,7 @@ class Display:
     def finish(self) -> None:
         """Show the last ends and leave the terminal clean."""
         self._erase()
-        for chapter in self.chapters.values():
-            chapter.read()
+        self._read()
         for name, chapter in self._of_this_run().items():
             if chapter.ended and name not in self.reported:
                 self._report(name, chapter)
@@ -86,7 +92,7 @@ class Display:
             if chapter.ended and chapter.ok:
                 continue
             reason = chapter.reason if chapter.ended else "it was killed, or memory ran out"
-            what = "The book" if name == BOOK else f"Chapter '{name}'"
+            what = _called(name)
             sentence = f"{what} failed: {reason} (log: {folder / name}.log"
             if (self.folder / f"{name}.failed.ipynb").exists():
                 sentence += f", notebook: {folder / name}.failed.ipynb"
@@ -99,12 +105,13 @@ class Display:
         print(f"  {name}: {word} in {duration(chapter.seconds or 0)}{self._overall()}", flush=True)
 
     def _overall(self) -> str:
-        """Say how many chapters are done, and roughly how long the rest will take."""
+        """Say how many jobs are done, and roughly how long the rest will take."""
         if BOOK in self.reported:
             return ""
         if self.planned is None and self.log.exists():
-            found = re.search(r"^chapter\s+(\d+)\s*$", self.log.read_text(), re.MULTILINE)
-            self.planned = int(found[1]) if found else None
+            jobs = r"^(?:chapter|model|study)\s+(\d+)\s*$"
+            found = re.findall(jobs, self.log.read_text(), re.MULTILINE)
+            self.planned = sum(map(int, found)) if found else None
         if self.planned is None:
             return ""
         done = len(self.reported)
@@ -128,3 +135,11 @@ class Display:
             sys.stdout.write(line[: width - 1] + "\n")
         sys.stdout.flush()
         self.drawn = len(lines)
+
+
+def _called(name: str) -> str:
+    """Return what a job is called in a sentence."""
+    if name == BOOK:
+        return "The book"
+    kind, dot, rest = name.partition(".")
+    return f"{kind.capitalize()} '{rest}'" if dot else f"Chapter '{name}'"

@@ -1,0 +1,105 @@
+"""What every job of the Snakefile has in common: locks, progress, log, one sentence if it fails."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from workflow import locks, progress
+from workflow.paths import BUILD, WorkflowError, progress_file
+
+LOG_EVERY = 10.0  # seconds between two progress lines in a job's log
+
+
+def run(
+    name: str,
+    profile: str,
+    work: Callable[[], None],
+    *,
+    gpus: str = "",
+    title: str = "",
+    explain: Callable[[BaseException], str | None] = lambda error: None,
+) -> int:
+    """Do a job's work; standard output is its log.
+
+    Args:
+        name: of the job's progress file, and in the front end's display.
+        profile: which build it belongs to.
+        work: the work; it raises if it fails.
+        gpus: GPUs of which it may claim one, with commas; none if empty.
+        title: what the first line of the log says after the name.
+        explain: what stopped it, in one line; None leaves that to this module.
+
+    Returns:
+        0, or 1 if the work failed.
+    """
+    jobs_lock = locks.hold_jobs_lock()
+    locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
+    told = progress_file(profile, name)
+    begun = progress.begin(told)
+    _isolate(told, profile)
+    if gpus:
+        gpu, gpu_lock = locks.claim_gpu(gpus.split(","))
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    print(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {name}: {title}", flush=True)
+    stop = threading.Event()
+    watched = progress.Progress(told)
+    threading.Thread(target=_log_progress, args=(watched, stop), daemon=True).start()
+    reason = ""
+    try:
+        work()
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        reason = explain(error) or _reason(error)
+    stop.set()
+    seconds = round(time.time() - begun, 1)
+    print(f"{'failed: ' + reason if reason else 'done'} after {progress.duration(seconds)}")
+    progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
+    if gpus:
+        gpu_lock.close()
+    jobs_lock.close()
+    return 1 if reason else 0
+
+
+def results_folder(profile: str) -> Path:
+    """Return where a profile's own measurements go; only ``full`` measures."""
+    return BUILD / profile / "results"
+
+
+def _reason(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [""]
+    known = isinstance(error, WorkflowError) or type(error).__module__ == "ebmlib.errors"
+    return lines[0] if known else f"{type(error).__name__}: {lines[0]}"
+
+
+def _isolate(told: Path, profile: str) -> None:
+    """Keep the job from the user's own settings, and tell ebmlib where things go."""
+    settings = BUILD / ".settings"
+    settings.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        EBMLIB_PROGRESS=str(told),
+        IPYTHONDIR=str(settings / "ipython"),
+        MPLCONFIGDIR=str(settings / "matplotlib"),
+        JUPYTER_PREFER_ENV_PATH="1",
+        JUPYTER_NO_CONFIG="1",
+        PYTHONNOUSERSITE="1",
+    )
+    os.environ.setdefault("EBMLIB_STORE", str(BUILD / "store"))
+    if profile == "full":
+        os.environ.setdefault("EBMLIB_RESULTS", str(results_folder(profile)))
+    os.environ.pop("MPLBACKEND", None)  # the kernel's own choice puts figures into the notebook
+
+
+def _log_progress(source: progress.Progress, stop: threading.Event) -> None:
+    told = ""
+    while not stop.wait(LOG_EVERY):
+        source.read()
+        line = source.describe()
+        if line != told:
+            print(f"{time.strftime('%H:%M:%S')}  {line}", flush=True)
+        told = line
