@@ -40,6 +40,7 @@ ORDER = [
     "thesis.studies",
     "thesis.claim thesis.figure",
     "thesis.claims thesis.figures",
+    "thesis.shown",
     "thesis.companion",
     "thesis",
     "thesis.terminal",

@@ -1,8 +1,9 @@
 """A Sphinx extension: every figure of an executed chapter says where it comes from.
 
-The caption ends with the chapter's data set, seed and other parameters, the profile and device of
-the build and the commit of the library, all as the executed notebook records them
-(workflow/execute.py), and with a link to the code that drew the figure. No chapter types any of it.
+The caption ends with the trained models and results that the figure was drawn from, where the
+figure says so (ebmlib/thesis/companion.py), else with the chapter's parameters; then with profile,
+device and the library's commit, as the executed notebook records them (workflow/execute.py), and
+with a link to the code that drew the figure. No chapter types any of it.
 """
 
 from __future__ import annotations
@@ -41,20 +42,31 @@ def parameters(notebook: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def describe(record: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+SHOWN = 4  # models named in a caption; more are counted
+
+
+def describe(
+    record: Mapping[str, Any], values: Mapping[str, Any], sources: Mapping[str, str] | None = None
+) -> str:
     """Return in one line what a chapter's figures were drawn from.
 
     Args:
         record: what workflow/execute.py notes in a notebook's metadata.
         values: the chapter's parameters.
+        sources: what the figure itself was drawn from, with the digest of each.
     """
-    rest = {key: value for key, value in values.items() if key not in ("device", "profile")}
-    # Data and seed first, whatever the order in the chapter.
-    first = [key for key in ("dataset", "datasets", "seed", "seeds") if key in rest]
-    parts = [
-        f"{key.replace('dataset', 'data set')} {_plain(rest[key])}"
-        for key in (*first, *(key for key in rest if key not in first))
-    ]
+    if sources:
+        named = [f"{name} ({digest[:8]})" for name, digest in sources.items()]
+        more = [f"{len(named) - SHOWN} more models"] if len(named) > SHOWN else []
+        parts = ["drawn from " + "; ".join(named[:SHOWN] + more)]
+    else:
+        rest = {key: value for key, value in values.items() if key not in ("device", "profile")}
+        # Data and seed first, whatever the order in the chapter.
+        first = [key for key in ("dataset", "datasets", "seed", "seeds") if key in rest]
+        parts = [
+            f"{key.replace('dataset', 'data set')} {_plain(rest[key])}"
+            for key in (*first, *(key for key in rest if key not in first))
+        ]
     device = values.get("device", "auto")
     where = "" if device == "auto" else f" on {device}"
     commit, _, changed = (record.get("commit") or "unknown").partition("-")
@@ -85,6 +97,14 @@ def _drawn_by(notebook: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
+def _sources(cell: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the figures of a cell were drawn from, as they say themselves."""
+    found: dict[str, str] = {}
+    for output in cell.get("outputs", ()):
+        found |= output.get("metadata", {}).get("ebmlib", {}).get("from", {})
+    return found
+
+
 def add(app: Any, document: nodes.document) -> None:
     """Append its provenance to every figure of a page that is an executed notebook."""
     page = app.env.docname
@@ -95,7 +115,7 @@ def add(app: Any, document: nodes.document) -> None:
     record = notebook["metadata"].get("ebmlib")
     if record is None:  # a draft's chapter, not executed yet
         return
-    line = describe(record, parameters(notebook))
+    values = parameters(notebook)
     drawn_by = _drawn_by(notebook)
     cells = {
         cell["cell_index"]: cell
@@ -107,6 +127,8 @@ def add(app: Any, document: nodes.document) -> None:
         numbers = [drawn_by.get(PurePosixPath(image["uri"]).stem) for image in images]
         number = next((number for number in numbers if number is not None), None)
         code = cells.get(number) if number is not None else None
+        sources = _sources(notebook["cells"][number]) if number is not None else None
+        line = describe(record, values, sources)
         target = _anchor(code, page) if code is not None else ""
         name = "The code that drew it" if target else "The notebook that drew it"
         target = target or "../" * page.count("/") + f"_sources/{page}.ipynb"

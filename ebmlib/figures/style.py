@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,14 +42,23 @@ def using_style() -> Iterator[None]:
 
 
 class _Shown(Figure):
-    """A figure that a notebook shows as PNG, without pyplot and its global state."""
+    """A figure that a notebook shows as PNG, without pyplot and its global state.
+
+    Attributes:
+        provenance: JSON-ready data on what was drawn; kept in the notebook beside the picture.
+    """
+
+    provenance: Mapping[str, Any] | None = None
 
     def _repr_mimebundle_(self, *_: Any, **__: Any) -> tuple[dict[str, bytes], dict[str, Any]]:
         content = io.BytesIO()
         with using_style():
             self.savefig(content, format="png")
         width = round(self.get_figwidth() * 100)
-        return {"image/png": content.getvalue()}, {"image/png": {"width": width}}
+        about: dict[str, Any] = {"image/png": {"width": width}}
+        if self.provenance is not None:
+            about["ebmlib"] = dict(self.provenance)
+        return {"image/png": content.getvalue()}, about
 
 
 def new(

@@ -11,8 +11,8 @@ import torch
 from ebmlib.run import Run, device_of
 from ebmlib.store import Store, Trained
 from ebmlib.thesis import claim, figure, study
-from ebmlib.thesis.claim import Claim, Verdict
 from ebmlib.thesis.conditions import condition, tiny
+from ebmlib.thesis.shown import ClaimsTable, ShownVerdict, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,6 +38,7 @@ class Companion:
     device: str = "auto"
     store: Store = field(default_factory=Store)
     seed: int = 0
+    _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def small(self) -> bool:
@@ -56,19 +57,26 @@ class Companion:
 
     def trained(self, name: str, seed: int | None = None) -> Trained:
         """The trained model of a condition: from the store, or trained now and kept."""
-        return self.store.train_or_load(self.run(name, seed), device=self.where)
+        trained = self.store.train_or_load(self.run(name, seed), device=self.where)
+        self._asked[f"{name}, seed {trained.run.seed}"] = trained.record["key"]
+        return trained
 
     def results(self, name: str) -> study.Results:
         """The results of a study (see :func:`ebmlib.thesis.study.load`)."""
-        return study.load(name)
+        results = study.load(name)
+        self._asked[f"results {name}, seeds {len(results.seeds())}"] = results.provenance["digest"]
+        return results
 
     def figure(self, name: str) -> Figure:
         """A figure by its number in the thesis, or by its name."""
         from ebmlib import figures
 
         drawing = figure.get(name)
+        self._asked.clear()
         with figures.using_style():
-            return drawing.draw(self)
+            drawn = drawing.draw(self)
+        drawn.provenance = {"figure": name, "from": dict(self._asked)}  # type: ignore[attr-defined]
+        return drawn
 
     def verdict(self, id: str) -> ShownVerdict:
         """A claim's verdict, shown in a notebook as a box."""
@@ -79,69 +87,15 @@ class Companion:
         """All verdicts in the order of their identifiers."""
         return [self.verdict(found.id) for found in claim.claims()]
 
+    def claims_table(self) -> ClaimsTable:
+        """All verdicts, shown in a notebook as a table with links."""
+        return ClaimsTable(tuple(self.verdicts()))
+
     def counts(self) -> dict[str, int]:
         """How many claims have each outcome."""
         found = Counter(shown.verdict.outcome for shown in self.verdicts())
         return {outcome: found[outcome] for outcome in claim.OUTCOMES}
 
-
-_CLASSES = {
-    claim.REPRODUCED: "claim-reproduced",
-    claim.IN_RANGE: "claim-in-range",
-    claim.NOT_REPRODUCED: "claim-not-reproduced",
-    claim.NOT_TESTABLE: "claim-not-testable",
-}
-
-
-@dataclass(frozen=True)
-class ShownVerdict:
-    """A claim with its verdict, as a MyST box in the book and as text in a terminal."""
-
-    claim: Claim
-    verdict: Verdict
-
-    @property
-    def number(self) -> str:
-        """The number with its interval, or a dash."""
-        return self.verdict.number.text() if self.verdict.number else "–"
-
-    def __str__(self) -> str:
-        """One paragraph of plain text."""
-        c, v = self.claim, self.verdict
-        where = f" ({v.where})" if v.where else ""
-        stale = " STALE: measured with another state of the code." if v.stale else ""
-        return (
-            f"{c.id} ({c.section}) {v.outcome}{where}: {c.statement}\n"
-            f"  measured: {c.merit}: {self.number}, {v.seeds} seeds\n"
-            f"  rule: {c.rule}\n  reading: {v.reading}{stale}"
-        )
-
-    def _repr_markdown_(self) -> str:
-        c, v = self.claim, self.verdict
-        where = f" ({v.where})" if v.where else ""
-        lines = [
-            f"({self.target})=",
-            f":::{{admonition}} Claim {c.id}: {v.outcome}",
-            f":class: claim {_CLASSES[v.outcome]}",
-            "",
-            f"**Claim.** {c.statement} *(Section {c.section} of the thesis.)*",
-            "",
-            f"**Measured.** {c.merit}. **Rule.** {c.rule}",
-            "",
-            f"**Result.** {v.reading}",
-            "",
-            f"**Verdict.** {v.outcome[0].upper()}{v.outcome[1:]}{where}; number {self.number}, "
-            f"{v.seeds} seeds. Tried: {c.tried}.",
-        ]
-        if v.stale:
-            lines += ["", "**Stale.** These results were measured with another state of the code."]
-        return "\n".join([*lines, ":::", ""])
-
-    @property
-    def target(self) -> str:
-        """The label that links to this box in the book."""
-        return f"claim-{self.claim.id.lower()}"
-
-    def __repr__(self) -> str:
-        """The same as text."""
-        return str(self)
+    def summary(self) -> Summary:
+        """The counts, shown in a notebook as a list."""
+        return Summary(self.counts(), any(shown.verdict.stale for shown in self.verdicts()))

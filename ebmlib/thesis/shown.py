@@ -1,0 +1,130 @@
+"""How verdicts look: as text in a terminal, as boxes and a table in the book (MyST)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ebmlib.thesis import claim, figure
+from ebmlib.thesis.claim import Claim, Verdict
+
+_CLASSES = {
+    claim.REPRODUCED: "claim-reproduced",
+    claim.IN_RANGE: "claim-in-range",
+    claim.NOT_REPRODUCED: "claim-not-reproduced",
+    claim.NOT_TESTABLE: "claim-not-testable",
+}
+
+
+@dataclass(frozen=True)
+class ShownVerdict:
+    """A claim with its verdict, as a MyST box in the book and as text in a terminal."""
+
+    claim: Claim
+    verdict: Verdict
+
+    @property
+    def number(self) -> str:
+        """The number with its interval, or a dash."""
+        return self.verdict.number.text() if self.verdict.number else "–"
+
+    def __str__(self) -> str:
+        """One paragraph of plain text."""
+        c, v = self.claim, self.verdict
+        where = f" ({v.where})" if v.where else ""
+        stale = " STALE: measured with another state of the code." if v.stale else ""
+        return (
+            f"{c.id} ({c.section}) {v.outcome}{where}: {c.statement}\n"
+            f"  measured: {c.merit}: {self.number}, {_seeds(v.seeds)}\n"
+            f"  rule: {c.rule}\n  reading: {v.reading}{stale}"
+        )
+
+    def _repr_markdown_(self) -> str:
+        c, v = self.claim, self.verdict
+        where = f" ({v.where})" if v.where else ""
+        lines = [
+            f"({self.target})=",
+            f":::{{admonition}} Claim {c.id}: {v.outcome}",
+            f":class: claim {_CLASSES[v.outcome]}",
+            "",
+            f"**Claim.** {c.statement} *(Section {c.section} of the thesis.)*",
+            "",
+            f"**Measured.** {c.merit}. **Rule.** {c.rule}",
+            "",
+            f"**Result.** {v.reading}",
+            "",
+            f"**Verdict.** {v.outcome[0].upper()}{v.outcome[1:]}{where}; number {self.number}, "
+            f"{_seeds(v.seeds)}. Tried: {c.tried}.",
+        ]
+        if v.stale:
+            lines += ["", "**Stale.** These results were measured with another state of the code."]
+        return "\n".join([*lines, ":::", ""])
+
+    @property
+    def target(self) -> str:
+        """The label that links to this box in the book."""
+        return f"claim-{self.claim.id.lower()}"
+
+    def __repr__(self) -> str:
+        """The same as text."""
+        return str(self)
+
+
+def _seeds(number: int) -> str:
+    return "1 seed" if number == 1 else f"{number} seeds"
+
+
+def label(name: str) -> str:
+    """The label under which the book shows a figure: ``4.9`` -> ``fig-4-8``, its sheet's first."""
+    return "fig-" + figure.get(name).name.replace(".", "-")
+
+
+@dataclass(frozen=True)
+class ClaimsTable:
+    """All verdicts as one table; every row links to the claim's box and to its figure."""
+
+    verdicts: tuple[ShownVerdict, ...]
+
+    def _repr_markdown_(self) -> str:
+        lines = [
+            "| Claim | Section | What the thesis says | Verdict | Number | Seeds | Figure |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for shown in self.verdicts:
+            c, v = shown.claim, shown.verdict
+            where = f" ({v.where})" if v.where else ""
+            stale = ", **stale**" if v.stale else ""
+            drawn = f"{{numref}}`{label(c.figure)}`" if c.figure else "–"
+            cells = [
+                f"{{ref}}`{c.id} <{shown.target}>`",
+                c.section,
+                c.statement,
+                f"{v.outcome}{where}{stale}",
+                shown.number,
+                str(v.seeds) if v.seeds else "–",
+                drawn,
+            ]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """One line for each claim."""
+        return "\n".join(f"{s.claim.id} {s.verdict.outcome}: {s.number}" for s in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How many claims have each outcome, as a list."""
+
+    counts: Mapping[str, int]
+    stale: bool
+
+    def _repr_markdown_(self) -> str:
+        lines = [f"- **{number}** {outcome}" for outcome, number in self.counts.items() if number]
+        if self.stale:
+            lines += ["", "Some of these results were measured with another state of the code."]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """The counts in one line."""
+        return ", ".join(f"{number} {outcome}" for outcome, number in self.counts.items())
