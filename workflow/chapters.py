@@ -194,6 +194,12 @@ def training_files() -> list[str]:
     ]
 
 
+def study_files() -> list[str]:
+    """Return the files that decide what a study measures, beside the models, relative to ROOT."""
+    studies = (ROOT / "ebmlib/thesis/studies").glob("*.py")
+    return ["ebmlib/thesis/study.py", *sorted(p.relative_to(ROOT).as_posix() for p in studies)]
+
+
 def library_files() -> list[str]:
     """Return the files whose change makes an executed chapter out of date, relative to ROOT."""
     suffixes = {".py", ".c", ".js", ".mjs", ".css", ".mplstyle", ".json"}
