@@ -8,6 +8,8 @@ from pathlib import Path
 import jupytext
 import pytest
 
+from ebmlib.thesis.shown import label
+
 ROOT = Path(__file__).parent.parent
 LIST = tomllib.loads((ROOT / "book/chapters.toml").read_text(encoding="utf-8"))
 SOURCES = sorted({chapter["source"] for chapter in LIST["chapter"].values()})
@@ -31,10 +33,13 @@ def test_cells_are_short_and_prose_is_long(source):
     assert words >= 10 * sum(code), f"{words} words for {sum(code)} lines of code"
 
 
+DRAWS = re.compile(r"(?:^|\n)(?:figure|thesis\.figure\((.+)\))$")
+
+
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_figure_has_caption_name_and_alternative_text(source):
     for cell in cells(source, "code"):
-        if not cell.source.rstrip().endswith("\nfigure"):
+        if not DRAWS.search(cell.source.rstrip()):
             continue
         about = cell.metadata.get("mystnb", {})
         assert about.get("figure", {}).get("caption"), cell.source
@@ -42,6 +47,18 @@ def test_every_figure_has_caption_name_and_alternative_text(source):
         assert len(about.get("image", {}).get("alt", "").split()) >= 10, (
             "alt text says what it shows"
         )
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_registered_figure_is_shown_under_its_own_label(source):
+    """The claims page links to figures by these labels."""
+    for cell in cells(source, "code"):
+        found = DRAWS.search(cell.source.rstrip())
+        if not found or not found[1]:
+            continue
+        shown = cell.metadata["mystnb"]["figure"]["name"]
+        name = found[1].strip("\"'")
+        assert shown == "fig-<<" + name + ">>" or shown == label(name), f"{source}: {shown}"
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -49,7 +49,7 @@ def project(tmp_path: Path) -> Project:
         (["--profil", "smoke"], "--profil"),
         (["--profile", "huge"], "expected smoke, default, full, got 'huge'"),
         (["--chapter", "cirle"], "did you mean 'circle'?"),
-        (["--chapter", "zzz"], "the chapters are: setup, circle"),
+        (["--chapter", "zzz"], "the chapters are: front, claims"),
         (["--seeds", "0"], "expected a whole number from 1 up, got '0'"),
         (["--seeds", "two"], "got 'two'"),
         (["--jobs", "-1"], "got '-1'"),

@@ -41,7 +41,7 @@ def missing(html: Path) -> list[str]:
 def _names(captions: str, number: str) -> bool:
     """Whether a caption says "Figure(s) ... 4.7 ... of the thesis"."""
     for found in re.finditer(
-        r"Figures? ([\d.,\s]+?(?:(?:and|to|–) [\d.]+)?) of the thesis", captions
+        r"Figures? ([\d.,\s]+?(?:(?:and|to|–)\s?[\d.]+)?) of the thesis", captions
     ):
         named = re.findall(r"\d\.\d+", found[1])
         if number in named:
