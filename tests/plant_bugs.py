@@ -36,6 +36,7 @@ class Plant(NamedTuple):
 LAWS, SCORE, STARTS = "test_gaussian_laws.py", "test_score.py", "test_starts.py"
 TRAINING, OBJECTIVE, EXACT = "test_training.py", "test_objective.py", "test_exact.py"
 STORE, POLICY, ENERGY = "test_store.py", "test_policy.py", "test_energy.py"
+THESIS = "test_thesis.py"
 STATIONARY = f"{LAWS}::test_stationary_variance_is_wider_than_the_target"
 AFTER_K = f"{LAWS}::test_mean_and_variance_after_k_steps"
 AUTOGRAD = f"{SCORE}::test_score_and_value_agree_with_autograd_for_every_variant"
@@ -48,6 +49,8 @@ DAMAGED = f"{STORE}::test_damaged_entry_is_told_set_aside_and_trained_again"
 
 _SCALES = "[alpha * math.sqrt(self.temperature) for"
 _VOLUME = " + grid.d * math.log(grid.spacing)\n    return GridDensity"
+
+_STALE = "test_results_are_stale_when_a_condition_the_data_or_the_code_changed"
 
 PLANTS = [
     # the sampler
@@ -222,6 +225,23 @@ PLANTS = [
           "loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n",
           "loss = (0 * _log_z(model, states, grid) - model(states, actions)).sum() / n",
           f"{EXACT}::test_exact_gradient_agrees_with_finite_differences"),
+    # the thesis's studies and verdicts
+    Plant("a tenth trimmed instead of a quarter", "thesis/statistics.py", "dtype=float), 0.25,",
+          "dtype=float), 0.1,",
+          f"{THESIS}::test_interquartile_mean_is_the_mean_of_the_middle_half"),
+    Plant("an interval of one standard error", "thesis/statistics.py", "CONFIDENCE = 0.95",
+          "CONFIDENCE = 0.6",
+          f"{THESIS}::test_the_interval_covers_the_truth_as_often_as_it_says"),
+    Plant("results that never go stale", "thesis/study.py",
+          'return self.provenance.get("digest") != study', 'return None is study',
+          f"{THESIS}::{_STALE}"),
+    Plant("a digest without the training revision", "thesis/study.py",
+          '"training_revision": TRAINING_REVISION,', "", f"{THESIS}::{_STALE}"),
+    Plant("rows measured again and again", "thesis/study.py",
+          "checkpoint.write_bytes(path, json.dumps(row).encode())", "pass",
+          f"{THESIS}::test_a_study_measures_every_condition_and_seed_once_and_goes_on_after_a_kill"),
+    Plant("a stale verdict that does not say so", "thesis/shown.py", "if v.stale:", "if False:",
+          f"{THESIS}::test_a_stale_verdict_says_so_wherever_it_is_shown"),
 ]  # fmt: skip
 
 
