@@ -27,16 +27,17 @@ from workflow.paths import (
     notebook,
     progress_file,
 )
+from workflow.slim import slim
 from workflow.stage import stage
 
+# What decides how the book looks, in workflow/.
+_CODE = ("book.py stage.py references.py provenance.py slim.py slim.mjs styles.py").split()
 _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 
 def inputs() -> list[str]:
     """Return what the book is made from, beside the executed notebooks, relative to ROOT."""
-    code = (
-        ROOT / "workflow" / f"{name}.py" for name in ("book", "stage", "references", "provenance")
-    )
+    code = (ROOT / "workflow" / name for name in _CODE)
     parts = [CONFIG, TOC, *code]
     stamp = FRONTEND / ".installed"
     data = sorted((ROOT / "data").glob("*.svg"))
@@ -50,7 +51,7 @@ def render(profile: str, draft: bool) -> None:
     """Stage and render a profile's book.
 
     Raises:
-        WorkflowError: staging or rendering failed; the log above it says more.
+        WorkflowError: staging or rendering failed, or an equation is wrong; the log says more.
     """
     source = BUILD / profile / "src"
     missing = stage(profile, source, draft)
@@ -79,6 +80,7 @@ def render(profile: str, draft: bool) -> None:
         raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
     if missing:
         print("not executed yet, shown without results: " + ", ".join(missing))
+    slim(rendered)
     complete_front_door(rendered / "index.html")
     replace_folder(rendered, html(profile))
     shutil.rmtree(aside, ignore_errors=True)

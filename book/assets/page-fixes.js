@@ -6,21 +6,7 @@ if (window.location.protocol === "file:" && typeof DOCUMENTATION_OPTIONS !== "un
   DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
 }
 
-/* 2. ipywidgets hands its labels to MathJax 2's queue and fails where that is missing; the book has
-      MathJax 3, which replaces the global object when it starts. So every MathJax gets a queue, and
-      it does nothing: labels of widgets are written in plain Unicode. */
-let mathjax = window.MathJax;
-Object.defineProperty(window, "MathJax", {
-  get: () => mathjax,
-  set: (value) => {
-    mathjax = Object.assign(value, { Hub: { Queue() {} } });
-  },
-});
-if (mathjax) {
-  window.MathJax = mathjax;
-}
-
-/* 3. What axe-core finds in the theme and in ipywidgets: the handle of a slider has no name and takes
+/* 2. What axe-core finds in the theme and in ipywidgets: the handle of a slider has no name and takes
       the label beside it; a name that hides the text on an element gives way to the text; the
       sidebar is no landmark; an entry of the bibliography has a role that no longer exists. */
 const repairs = {
@@ -30,12 +16,6 @@ const repairs = {
   },
   ".search-button-field[aria-label], summary[aria-label]": (element) =>
     element.removeAttribute("aria-label"),
-  ".theme-switch-button svg[role=img]": (icon) => {
-    icon.querySelector("title")?.remove();
-    icon.removeAttribute("aria-labelledby");
-    icon.setAttribute("role", "presentation");
-    icon.setAttribute("aria-hidden", "true");
-  },
   ".bd-sidebar-primary:not([role])": (sidebar) => {
     sidebar.setAttribute("role", "complementary");
     sidebar.setAttribute("aria-label", "Book");
@@ -50,4 +30,15 @@ const repair = () => {
 document.addEventListener("DOMContentLoaded", () => {
   repair();
   new MutationObserver(repair).observe(document.body, { childList: true, subtree: true });
+});
+
+/* 3. An equation wider than the window scrolls, and so the keyboard must be able to reach it. */
+const scrolls = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+    else target.removeAttribute("tabindex");
+  }
+});
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll("div.math, div.math > mjx-container").forEach((box) => scrolls.observe(box));
 });

@@ -41,7 +41,8 @@ for (const mode of wanted.modes) {
       await window.MathJax?.startup?.promise;
       for (const folded of document.querySelectorAll("main details")) folded.open = true;
     });
-    await page.waitForTimeout(wanted.settle ?? 1000); // widgets and unfolding
+    const widgets = await page.locator("script[src*=html-manager]").count();
+    await page.waitForTimeout(wanted.settle ?? (widgets ? 1000 : 200)); // widgets, unfolding
     await page.evaluate(axe);
     const seen = await page.evaluate(async () => {
       const { violations, passes } = await window.axe.run(document, {

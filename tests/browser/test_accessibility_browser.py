@@ -69,9 +69,15 @@ def found(page: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-# Each mode by one of the two ways of reading: every page is seen in both.
+# Each mode and width by one of the two ways of reading: every page is seen in all of them.
 @pytest.mark.parametrize(
-    ("mode", "way", "width"), [("light", "http", 1280), ("dark", "file", 1280)]
+    ("mode", "way", "width"),
+    [
+        ("light", "http", 1280),
+        ("dark", "file", 1280),
+        ("light", "file", 390),
+        ("dark", "http", 390),
+    ],
 )
 def test_axe_finds_nothing_on_any_page(
     smoke_book: Path, served: str, mode: str, way: str, width: int

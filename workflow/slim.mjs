@@ -1,0 +1,68 @@
+/* What making pages lighter needs from npm: node slim.mjs < {"modules": ..., "math": [...], ...}
+ *
+ * Reads JSON from standard input: modules (a folder with node_modules), math (a list of {tex, display}),
+ * tex (MathJax's own options for TeX), fonts (where its fonts lie, as seen from the style sheet),
+ * icons (of Font Awesome, as "fas magnifying-glass": style and name), fontawesome (the script that holds
+ * them), css (the text of a style sheet) and content (what it is for: texts of pages and scripts).
+ * Prints JSON: math (per entry {html}, or {error}), mathCss, icons ({name: [width, height, path]}), css without
+ * the rules that nothing in the content can use.
+ */
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import vm from "node:vm";
+
+const wanted = JSON.parse(readFileSync(0, "utf8"));
+const require = createRequire(`${wanted.modules}/`);
+
+/** Equations as MathJax would set them in the reader's browser. */
+async function setMath({ math, tex, fonts }) {
+  const MathJax = await require("mathjax").init({
+    loader: { load: ["input/tex-full", "output/chtml", "a11y/assistive-mml"] },
+    // An unknown command is an error here, not red letters in the book.
+    tex: { ...tex, packages: { "[-]": ["noundefined", "noerrors"], ...tex.packages } },
+    chtml: { fontURL: fonts },
+    options: { enableAssistiveMml: true },
+  });
+  const { adaptor } = MathJax.startup;
+  const set = math.map(({ tex: source, display }) => {
+    const node = MathJax.tex2chtml(source, { display, em: 16, ex: 8, containerWidth: 80 * 16 });
+    const html = adaptor.outerHTML(node);
+    const error = html.match(/data-mjx-error="([^"]*)"/);
+    return error ? { error: error[1] } : { html };
+  });
+  return { math: set, mathCss: adaptor.textContent(MathJax.chtmlStylesheet()) };
+}
+
+/** Outlines of icons, from the script that would put them on the page. */
+function outlines({ icons, fontawesome }) {
+  if (!icons.length) return {};
+  const window = {};
+  vm.runInNewContext(readFileSync(fontawesome, "utf8"), { window });
+  const { styles } = window.___FONT_AWESOME___;
+  return Object.fromEntries(icons.map((icon) => {
+    const [style, name] = icon.split(" ");
+    const all = styles[style] ?? {};
+    const known = all[name] ?? Object.values(all).find(([, , otherNames]) => otherNames.includes(name));
+    const [width, height, , , path] = known ?? [];
+    return [icon, path ? [width, height, path] : null];
+  }));
+}
+
+async function purge({ css, content }) {
+  const { PurgeCSS } = require("purgecss");
+  const [{ css: kept }] = await new PurgeCSS().purge({
+    content: content.map((raw) => ({ raw, extension: "html" })),
+    css: [{ raw: css }],
+    fontFace: true,
+    keyframes: true,
+    variables: true,
+    // Widgets make their elements when the page runs.
+    safelist: { greedy: [/widget/, /ebm/] },
+  });
+  return kept;
+}
+
+const { math, mathCss } = wanted.math.length ? await setMath(wanted) : { math: [], mathCss: "" };
+const set = math.map(({ html }) => html ?? "").join("");
+const css = await purge({ ...wanted, content: [...wanted.content, set] });
+console.log(JSON.stringify({ math, mathCss, icons: outlines(wanted), css }));
