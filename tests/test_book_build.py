@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import http.server
 import json
 import re
@@ -103,6 +104,21 @@ def test_what_a_page_fetches_is_in_the_book(smoke_book: Path) -> None:
                 assert (path.parent / place).exists(), f"{path.name} fetches {address}"
 
 
+def test_a_page_of_text_is_light_and_nothing_holds_up_its_first_paint(smoke_book: Path) -> None:
+    """What Lighthouse measures as time, in bytes: scripts, style and the page itself, compressed."""
+    heavy = {f"book/{name}.html" for name in ("explore", "draw")}
+    for path in pages(smoke_book):
+        text = path.read_text(encoding="utf-8")
+        for script in re.findall(r"<script\b[^>]*\bsrc=[^>]*>", text):
+            assert "defer" in script, f"{path.name}: {script}"
+        if path.relative_to(smoke_book).as_posix() in heavy or path.parent == smoke_book:
+            continue
+        fetched = {path.parent / re.split("[?#]", address)[0] for address in Page(path).fetched}
+        parts = [path, *(place for place in fetched if place.suffix in (".js", ".css"))]
+        size = sum(len(gzip.compress(part.read_bytes())) for part in parts)
+        assert size < 120_000, f"{path.name} brings {size} bytes before its pictures"
+
+
 def test_every_chapter_can_be_downloaded_as_an_executed_notebook(smoke_book: Path) -> None:
     for chapter in chapters.load():
         path = smoke_book / "_sources" / f"{chapter.page}.ipynb"
@@ -172,17 +188,27 @@ def test_no_request_leaves_the_book_and_the_console_is_clean(
 
 
 @pytest.mark.browser
-def test_equations_are_set(smoke_book: Path) -> None:
-    (page,) = visit([f"file://{smoke_book}/book/introduction.html"])
-    assert page["math"] > 0
+def test_equations_are_set_without_scripts(smoke_book: Path) -> None:
+    (page,) = visit([f"file://{smoke_book}/book/introduction.html"], javascript=False)
+    assert page["math"] > 5 and not page["unrendered"]
+    assert not page["errors"]
+
+
+MAIN = ("intro", "introduction", "experiments/circle", "explore", "draw")
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, True)])
-def test_pages_fit_a_phone_and_the_dark(smoke_book: Path, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, False), (1280, True)])
+def test_pages_fit_every_screen_and_mode(smoke_book: Path, width: int, dark: bool) -> None:
+    """Pictures of the main pages stay in build/screenshots."""
     shots = ROOT / "build" / "screenshots" / f"{width}-{'dark' if dark else 'light'}"
     shots.mkdir(parents=True, exist_ok=True)
-    addresses = [f"file://{smoke_book}/{page}.html" for page in stage.toc_pages()]
-    for page in visit(addresses, width=width, dark=dark, screenshots=str(shots)):
+    top = f"file://{smoke_book}"
+    wanted = {
+        f"{top}/book/{name}.html": str(shots / f"{name.replace('/', '-')}.png") for name in MAIN
+    }
+    addresses = [f"{top}/{page}.html" for page in stage.toc_pages()]
+    for page in visit(addresses, width=width, dark=dark, screenshots=wanted):
         assert not page["tooWide"], page["address"]
         assert page["dark"] == dark, page["address"]
+    assert all(Path(place).stat().st_size > 10_000 for place in wanted.values())

@@ -57,7 +57,7 @@ async function purge({ css, content }) {
     keyframes: true,
     variables: true,
     // Widgets make their elements when the page runs.
-    safelist: { greedy: [/widget/, /ebm/] },
+    safelist: { greedy: [/widget/, /ebm/], variables: [/^--jp-/] },
   });
   return kept;
 }

@@ -1,7 +1,8 @@
 /* Visit pages in Chromium and say what they asked for: node visit.mjs < {"pages": [...], ...}
  *
  * Reads JSON from standard input: pages (addresses), chromium (executable), modules (a folder with
- * node_modules/playwright-core), dark (colour scheme), width, screenshots (folder, optional).
+ * node_modules/playwright-core), dark (colour scheme), width, screenshots (by address, where the picture
+ * goes; optional), javascript (false to do without).
  * Prints a JSON list: per page its address, title, the requests it made, console errors, images
  * without alternative text, and whether the page is wider than the window.
  */
@@ -18,9 +19,10 @@ const browser = await chromium.launch({ executablePath: wanted.chromium, args: q
 const context = await browser.newContext({
   viewport: { width: wanted.width ?? 1280, height: 900 },
   colorScheme: wanted.dark ? "dark" : "light",
+  javaScriptEnabled: wanted.javascript !== false,
 });
 const told = [];
-for (const [index, address] of wanted.pages.entries()) {
+for (const address of wanted.pages) {
   const page = await context.newPage();
   const requests = [];
   const errors = [];
@@ -34,9 +36,13 @@ for (const [index, address] of wanted.pages.entries()) {
   await page.goto(address, { waitUntil: "load" });
   await page.waitForTimeout(100); // the book's first page only leads on to another
   await page.waitForLoadState("load");
-  // MathJax and widgets work on after the load event.
-  await page.evaluate(() => window.MathJax?.startup?.promise);
-  await page.waitForTimeout(wanted.settle ?? 300);
+  const shot = wanted.screenshots?.[address];
+  const widgets = await page.locator("script[src*=html-manager]").count();
+  await page.waitForTimeout(shot && widgets ? 3000 : 300); // widgets work on after the load event
+  await page.evaluate(async () => {
+    for (const image of document.images) image.loading = "eager";
+    await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
+  });
   const seen = await page.evaluate(() => ({
     title: document.title,
     math: document.querySelectorAll("mjx-container").length,
@@ -47,9 +53,7 @@ for (const [index, address] of wanted.pages.entries()) {
     dark: document.documentElement.dataset.theme === "dark",
     tooWide: document.documentElement.scrollWidth > window.innerWidth + 1,
   }));
-  if (wanted.screenshots) {
-    await page.screenshot({ path: `${wanted.screenshots}/${index}.png`, fullPage: true });
-  }
+  if (shot) await page.screenshot({ path: shot, fullPage: true });
   told.push({ address, requests, errors, ...seen });
   await page.close();
 }

@@ -1,0 +1,110 @@
+/* Read the built book as a reader does: node read.mjs < {"top": ..., "steps": [...]}
+ *
+ * Reads JSON from standard input: top (address of the book's folder), chromium, modules, dark, width and
+ * steps, each on its page ("page"; the last one's where it is left out):
+ *   {"follow": selector}             click a link on the page, and see where its target is then
+ *   {"search": text}                 from the page's own search field; the hits, then the first of them
+ *   {"switch": n}                    press the switch of light and dark n times
+ *   {"key": name, "on": selector}    press a key on an element
+ *   {"trait": name}                  of the particle explorer
+ *   {"text": selector}               what stands there
+ *   {"contrast": selector}           axe-core's verdict on the contrast within it
+ * Prints JSON: results (one per step), requests, errors.
+ */
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+
+const wanted = JSON.parse(readFileSync(0, "utf8"));
+const require = createRequire(`${wanted.modules}/`);
+const { chromium } = require("playwright-core");
+const quiet = [
+  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+  "--disable-background-networking", "--disable-component-update",
+];
+const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
+const page = await browser.newPage({
+  viewport: { width: wanted.width ?? 1280, height: 900 },
+  colorScheme: wanted.dark ? "dark" : "light",
+  reducedMotion: "reduce",
+});
+const errors = [];
+const requests = [];
+page.on("request", (request) => requests.push(request.url()));
+page.on("requestfailed", (request) => errors.push(`failed: ${request.url()}`));
+page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+page.on("pageerror", (error) => errors.push(String(error)));
+
+const settled = () => page.locator(".ebm-particles[data-settled]").first().waitFor({ timeout: 60000 });
+const acts = {
+  async follow({ follow }) {
+    const link = page.locator(follow).first();
+    const name = decodeURIComponent((await link.getAttribute("href")).split("#")[1]);
+    const target = page.locator(`[id="${name}"]`);
+    const before = await target.isVisible();
+    await link.click();
+    await page.waitForTimeout(300);
+    const box = await target.boundingBox();
+    return { before, after: await target.isVisible(), top: box?.y, text: await target.innerText() };
+  },
+  async search({ search }) {
+    await page.keyboard.press("Control+k");
+    await page.locator("#pst-search-dialog input").fill(search);
+    await page.keyboard.press("Enter");
+    const hits = page.locator("#search-results li a");
+    await hits.first().waitFor({ timeout: 20000 });
+    await page.locator(".search-summary:has-text('found')").waitFor({ timeout: 20000 });
+    const names = await hits.allTextContents();
+    await hits.first().click();
+    const marked = page.locator("span.highlighted");
+    await marked.first().waitFor({ timeout: 20000 });
+    return { names, marked: await marked.count(), address: page.url() };
+  },
+  async switch({ switch: times }) {
+    const button = page.locator(".theme-switch-button").first();
+    const seen = [];
+    for (let i = 0; i < times; i++) {
+      await button.click();
+      seen.push(await page.evaluate(() => {
+        const shown = [...document.querySelectorAll(".theme-switch-button .theme-switch")]
+          .filter((icon) => icon.getBoundingClientRect().width > 8);
+        const { mode, theme } = document.documentElement.dataset;
+        return { mode, theme, icons: shown.map((icon) => icon.dataset.mode) };
+      }));
+    }
+    return seen;
+  },
+  async key({ key, on }) {
+    await page.locator(on).first().focus();
+    await page.keyboard.press(key);
+    await page.waitForTimeout(100);
+    await settled();
+  },
+  async trait({ trait }) {
+    await settled();
+    return page.locator(".ebm-particles").first().evaluate((element, name) => element.view.get(name), trait);
+  },
+  text: ({ text }) => page.locator(text).first().innerText(),
+  async contrast({ contrast }) {
+    await page.locator(contrast).first().waitFor({ timeout: 60000 });
+    if (!await page.evaluate(() => Boolean(window.axe))) {
+      await page.evaluate(`(() => { const define = undefined, module = undefined; ${
+        readFileSync(require.resolve("axe-core/axe.min.js"), "utf8")}\n})()`);
+    }
+    return page.evaluate(async (selector) => {
+      const rules = { runOnly: ["color-contrast"], preload: false };
+      const { violations, passes } = await window.axe.run(selector, rules);
+      return {
+        passes: passes.flatMap(({ nodes }) => nodes).length,
+        violations: violations.flatMap(({ nodes }) => nodes.map((node) => node.html)),
+      };
+    }, contrast);
+  },
+};
+const results = [];
+for (const step of wanted.steps) {
+  if (step.page) await page.goto(`${wanted.top}${step.page}`, { waitUntil: "load" });
+  const name = Object.keys(acts).find((key) => key in step);
+  results.push(await acts[name](step) ?? null);
+}
+await browser.close();
+console.log(JSON.stringify({ results, requests, errors }));
