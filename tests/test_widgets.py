@@ -116,7 +116,7 @@ def test_a_notebook_gets_the_picture_and_then_the_widget(
     policies: PolicySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[dict[str, Any]] = []
-    monkeypatch.setattr("ebmlib.widgets.base.display", lambda data, **_: shown.append(data))
+    monkeypatch.setattr("ebmlib.widgets.picture.display", lambda data, **_: shown.append(data))
     explorer = RolloutExplorer(policies, steps=3, population=2)
     explorer._ipython_display_()
     fallback, widget = shown

@@ -5,7 +5,8 @@ ipywidgets and anywidget; nothing else in ebmlib does.
 """
 
 from ebmlib.widgets.policies import PolicySet
+from ebmlib.widgets.recorder import DrawingRecorder
 from ebmlib.widgets.rollout import RolloutExplorer
 from ebmlib.widgets.sgld import ParticleExplorer
 
-__all__ = ["ParticleExplorer", "PolicySet", "RolloutExplorer"]
+__all__ = ["DrawingRecorder", "ParticleExplorer", "PolicySet", "RolloutExplorer"]

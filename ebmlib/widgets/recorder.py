@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import html
-import io
 import os
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import numpy.typing as npt
 import traitlets
-from IPython.display import display
 
 from ebmlib import figures
 from ebmlib.demonstrations import Demonstrations
@@ -20,7 +15,7 @@ from ebmlib.errors import InputError
 from ebmlib.polyline import as_float_array, check_polyline, check_times
 from ebmlib.svg import Drawing, write_svg
 from ebmlib.widgets import bundle
-from ebmlib.widgets.base import _DPI, _PICTURE, script, style
+from ebmlib.widgets.picture import Pictured, script, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -69,7 +64,7 @@ def example_strokes() -> list[dict[str, Any]]:
     return strokes
 
 
-class DrawingRecorder(anywidget.AnyWidget):
+class DrawingRecorder(Pictured):
     """A drawing area that records strokes with their time stamps, and trains on them in the page.
 
         recorder = DrawingRecorder()
@@ -193,31 +188,6 @@ class DrawingRecorder(anywidget.AnyWidget):
         right.plot(circle.real, circle.imag, "--", color=figures.COLOURS["limit"])
         right.set_title("normalised, with the action set")
         return figure
-
-    def _png(self) -> tuple[bytes, int, int]:
-        figure, content = self.picture(), io.BytesIO()
-        figure.savefig(content, format="png", dpi=_DPI)
-        width, height = (round(_DPI * inches) for inches in figure.get_size_inches())
-        return content.getvalue(), width, height
-
-    def fallback(self) -> str:
-        """The picture as HTML that shows in print and where scripts do not run."""
-        png, width, height = self._png()
-        return _PICTURE.format(
-            alt=html.escape(self.description()),
-            width=width,
-            height=height,
-            png=base64.b64encode(png).decode(),
-        )
-
-    def _ipython_display_(self, **kwargs: Any) -> None:
-        """Two outputs, as the explorers have them: the picture for print, then the widget."""
-        display({"text/html": self.fallback(), "text/plain": self.description()}, raw=True)
-        bundled = super()._repr_mimebundle_()
-        if bundled is not None:
-            data, metadata = bundled
-            encoded = base64.b64encode(self._png()[0]).decode()
-            display(data | {"image/png": encoded}, metadata=metadata, raw=True)
 
 
 def _stroke(value: Any, label: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from ebmlib import figures, seeding
 from ebmlib.policy import EXP, ML, Policy, rollout
 from ebmlib.sgld import SGLD
 from ebmlib.store import Trained
-from ebmlib.widgets.base import Explorer, script, style
+from ebmlib.widgets.base import Explorer
+from ebmlib.widgets.picture import script, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -17,7 +17,8 @@ from ebmlib.demonstrations import Demonstrations
 from ebmlib.exact import Grid, model_density
 from ebmlib.sgld import SGLD
 from ebmlib.store import Trained
-from ebmlib.widgets.base import Explorer, script, style
+from ebmlib.widgets.base import Explorer
+from ebmlib.widgets.picture import script, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -2,17 +2,15 @@
 // trains a small model on them.
 
 import { connect } from "./client.js";
-import { drawCurve } from "./curve.js";
 import { coloursOf, element, figureTile, followTheme, formatNumber, prefersStillness, uniqueId } from "./page.js";
 import { button } from "./parts.js";
-import { AREA, Pen } from "./pen.js";
+import { Pen } from "./pen.js";
 import { Plot } from "./plot.js";
-import { LENGTH, normalise, svgText } from "./strokes.js";
+import { drawNormalised, drawPad, drawTraining } from "./sketch.js";
+import { normalise, svgText } from "./strokes.js";
 
 const READ_OUT_EVERY = 6000; // milliseconds between two sentences during training
 const STILL = 2000; // milliseconds between two pictures for readers who want no motion
-const BALL = Array.from({ length: 202 }, (_, i) => (i % 2 ? Math.sin : Math.cos)((Math.floor(i / 2) * Math.PI) / 50));
-const PROMPT = "Draw the same movement several times";
 
 class Recorder {
   constructor(model, el, signal) {
@@ -255,103 +253,10 @@ class Recorder {
       this.frameAsked = false;
       if (this.signal.aborted) return;
       this.drawnAt = now;
-      this.drawPad();
-      this.drawNormalised();
-      this.drawTraining();
+      drawPad(this);
+      drawNormalised(this);
+      drawTraining(this);
     });
-  }
-
-  drawPad() {
-    const { pad, colours } = this;
-    const width = pad.clientWidth, height = pad.clientHeight;
-    if (!width) return;
-    const ratio = Math.min(window.devicePixelRatio || 1, 3);
-    const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (pad.width !== w || pad.height !== h) Object.assign(pad, { width: w, height: h });
-    const c = pad.getContext("2d");
-    const scale = w / AREA.width;
-    c.setTransform(scale, 0, 0, scale, 0, 0);
-    c.clearRect(0, 0, AREA.width, AREA.height);
-    const unit = AREA.width / width; // of a CSS pixel
-    Object.assign(c, { lineJoin: "round", lineCap: "round" });
-    const lines = [...this.strokes.map(({ points }) => points), this.pen.points];
-    lines.forEach((points, number) => {
-      if (!points.length) return;
-      c.strokeStyle = number === lines.length - 1 ? colours.particle : colours.ink;
-      c.fillStyle = colours.target;
-      c.lineWidth = 2 * unit;
-      c.beginPath();
-      for (const [x, y] of points) c.lineTo(x, -y);
-      c.stroke();
-      c.beginPath();
-      c.arc(points[0][0], -points[0][1], 4 * unit, 0, 2 * Math.PI);
-      c.fill();
-    });
-    if (!this.strokes.length && !this.pen.points.length) {
-      Object.assign(c, { fillStyle: colours.muted, font: `${15 * unit}px ${colours.font}`, textAlign: "center" });
-      c.fillText(PROMPT, AREA.width / 2, AREA.height / 2 - 30 * unit);
-    }
-    if (document.activeElement === pad && this.pen.byKeyboard) {
-      const [x, y] = this.pen.position;
-      c.strokeStyle = this.pen.points.length ? colours.particle : colours.muted;
-      c.lineWidth = 2 * unit;
-      c.beginPath();
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        c.moveTo(x + 4 * unit * dx, y + 4 * unit * dy);
-        c.lineTo(x + 11 * unit * dx, y + 11 * unit * dy);
-      }
-      c.stroke();
-    }
-  }
-
-  drawNormalised() {
-    const { plot, colours, normalised, trajectories } = this;
-    if (!plot.fit()) return;
-    const lines = normalised?.trajectories ?? [];
-    const eps = normalised?.eps ?? 0;
-    const low = [-eps, -eps], high = [eps, eps];
-    for (const line of lines) {
-      line.forEach((value, i) => {
-        low[i % 2] = Math.min(low[i % 2], value);
-        high[i % 2] = Math.max(high[i % 2], value);
-      });
-    }
-    const half = 0.55 * Math.max(high[0] - low[0], high[1] - low[1]) || 1;
-    plot.look([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2], half);
-    plot.axes(colours, ["x₁", "x₂"]);
-    plot.clipped(() => {
-      for (const line of lines) {
-        plot.line(line, { colour: colours.demo, width: 1.4 });
-        plot.dots(line, { colour: colours.demo, radius: 1.8 });
-      }
-      plot.line(BALL.map((value) => eps * value), { colour: colours.second, dash: [5, 4], width: 1.5 });
-      for (const line of trajectories) {
-        plot.line(line, { colour: colours.plot, width: 5, alpha: 0.7 });
-        plot.line(line, { colour: colours.particle, width: 2.2 });
-      }
-      const ends = trajectories.flatMap((line) => line.slice(-2));
-      plot.dots(ends, { colour: colours.particle, radius: 4, edge: colours.plot });
-      if (lines.length) plot.ring([0, 0], { colour: colours.ink, halo: colours.plot, radius: 4 });
-    });
-    const close = Number.isFinite(this.distance) ? `, ${formatNumber(this.distance, 2)} away from them on average` : "";
-    plot.canvas.setAttribute("aria-label", `${lines.length} normalised demonstrations, the action set around the `
-      + `origin, and ${trajectories.length} trajectories of the policy${close}`);
-  }
-
-  drawTraining() {
-    const { colours, losses, meanSteps, floor, tiles } = this;
-    const length = Math.max(100, losses.length * 1.05);
-    drawCurve(this.loss, colours, { values: losses, level: 0, length });
-    drawCurve(this.R, colours, { values: meanSteps.map((value) => value / floor), level: 1, length });
-    const n = losses.length;
-    tiles.epochs.set(String(n), n ? `of ${this.settings.epochs}` : "");
-    tiles.seconds.set(n ? formatNumber(this.seconds, 2) : "–", n ? "s" : "");
-    tiles.R.set(n ? formatNumber(meanSteps.at(-1) / floor, 3) : "–", "");
-    tiles.distance.set(formatNumber(this.distance, 2), Number.isFinite(this.distance)
-      ? `= ${formatNumber((100 * this.distance) / LENGTH, 2)} % of length` : "");
-    this.loss.setAttribute("aria-label", `Loss over ${n} epochs${n ? `, now ${formatNumber(losses.at(-1), 2)}` : ""}`);
-    this.R.setAttribute("aria-label", `Mean step length R over ${n} epochs`
-      + `${n ? `, now ${formatNumber(meanSteps.at(-1) / floor, 3)} times its noise floor` : ""}`);
   }
 }
 
