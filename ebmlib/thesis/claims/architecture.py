@@ -1,0 +1,253 @@
+"""Claims on the architecture (sections 3.2.1, 4.2 and 4.4.2): epochs to a stated error."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from ebmlib.thesis.statistics import estimate
+from ebmlib.thesis.study import Results, Row
+
+THRESHOLD = 0.1
+"""A trajectory is similar to the reference below this error: a tenth of the circle's radius."""
+
+PAGE = "experiments/architecture"
+ERROR = (
+    "trajectory error (modified Hausdorff distance of EXP trajectories to the reference path, "
+    "started on it and 0.05 beside it; similar means below 0.1, a tenth of the circle's radius)"
+)
+FULL, PLAIN, PATH1 = (f"architecture/{name}" for name in ("figure-3-2", "plain", "plain-path1"))
+
+
+def rows(results: Results, condition: str) -> list[Row]:
+    """A condition's rows whose training did not diverge, by seed."""
+    found = [row for row in results.rows if row["condition"] == condition]
+    return sorted((row for row in found if not row.get("diverged")), key=lambda row: row["seed"])
+
+
+def epochs_to(row: Row, threshold: float = THRESHOLD) -> tuple[int, bool]:
+    """The first epoch from which two measurements in a row lie below the threshold.
+
+    Returns:
+        The epoch and True; the last epoch and False if that never happens (a lower bound).
+    """
+    below = np.asarray(row["error"], dtype=float) < threshold
+    settled = below & np.append(below[1:], True)
+    arrived = bool(settled.any())
+    return int(row["epochs"][int(settled.argmax()) if arrived else -1]), arrived
+
+
+def error_at(row: Row, epoch: int) -> float:
+    """The trajectory error measured at an epoch."""
+    return float(row["error"][row["epochs"].index(epoch)])
+
+
+def ratios(results: Results, slow: str, fast: str) -> tuple[list[float], int]:
+    """Epochs of one condition over those of another, seed by seed, and how many never arrived."""
+    paired = [
+        (epochs_to(a), epochs_to(b))
+        for a in rows(results, slow)
+        for b in rows(results, fast)
+        if a["seed"] == b["seed"]
+    ]
+    late = sum(not (a[1] and b[1]) for a, b in paired)
+    return [a[0] / b[0] for a, b in paired], late
+
+
+@claim(
+    "C12",
+    section="3.2.1",
+    page=PAGE,
+    statement="Spectral normalisation of layers 0 and 2 of FCN needs far more epochs.",
+    merit=f"epochs to similar trajectories with it, over those without, same seed; {ERROR}",
+    rule="Reproduced if the 95 % interval of the ratio lies above 2; a training that does not "
+    "arrive within its 1000 epochs counts with 1000.",
+    tried="circle, alpha 0.01, K 100, 256 pairs an update, up to 1000 epochs",
+    studies=("architecture",),
+    figure="architecture-error",
+)
+def c12(architecture: Results) -> Verdict:
+    """Epochs with spectral normalisation of two layers."""
+    found, late = ratios(architecture, "architecture/sn-fcn-0-2", FULL)
+    ratio = estimate(found)
+    with_, without = (
+        estimate([row["action_error"][-1] for row in rows(architecture, name)])
+        for name in ("architecture/sn-fcn-0-2", FULL)
+    )
+    reading = (
+        f"It takes {ratio.text()} times the epochs; {late} of {len(found)} pairs of trainings did "
+        f"not arrive. At the last epoch the mean action is off by {with_.text(2)} with and by "
+        f"{without.text(2)} without it (normalised units)."
+    )
+    return Verdict(REPRODUCED if ratio.low > 2 else NOT_REPRODUCED, ratio, reading)
+
+
+@claim(
+    "C18",
+    section="4.2",
+    page=PAGE,
+    statement="Spectral normalisation of all of FCN and of FE_x gives gradient norms near 1e-4, a "
+    "small loss, stagnation, and R at the noise level.",
+    merit="gradient norm, median over layers and epochs",
+    rule="Reproduced if in every seed the median gradient norm is between 1e-5 and 1e-3, the "
+    "largest loss is below a tenth of that without it, R stays within 2 % of the noise floor, and "
+    "trajectories are not similar after 1000 epochs; in a stated range if all hold but the first.",
+    tried="circle, alpha 0.01, K 100, 256 pairs an update, 1000 epochs",
+    studies=("architecture",),
+    figure="spectral-norm",
+)
+def c18(architecture: Results) -> Verdict:
+    """Spectral normalisation everywhere."""
+    normalised = rows(architecture, "architecture/sn-all")
+    loss_without = min(row["loss_largest"] for row in rows(architecture, FULL))
+    norm = estimate([row["gradient_norm"] for row in normalised])
+    small = all(1e-5 < row["gradient_norm"] < 1e-3 for row in normalised)
+    flat = all(row["loss_largest"] < loss_without / 10 for row in normalised)
+    at_floor = all(row["R_largest"] < 1.02 for row in normalised)
+    stagnant = all(row["error"][-1] >= THRESHOLD for row in normalised)
+    loss = estimate([row["loss_largest"] for row in normalised])
+    R = estimate([row["R_largest"] for row in normalised])
+    error = estimate([row["error"][-1] for row in normalised])
+    reading = (
+        f"The median gradient norm is {norm.text()}, the largest magnitude of the loss "
+        f"{loss.text()}, the largest R {R.text(4)} times the noise floor, and the trajectory error "
+        f"at the end {error.text()}."
+    )
+    if flat and at_floor and stagnant:
+        where = "the stagnation; gradient norms are small but not near 1e-4"
+        return Verdict(
+            REPRODUCED if small else IN_RANGE, norm, reading, where="" if small else where
+        )
+    return Verdict(NOT_REPRODUCED, norm, reading)
+
+
+@claim(
+    "C19",
+    section="4.2",
+    page=PAGE,
+    statement="tanh after the first layer of a three-layer network keeps the loss within about "
+    "1e3.",
+    merit="largest magnitude of the loss in 500 epochs, with tanh",
+    rule="Reproduced if it stays below 1e3 with tanh in every seed and leaves that range with ReLU "
+    "in at least one (otherwise tanh is not what keeps it); not reproduced otherwise.",
+    tried="circle, alpha 0.01, K 100, 256 pairs an update, up to 3000 epochs with ReLU",
+    studies=("architecture",),
+)
+def c19(architecture: Results) -> Verdict:
+    """tanh against ReLU in the plain network."""
+    tanh = [row["loss_largest"] for row in rows(architecture, "architecture/plain-tanh")]
+    relu = [row["loss_largest"] for row in rows(architecture, PLAIN)]
+    largest = estimate(tanh)
+    holds = max(tanh) < 1e3 <= max(relu)
+    reading = (
+        f"The loss reaches {largest.text()} with tanh and {estimate(relu).text()} with ReLU "
+        "(nats): "
+        + ("only ReLU leaves the range." if holds else "neither comes near 1e3.")
+        if max(tanh + relu) < 1e3 or holds
+        else f"The loss reaches {max(tanh):.3g} with tanh and {max(relu):.3g} with ReLU (nats)."
+    )
+    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, largest, reading)
+
+
+@claim(
+    "C20",
+    section="4.2",
+    page=PAGE,
+    statement="A plain three-layer network needs up to 3000 iterations on path1 and circle and "
+    "still diverges; the embedding network draws the circle after three epochs.",
+    merit=f"trajectory error of the plain network on circle after 3000 epochs; {ERROR}",
+    rule="Reproduced if the plain network's trajectories are not similar after 3000 updates on "
+    "path1 or circle and the embedding network's are after three epochs, whichever of the two is "
+    "meant: 3 updates, or 3 passes over the data (24 updates). In a stated range if only the "
+    "second half holds.",
+    tried="circle and path1, alpha 0.01, K 100, 256 pairs an update, h_dim 128",
+    studies=("architecture",),
+    figure="architecture-error",
+)
+def c20(architecture: Results) -> Verdict:
+    """The plain network after 3000 updates, the embedding network after three epochs."""
+    plain, path1 = (
+        estimate([error_at(row, 3000) for row in rows(architecture, name)])
+        for name in (PLAIN, PATH1)
+    )
+    updates, passes = (
+        estimate([row["early_error"][k] for row in rows(architecture, FULL)]) for k in (0, 1)
+    )
+    needed = estimate([epochs_to(row)[0] for row in rows(architecture, FULL)])
+    few = min(updates.value, passes.value) < THRESHOLD
+    late = max(plain.value, path1.value) >= THRESHOLD
+    reading = (
+        f"After 3000 updates the plain network's error is {plain.text()} on circle and "
+        f"{path1.text()} on path1. The embedding network's is {updates.text()} after 3 updates and "
+        f"{passes.text()} after 3 passes; it draws the circle from update {needed.text()} on, so "
+        f"three epochs are enough where an epoch holds {np.ceil(needed.value / 3):.0f} updates."
+    )
+    if few and late:
+        return Verdict(REPRODUCED, plain, reading)
+    if few:
+        return Verdict(IN_RANGE, plain, reading, where="what is said of the embedding network")
+    return Verdict(NOT_REPRODUCED, plain, reading)
+
+
+@claim(
+    "C21",
+    section="4.2",
+    page=PAGE,
+    statement="Larger z_dim and h_dim converge faster: good at 500 epochs where half the size is "
+    "not at 1000.",
+    merit=f"trajectory error of the half-size network after 1000 epochs; {ERROR}",
+    rule="Reproduced if the full size is similar at 500 epochs (interval below 0.1) and the half "
+    "size is not at 1000 (interval above 0.1); in a stated range if the half size only needs more "
+    "epochs (interval of the ratio above 1).",
+    tried="circle, z_dim 64 and h_dim 128 against 32 and 64, alpha 0.01, K 100",
+    studies=("architecture",),
+    figure="4.1",
+)
+def c21(architecture: Results) -> Verdict:
+    """Full against half size."""
+    full = estimate([error_at(row, 500) for row in rows(architecture, FULL)])
+    half = estimate([error_at(row, 1000) for row in rows(architecture, "architecture/half")])
+    found, late = ratios(architecture, "architecture/half", FULL)
+    ratio = estimate(found)
+    reading = (
+        f"The error is {full.text()} at full size after 500 epochs and {half.text()} at half size "
+        f"after 1000; half the size takes {ratio.text()} times the epochs ({late} of {len(found)} "
+        "pairs did not arrive)."
+    )
+    if full.high < THRESHOLD <= half.low:
+        return Verdict(REPRODUCED, half, reading)
+    if full.high < THRESHOLD and ratio.low > 1:
+        where = "larger is faster, but half the size arrives well before 1000 epochs"
+        return Verdict(IN_RANGE, half, reading, where=where)
+    return Verdict(NOT_REPRODUCED, half, reading)
+
+
+@claim(
+    "C33",
+    section="4.4.2",
+    page=PAGE,
+    statement="Circle needs three times the epochs of path1 with a three-layer network.",
+    merit=f"epochs to similar trajectories on circle, over those on path1, same seed; {ERROR}",
+    rule="Reproduced if the interquartile mean of the ratio is between 2 and 4.5 and its interval "
+    "excludes 1; in a stated range if the interval lies above 1.",
+    tried="plain three-layer network, h_dim 128, alpha 0.01, K 100, 256 pairs an update, up to "
+    "3000 epochs",
+    studies=("architecture",),
+    figure="architecture-error",
+)
+def c33(architecture: Results) -> Verdict:
+    """Circle against path1."""
+    found, late = ratios(architecture, PLAIN, PATH1)
+    ratio = estimate(found)
+    circle, path1 = (
+        estimate([epochs_to(row)[0] for row in rows(architecture, name)]) for name in (PLAIN, PATH1)
+    )
+    reading = (
+        f"Circle takes {circle.text()} epochs and path1 {path1.text()}, a ratio of {ratio.text()} "
+        f"({late} of {len(found)} pairs did not arrive)."
+    )
+    if 2 <= ratio.value <= 4.5 and ratio.low > 1:
+        return Verdict(REPRODUCED, ratio, reading)
+    if ratio.low > 1:
+        return Verdict(IN_RANGE, ratio, reading, where="more epochs, but not three times as many")
+    return Verdict(NOT_REPRODUCED, ratio, reading)
