@@ -20,7 +20,7 @@ from ebmlib.run import execute
 from ebmlib.sgld import SGLD
 from ebmlib.thesis.study import Cell, Study
 
-EPOCHS = (50, 100, 150, 200, 300, 400, 500, 700, 1000, 1500, 2000, 3000)
+EPOCHS = (0, 50, 100, 150, 200, 300, 400, 500, 700, 1000, 2000, 3000)
 """When trajectories are sampled, where a condition has a snapshot."""
 
 EARLY = (3, 24)
