@@ -36,12 +36,13 @@ VARIANTS = ("figure-3-2", "half", "sn-fcn-0-2", "sn-all", "plain", "plain-path1"
 
 
 @dataclass(frozen=True)
-class _Compiled:
-    """A policy whose model walks compiled: one rollout is too short for that, a study is not."""
+class Compiled:
+    """A policy whose model walks compiled: one rollout is too short for that, many are not."""
 
     policy: EXP
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Actions of the policy."""
         self.policy.model.compiled = True
         return self.policy.act(states, generator=generator)
 
@@ -101,7 +102,7 @@ def errors(
     trajectories, actions = [], []
     data = cell.trained.demonstrations
     for model in models:
-        policy = _Compiled(EXP(model.to(cell.device), sampler, population=16))
+        policy = Compiled(EXP(model.to(cell.device), sampler, population=16))
         generator = cell.generator(purpose)
         trajectories.append(trajectory_error(policy, data, generator=generator))
         actions.append(action_error(policy, data, generator=generator))
