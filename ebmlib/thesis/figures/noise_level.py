@@ -1,0 +1,213 @@
+"""Figures of section 4.3.1: what the noise level does to the sampler and to training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from matplotlib.colors import LogNorm
+from matplotlib.patches import Circle
+
+from ebmlib import figures, gaussian, seeding
+from ebmlib.thesis.claims.noise_level import cell, rows
+from ebmlib.thesis.conditions import ALPHAS, STEPS
+from ebmlib.thesis.figure import Source, figure
+from ebmlib.thesis.statistics import interquartile_mean
+from ebmlib.thesis.studies.noise_level import MODE, demonstrated, ends
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLOURS = {25: "#56B4E9", 50: "#E69F00", 100: "#0072B2", 200: "#D55E00"}
+MARKERS = {25: "o", 50: "s", 100: "^", 200: "D"}
+MOST = 100.0
+"""Gaps and ratios are drawn up to here; a training that ran away is at the upper edge."""
+
+
+@figure(
+    "4.3",
+    "4.4",
+    title="SGLD sanity check: action populations before and after K steps",
+    alt=(
+        "Two panels with twelve states of the circle as dots. Left, before the chains run: small "
+        "blue clouds of sampled actions lie on the states, each within a dashed circle, and green "
+        "clouds of demonstrated actions lie one step further on. Right, after the steps: every "
+        "blue cloud has moved onto the green cloud of its state."
+    ),
+    conditions=("circle",),
+)
+def sanity_check(source: Source) -> Figure:
+    """Populations at twelve states of the circle, drawn where the action leads: x + a."""
+    trained = source.trained("circle")
+    data, sampler = trained.demonstrations, trained.run.objective.sampler
+    truth = demonstrated(data, 12)
+    generator = seeding.generator(source.seed, "figure 4.3", source.where)
+    found = ends(
+        trained.model, truth, sampler, 60, generator=generator, record=(0, sampler.steps)
+    ).cpu()
+    pair_states, pair_actions = torch.tensor(data.states), torch.tensor(data.actions)
+    states = torch.tensor(truth.states)
+    nearest = torch.cdist(states, pair_states).topk(20, largest=False).indices
+    sheet, axes = figures.new(1, 2, height=4.0, sharex=True, sharey=True)
+    for panel, population, title in zip(
+        axes, found, ("before: starts from noise", f"after {sampler.steps} steps"), strict=True
+    ):
+        target = (states[:, None] + pair_actions[nearest]).reshape(-1, 2)
+        sampled = (states[:, None] + population).reshape(-1, 2)
+        panel.plot(*sampled.T, ".", color=figures.COLOURS["chain"], markersize=2, label="chains")
+        panel.plot(
+            *target.T, "x", color=figures.COLOURS["data"], markersize=3, markeredgewidth=0.7,
+            label="demonstrated actions at the 20 nearest states",
+        )  # fmt: skip
+        panel.plot(*states.T, "o", color=figures.COLOURS["reference"], markersize=3, label="state")
+        for state in states:
+            panel.add_patch(
+                Circle(tuple(state.tolist()), 10 * sampler.alpha, fill=False, lw=0.7, ls="--",
+                       color=figures.COLOURS["limit"])
+            )  # fmt: skip
+        panel.plot([], [], "--", color=figures.COLOURS["limit"], label="$B_{10\\alpha}(x)$")
+        panel.set_title(title)
+        panel.set_aspect("equal")
+        panel.set_xlabel("$x_1 + a_1$ (normalised length)")
+    axes[0].set_ylabel("$x_2 + a_2$ (normalised length)")
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "noise-gap",
+    title="Mean and variance of chain ends against the noise level",
+    alt=(
+        "Two log-log panels against alpha over s, one line for each K. The mean of the chains is "
+        "within one s of the demonstrated mean up to alpha of about s and jumps to the upper edge "
+        "beyond the dotted stability limit of two. The variance ratio lies between a fifth and two "
+        "up to s, above the dashed floor of the last step's noise, and jumps likewise."
+    ),
+    studies=("noise-level",),
+)
+def gap_over_noise_level(source: Source) -> Figure:
+    """Gaps at the end of training, interquartile means over seeds."""
+    results = source.results("noise-level")
+    sheet, axes = figures.new(1, 2, height=3.6)
+    found = rows(results)
+    places = {round(row["alpha_over_s"], 6): row["variance_floor"] for row in found}
+    x = np.array(sorted(places))
+    axes[1].plot(x, [places[p] for p in x], "--", color="black", lw=0.9, label="last step's noise")
+    for panel, quantity in zip(axes, ("mean_gap", "variance_ratio"), strict=True):
+        for steps in STEPS:
+            known = [(a, cell(results, a, steps, quantity)) for a in ALPHAS]
+            points = [(a, e) for a, e in known if e is not None]
+            if not points:
+                continue
+            scale = x[-1] / max(ALPHAS)
+            values = np.minimum(MOST, [e.value for _, e in points])
+            panel.plot(
+                [a * scale for a, _ in points], values, color=COLOURS[steps],
+                marker=MARKERS[steps], markersize=4, linewidth=1.2, label=f"$K$ = {steps}",
+            )  # fmt: skip
+        panel.axvline(2, color=figures.COLOURS["limit"], ls=":", label="stability limit $2 s$")
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_ylim(top=1.3 * MOST)
+        panel.set_xlabel("noise level $\\alpha / s$")
+    axes[0].set_ylabel("distance of the means (in $s$)")
+    axes[1].set_ylabel("variance of chain ends over the data's")
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "noise-phase",
+    title="Phase diagram over noise level and number of steps",
+    alt=(
+        "Three grids of cells, alpha over s across and K upwards, each cell with its number. In "
+        "the first the chains' mean is below one s everywhere but in the last column, which ran "
+        "away. In the second the variance ratio is near one to two but in the last column. In the "
+        "third the mean of the exact density is tens of s off in the cells with small alpha and "
+        "small K, left of a line, and in the last column."
+    ),
+    studies=("noise-level",),
+)
+def phase_diagram(source: Source) -> Figure:
+    """Chain and density against the demonstrations, every cell of the grid."""
+    results = source.results("noise-level")
+    sheet, axes = figures.new(1, 3, width=9.0, height=3.4, sharey=True)
+    titles = {
+        "mean_gap": "chain after $K$ steps:\nmean off by (in $s$)",
+        "variance_ratio": "chain after $K$ steps:\nvariance over the data's",
+        "density_mean_gap": "exact density:\nmean off by (in $s$)",
+    }
+    for panel, (quantity, title) in zip(axes, titles.items(), strict=True):
+        image = _cells(panel, results, quantity)
+        panel.set_title(title, fontsize=9)
+        panel.set_xlabel("noise level $\\alpha / s$")
+    axes[0].set_ylabel("steps $K$")
+    bar = sheet.colorbar(image, ax=list(axes), shrink=0.9, extend="max")
+    bar.set_label("log colour scale")
+    return sheet
+
+
+def _cells(panel: Axes, results: object, quantity: str) -> object:
+    values = np.full((len(STEPS), len(ALPHAS)), np.nan)
+    for row, steps in enumerate(STEPS):
+        for column, alpha in enumerate(ALPHAS):
+            found = cell(results, alpha, steps, quantity)  # type: ignore[arg-type]
+            values[row, column] = np.inf if found is None else found.value
+    image = panel.imshow(
+        np.clip(values, 0.3, MOST), norm=LogNorm(0.3, MOST), cmap="cividis_r", origin="lower",
+        aspect="auto",
+    )  # fmt: skip
+    for (row, column), value in np.ndenumerate(values):
+        text = f"{value:.2g}" if value < MOST else "away"
+        colour = "white" if value > 6 else "black"
+        panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    places = sorted({round(row["alpha_over_s"], 2) for row in rows(results)})  # type: ignore[arg-type]
+    panel.set_xticks(range(len(ALPHAS)), [f"{place:g}" for place in places])
+    panel.set_yticks(range(len(STEPS)), [str(steps) for steps in STEPS])
+    panel.grid(False)
+    return image
+
+
+@figure(
+    "noise-escape",
+    title="Chains that leave the mode, against the noise level",
+    alt=(
+        "Line plot of the share of chains that are out of the mode after 100 steps, against alpha "
+        "over s. It stays below a tenth up to about one and a half, passes one half below three "
+        "and reaches four fifths; a dashed curve for a Gaussian of the model's own scale lies "
+        "below it and rises steeply towards its stability limit."
+    ),
+    studies=("escape",),
+)
+def escape_over_noise_level(source: Source) -> Figure:
+    """One model at many noise levels, over seeds, with a Gaussian's closed form."""
+    results = source.results("escape")
+    places = results.values("circle", "alphas_over_s")[0]
+    shares = results.values("circle", "escaped")
+    scale = float(np.median(results.values("circle", "model_scale")))
+    sheet, axes = figures.new(height=3.4)
+    axes.plot(
+        places, interquartile_mean(shares, axis=0), "o-", color=figures.COLOURS["chain"],
+        label="trained model, started at the demonstrated mean",
+    )  # fmt: skip
+    axes.fill_between(
+        places, shares.min(axis=0), shares.max(axis=0), color=figures.COLOURS["chain"], alpha=0.2,
+        linewidth=0,
+    )  # fmt: skip
+    fine = np.linspace(places[0], min(places[-1], 2 * scale * 0.999), 200)
+    variance = np.array([gaussian.stationary_variance(alpha, scale) for alpha in fine])
+    axes.plot(
+        fine, np.exp(-(MODE**2) / (2 * variance)), "--", color=figures.COLOURS["reference"],
+        label=f"Gaussian of the model's scale, {scale:.2g} $s$",
+    )  # fmt: skip
+    axes.axvline(2, color=figures.COLOURS["limit"], ls=":", label="$2 s$: limit of the data's scale")
+    axes.axvline(
+        2 * scale, color=figures.COLOURS["limit"], ls="-.", label="limit of the model's scale"
+    )
+    axes.set_xlabel("noise level $\\alpha / s$")
+    axes.set_ylabel("share out of the mode after $K$ steps")
+    axes.set_ylim(0, 1)
+    figures.legend_below(sheet)
+    return sheet
