@@ -25,16 +25,25 @@ def rows(results: Results, condition: str) -> list[Row]:
     return sorted((row for row in found if not row.get("diverged")), key=lambda row: row["seed"])
 
 
-def epochs_to(row: Row, threshold: float = THRESHOLD) -> tuple[int, bool]:
-    """The first epoch from which two measurements in a row lie below the threshold.
+def epochs_to(row: Row, threshold: float = THRESHOLD) -> tuple[float, bool]:
+    """When the error falls below the threshold and is still there one measurement later.
+
+    Between the measurements on either side the logarithm of the error is taken as linear.
 
     Returns:
         The epoch and True; the last epoch and False if that never happens (a lower bound).
     """
-    below = np.asarray(row["error"], dtype=float) < threshold
+    epochs, error = np.asarray(row["epochs"], float), np.asarray(row["error"], float)
+    below = error < threshold
     settled = below & np.append(below[1:], True)
-    arrived = bool(settled.any())
-    return int(row["epochs"][int(settled.argmax()) if arrived else -1]), arrived
+    if not settled.any():
+        return float(epochs[-1]), False
+    k = int(settled.argmax())
+    if k == 0 or below[k - 1]:
+        return float(epochs[k]), True
+    before, after = np.log(error[k - 1 : k + 1])
+    share = (before - np.log(threshold)) / (before - after)
+    return float(epochs[k - 1] + share * (epochs[k] - epochs[k - 1])), True
 
 
 def error_at(row: Row, epoch: int) -> float:
@@ -134,15 +143,14 @@ def c18(architecture: Results) -> Verdict:
     studies=("architecture",),
 )
 def c19(architecture: Results) -> Verdict:
-    """tanh against ReLU in the plain network."""
+    """Tanh against ReLU in the plain network."""
     tanh = [row["loss_largest"] for row in rows(architecture, "architecture/plain-tanh")]
     relu = [row["loss_largest"] for row in rows(architecture, PLAIN)]
     largest = estimate(tanh)
     holds = max(tanh) < 1e3 <= max(relu)
     reading = (
         f"The loss reaches {largest.text()} with tanh and {estimate(relu).text()} with ReLU "
-        "(nats): "
-        + ("only ReLU leaves the range." if holds else "neither comes near 1e3.")
+        "(nats): " + ("only ReLU leaves the range." if holds else "neither comes near 1e3.")
         if max(tanh + relu) < 1e3 or holds
         else f"The loss reaches {max(tanh):.3g} with tanh and {max(relu):.3g} with ReLU (nats)."
     )

@@ -37,7 +37,7 @@ def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
     data = trained.demonstrations
     kept = [known for known in trained.result.snapshots if known <= epoch]
     model = trained.result.at(max(kept)).to(source.where)
-    offsets = (0.0, 0.3, -0.3)
+    offsets = (0.0, 0.4, -0.4)
     starts = np.stack([metrics.beside(np.asarray(data.reference), 0, o) for o in offsets])
     sampled = rollout(
         Compiled(EXP(model, trained.run.objective.sampler, population=32)),
@@ -63,7 +63,7 @@ def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
 )
 def trajectories(source: Source) -> Figure:
     """EXP trajectories from the reference, from inside and from outside."""
-    sheet, axes = figures.new(2, 2, height=6.6, sharex=True, sharey=True)
+    sheet, axes = figures.new(2, 2, height=6.4, sharex=True, sharey=True)
     for column, name in enumerate((FULL, HALF)):
         trained = source.trained(name)
         table = trained.run.table()
@@ -72,7 +72,7 @@ def trajectories(source: Source) -> Figure:
             _sampled(panel, trained, epoch, source)
             panel.set_title(f"z_dim {table['z_dim']}, h_dim {table['h_dim']}, epoch {epoch}")
             panel.label_outer()
-    axes[0, 0].set_xlim(-1.5, 1.5)
+    axes[0, 0].set_xlim(-2.6, 0.8)
     figures.legend_below(sheet)
     return sheet
 
@@ -142,7 +142,7 @@ def _smooth(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 )
 def spectral_normalisation(source: Source) -> Figure:
     """Histories of one seed."""
-    sheet, axes = figures.new(1, 3, height=3.2)
+    sheet, axes = figures.new(1, 3, width=8.0, height=3.2)
     for name in ("figure-3-2", "sn-fcn-0-2", "sn-all"):
         trained = source.trained(f"architecture/{name}")
         history, sampler = trained.history, trained.run.objective.sampler
@@ -151,9 +151,7 @@ def spectral_normalisation(source: Source) -> Figure:
             for layer in history
             if layer.startswith("gradient_norm/") and not layer.endswith(".bias")
         ]
-        R = diagnostics.relative_mean_step(
-            history["R"], sampler.alpha, trained.demonstrations.dim
-        )
+        R = diagnostics.relative_mean_step(history["R"], sampler.alpha, trained.demonstrations.dim)
         colour, line, _, label = STYLES[name]
         label = "no normalisation" if name == "figure-3-2" else label
         columns = (np.asarray(history["loss"]), np.median(norms, axis=0), R)
@@ -161,7 +159,7 @@ def spectral_normalisation(source: Source) -> Figure:
             panel.plot(*_smooth(column), line, color=colour, linewidth=1.2, label=label)
             panel.set_xlabel("epoch")
     axes[0].set_ylabel("loss (nats)")
-    axes[1].set_ylabel("gradient norm, median of the layers")
+    axes[1].set_ylabel("median gradient norm")
     axes[1].set_yscale("log")
     axes[2].set_ylabel("$R$ over the noise floor")
     axes[2].axhline(1, color="black", linewidth=0.8, linestyle=":", label="noise floor")

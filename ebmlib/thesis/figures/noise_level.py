@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from matplotlib.colors import LogNorm
 from matplotlib.patches import Circle
+from torch import Tensor
 
 from ebmlib import figures, gaussian, seeding
 from ebmlib.thesis.claims.noise_level import cell, rows
 from ebmlib.thesis.conditions import ALPHAS, STEPS
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.statistics import interquartile_mean
+from ebmlib.thesis.study import Results
 from ebmlib.thesis.studies.noise_level import MODE, demonstrated, ends
 
 if TYPE_CHECKING:
@@ -31,18 +33,18 @@ MOST = 100.0
     "4.4",
     title="SGLD sanity check: action populations before and after K steps",
     alt=(
-        "Two panels with twelve states of the circle as dots. Left, before the chains run: small "
-        "blue clouds of sampled actions lie on the states, each within a dashed circle, and green "
-        "clouds of demonstrated actions lie one step further on. Right, after the steps: every "
-        "blue cloud has moved onto the green cloud of its state."
+        "Two panels with eight states of the circle as dots and one of them enlarged in the "
+        "middle. Left, before the chains run: a blue cloud of sampled actions lies on each state, "
+        "well within a dashed ring, and green crosses of demonstrated actions lie one step on. "
+        "Right, after the steps: every blue cloud has moved onto the green crosses of its state."
     ),
     conditions=("circle",),
 )
 def sanity_check(source: Source) -> Figure:
-    """Populations at twelve states of the circle, drawn where the action leads: x + a."""
+    """Populations at eight states of the circle, drawn where the action leads: x + a."""
     trained = source.trained("circle")
     data, sampler = trained.demonstrations, trained.run.objective.sampler
-    truth = demonstrated(data, 12)
+    truth = demonstrated(data, 8)
     generator = seeding.generator(source.seed, "figure 4.3", source.where)
     found = ends(
         trained.model, truth, sampler, 60, generator=generator, record=(0, sampler.steps)
@@ -50,30 +52,44 @@ def sanity_check(source: Source) -> Figure:
     pair_states, pair_actions = torch.tensor(data.states), torch.tensor(data.actions)
     states = torch.tensor(truth.states)
     nearest = torch.cdist(states, pair_states).topk(20, largest=False).indices
-    sheet, axes = figures.new(1, 2, height=4.0, sharex=True, sharey=True)
-    for panel, population, title in zip(
-        axes, found, ("before: starts from noise", f"after {sampler.steps} steps"), strict=True
-    ):
-        target = (states[:, None] + pair_actions[nearest]).reshape(-1, 2)
-        sampled = (states[:, None] + population).reshape(-1, 2)
-        panel.plot(*sampled.T, ".", color=figures.COLOURS["chain"], markersize=2, label="chains")
-        panel.plot(
-            *target.T, "x", color=figures.COLOURS["data"], markersize=3, markeredgewidth=0.7,
-            label="demonstrated actions at the 20 nearest states",
-        )  # fmt: skip
-        panel.plot(*states.T, "o", color=figures.COLOURS["reference"], markersize=3, label="state")
-        for state in states:
-            panel.add_patch(
-                Circle(tuple(state.tolist()), 10 * sampler.alpha, fill=False, lw=0.7, ls="--",
-                       color=figures.COLOURS["limit"])
-            )  # fmt: skip
-        panel.plot([], [], "--", color=figures.COLOURS["limit"], label="$B_{10\\alpha}(x)$")
+    target = states[:, None] + pair_actions[nearest]
+    sheet, axes = figures.new(1, 2, width=8.0, height=4.8, sharex=True, sharey=True)
+    titles = ("before: starts from noise", f"after {sampler.steps} steps")
+    for panel, population, title in zip(axes, found, titles, strict=True):
+        _populations(panel, states, states[:, None] + population, target, 10 * sampler.alpha)
+        inset = panel.inset_axes((0.25, 0.28, 0.5, 0.44))
+        _populations(
+            inset, states[:1], states[:1, None] + population[:1], target[:1], 10 * sampler.alpha
+        )
+        middle, room = states[0], 12 * sampler.alpha
+        inset.set_xlim(middle[0] - room, middle[0] + room)
+        inset.set_ylim(middle[1] - room, middle[1] + room)
+        inset.set_xticks([])
+        inset.set_yticks([])
+        panel.indicate_inset_zoom(inset)
         panel.set_title(title)
-        panel.set_aspect("equal")
         panel.set_xlabel("$x_1 + a_1$ (normalised length)")
     axes[0].set_ylabel("$x_2 + a_2$ (normalised length)")
     figures.legend_below(sheet)
     return sheet
+
+
+def _populations(axes: Axes, states: Tensor, sampled: Tensor, target: Tensor, r: float) -> None:
+    """States (n, 2), where chains and demonstrations lead from them (n, m, 2), and B_r(x)."""
+    axes.plot(
+        *target.reshape(-1, 2).T, "x", color=figures.COLOURS["data"], markersize=4,
+        markeredgewidth=0.8, label="demonstrated",
+    )  # fmt: skip
+    axes.plot(
+        *sampled.reshape(-1, 2).T, ".", color=figures.COLOURS["chain"], markersize=2.5,
+        label="chains",
+    )  # fmt: skip
+    axes.plot(*states.T, "o", color=figures.COLOURS["reference"], markersize=3.5, label="state")
+    ring = {"color": figures.COLOURS["limit"], "ls": "--", "lw": 0.8}
+    for state in states:
+        axes.add_patch(Circle(tuple(state.tolist()), r, fill=False, **ring))
+    axes.plot([], [], label="$B_{10\\alpha}(x)$", **ring)
+    axes.set_aspect("equal")
 
 
 @figure(
@@ -113,7 +129,8 @@ def gap_over_noise_level(source: Source) -> Figure:
         panel.set_ylim(top=1.3 * MOST)
         panel.set_xlabel("noise level $\\alpha / s$")
     axes[0].set_ylabel("distance of the means (in $s$)")
-    axes[1].set_ylabel("variance of chain ends over the data's")
+    axes[1].set_ylabel("variance (over the data's)")
+    axes[1].set_ylim(bottom=0.1)
     figures.legend_below(sheet)
     return sheet
 
@@ -143,17 +160,28 @@ def phase_diagram(source: Source) -> Figure:
         image = _cells(panel, results, quantity)
         panel.set_title(title, fontsize=9)
         panel.set_xlabel("noise level $\\alpha / s$")
+    _steps_needed(axes[2], results)
     axes[0].set_ylabel("steps $K$")
     bar = sheet.colorbar(image, ax=list(axes), shrink=0.9, extend="max")
     bar.set_label("log colour scale")
     return sheet
 
 
-def _cells(panel: Axes, results: object, quantity: str) -> object:
+def _steps_needed(panel: Axes, results: Results) -> None:
+    """The line above which a chain on a Gaussian of the data's variance arrives in K steps."""
+    needed = {row["alpha_over_s"]: row["steps_needed"] for row in rows(results)}
+    height = [np.log2(needed[place] / STEPS[0]) for place in sorted(needed)]
+    limits = panel.get_xlim(), panel.get_ylim()
+    panel.plot(range(len(height)), height, "--", color=figures.COLOURS["limit"], linewidth=2)
+    panel.set_xlim(limits[0])
+    panel.set_ylim(limits[1])
+
+
+def _cells(panel: Axes, results: Results, quantity: str) -> Any:
     values = np.full((len(STEPS), len(ALPHAS)), np.nan)
     for row, steps in enumerate(STEPS):
         for column, alpha in enumerate(ALPHAS):
-            found = cell(results, alpha, steps, quantity)  # type: ignore[arg-type]
+            found = cell(results, alpha, steps, quantity)
             values[row, column] = np.inf if found is None else found.value
     image = panel.imshow(
         np.clip(values, 0.3, MOST), norm=LogNorm(0.3, MOST), cmap="cividis_r", origin="lower",
@@ -163,7 +191,7 @@ def _cells(panel: Axes, results: object, quantity: str) -> object:
         text = f"{value:.2g}" if value < MOST else "away"
         colour = "white" if value > 6 else "black"
         panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
-    places = sorted({round(row["alpha_over_s"], 2) for row in rows(results)})  # type: ignore[arg-type]
+    places = sorted({round(row["alpha_over_s"], 2) for row in rows(results)})
     panel.set_xticks(range(len(ALPHAS)), [f"{place:g}" for place in places])
     panel.set_yticks(range(len(STEPS)), [str(steps) for steps in STEPS])
     panel.grid(False)
@@ -190,7 +218,7 @@ def escape_over_noise_level(source: Source) -> Figure:
     sheet, axes = figures.new(height=3.4)
     axes.plot(
         places, interquartile_mean(shares, axis=0), "o-", color=figures.COLOURS["chain"],
-        label="trained model, started at the demonstrated mean",
+        label="trained model",
     )  # fmt: skip
     axes.fill_between(
         places, shares.min(axis=0), shares.max(axis=0), color=figures.COLOURS["chain"], alpha=0.2,
@@ -200,12 +228,10 @@ def escape_over_noise_level(source: Source) -> Figure:
     variance = np.array([gaussian.stationary_variance(alpha, scale) for alpha in fine])
     axes.plot(
         fine, np.exp(-(MODE**2) / (2 * variance)), "--", color=figures.COLOURS["reference"],
-        label=f"Gaussian of the model's scale, {scale:.2g} $s$",
+        label=f"Gaussian, scale {scale:.2g} $s$",
     )  # fmt: skip
-    axes.axvline(2, color=figures.COLOURS["limit"], ls=":", label="$2 s$: limit of the data's scale")
-    axes.axvline(
-        2 * scale, color=figures.COLOURS["limit"], ls="-.", label="limit of the model's scale"
-    )
+    axes.axvline(2, color=figures.COLOURS["limit"], ls=":", label="limit $2 s$")
+    axes.axvline(2 * scale, color=figures.COLOURS["limit"], ls="-.", label="limit of that Gaussian")
     axes.set_xlabel("noise level $\\alpha / s$")
     axes.set_ylabel("share out of the mode after $K$ steps")
     axes.set_ylim(0, 1)

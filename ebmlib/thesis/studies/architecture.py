@@ -29,6 +29,9 @@ EARLY = (3, 24)
 OFFSETS = (0.0, -0.05, 0.05)
 """Where trajectories start: at the reference's first state and beside it, normalised units."""
 
+POPULATION = 8
+"""Chains that EXP averages; few, because a trajectory is hundreds of them."""
+
 WORST = 2.0
 """Errors are cut here, at the circle's diameter: how far away is away does not matter."""
 
@@ -102,7 +105,7 @@ def errors(
     trajectories, actions = [], []
     data = cell.trained.demonstrations
     for model in models:
-        policy = Compiled(EXP(model.to(cell.device), sampler, population=16))
+        policy = Compiled(EXP(model.to(cell.device), sampler, population=POPULATION))
         generator = cell.generator(purpose)
         trajectories.append(trajectory_error(policy, data, generator=generator))
         actions.append(action_error(policy, data, generator=generator))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,7 @@ class Demonstrated:
         mean: (n, d), the reference's step; without a reference path, a linear regression of action
             on state over the nearest pairs.
         variance: total variance around that regression (trace of the covariance), mean over states.
+        step: mean length of a step.
         s: the data's own scale.
         eps: radius of the action set.
     """
@@ -47,6 +49,7 @@ class Demonstrated:
     states: NDArray[np.float64]
     mean: NDArray[np.float64]
     variance: float
+    step: float
     s: float
     eps: float
 
@@ -64,7 +67,7 @@ def demonstrated(data: Demonstrations, n: int) -> Demonstrated:
     else:
         at = data.states[np.linspace(0, data.n_pairs - 1, n + 2).astype(int)[1:-1]]
         mean, variance = _regression(data, at)
-    return Demonstrated(at, mean, variance, data.action_scale(), data.eps)
+    return Demonstrated(at, mean, variance, data.step_length, data.action_scale(), data.eps)
 
 
 def _regression(data: Demonstrations, at: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -135,12 +138,24 @@ def exact_gap(model: EnergyModel, truth: Demonstrated) -> tuple[float, float]:
     return float(gap) / truth.s, float(variance) / truth.variance
 
 
+def steps_needed(alpha: float, truth: Demonstrated) -> float:
+    """Steps after which a chain on a Gaussian of the data's variance is within s of its mean.
+
+    From m_K = rho^K m_0 with rho = 1 - alpha^2 / (2 v), v the variance of a component, started a
+    step's length away: K = log(s / step) / log |rho|.
+    """
+    component = truth.variance / truth.mean.shape[1]
+    rho = abs(1 - alpha**2 / (2 * component))
+    return math.log(truth.s / truth.step) / math.log(rho) if 0 < rho < 1 else math.inf
+
+
 def measure(cell: Cell) -> dict[str, Any]:
     """Chains from noise against the demonstrations, over the snapshots of one training.
 
     Returns:
         ``alpha_over_s``, ``variance_floor`` (2 alpha^2 over the data's variance: the last step's
-        noise alone); ``epochs`` with ``mean_gap`` (in s) and ``variance_ratio`` at them;
+        noise alone), ``steps_needed`` (see :func:`steps_needed`); ``epochs`` with ``mean_gap``
+        (in s) and ``variance_ratio`` at them;
         ``density_mean_gap`` and ``density_variance_ratio`` of the exact density at the end;
         ``start_inside`` (share in B_{10 alpha}), ``demonstrated_inside`` (share of demonstrated
         actions there), ``end_inside`` (share of chain ends in B_eps); ``escaped`` (share of chains
@@ -159,6 +174,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     return {
         "alpha_over_s": sampler.alpha / truth.s,
         "variance_floor": data.dim * sampler.alpha**2 / truth.variance,
+        "steps_needed": steps_needed(sampler.alpha, truth),
         "epochs": epochs,
         "mean_gap": [gap for gap, _ in found],
         "variance_ratio": [ratio for _, ratio in found],
