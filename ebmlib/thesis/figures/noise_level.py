@@ -15,8 +15,8 @@ from ebmlib.thesis.claims.noise_level import cell, rows
 from ebmlib.thesis.conditions import ALPHAS, STEPS
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.statistics import interquartile_mean
-from ebmlib.thesis.study import Results
 from ebmlib.thesis.studies.noise_level import MODE, demonstrated, ends
+from ebmlib.thesis.study import Results
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
