@@ -63,6 +63,19 @@ def ratios(results: Results, slow: str, fast: str) -> tuple[list[float], int]:
     return [a[0] / b[0] for a, b in paired], late
 
 
+def steepest(row: Row) -> float:
+    """A bound of the slope |grad_a f| anywhere, from the largest singular values of the layers.
+
+    ELU and ReLU have slopes of at most 1 and a residual layer passes its input on, so that the
+    slope is at most |FE_a| |FCN[0]| (1 + |FCN[1]|) (1 + |FCN[2]|) |FCN[3]|.
+    """
+    size = {
+        name: row[f"spectral_norm/{name}"] for name in ("FE_a", *(f"FCN[{i}]" for i in range(4)))
+    }
+    hidden = (1 + size["FCN[1]"]) * (1 + size["FCN[2]"])
+    return float(size["FE_a"] * size["FCN[0]"] * hidden * size["FCN[3]"])
+
+
 @claim(
     "C12",
     section="3.2.1",
