@@ -1,5 +1,6 @@
 """Every figure: functions that take results and draw them on given axes. Nothing trains here."""
 
+from ebmlib.figures.returns import basin, over_seeds
 from ebmlib.figures.style import COLOURS, legend_below, new, save, use_style, using_style
 from ebmlib.figures.training import gradient_norms, loss, mean_step
 from ebmlib.figures.trajectories import actions, demonstrations, distance_over_time, trajectories
@@ -7,6 +8,7 @@ from ebmlib.figures.trajectories import actions, demonstrations, distance_over_t
 __all__ = [
     "COLOURS",
     "actions",
+    "basin",
     "demonstrations",
     "distance_over_time",
     "gradient_norms",
@@ -14,6 +16,7 @@ __all__ = [
     "loss",
     "mean_step",
     "new",
+    "over_seeds",
     "save",
     "trajectories",
     "use_style",

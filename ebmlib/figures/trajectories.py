@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
@@ -48,7 +50,13 @@ def actions(axes: Axes, data: Demonstrations) -> None:
 
 
 def trajectories(
-    axes: Axes, sampled: Trajectories, label: str = "EXP", only: int | None = None
+    axes: Axes,
+    sampled: Trajectories,
+    label: str = "EXP",
+    only: int | None = None,
+    *,
+    faint: bool = False,
+    named: bool = True,
 ) -> None:
     """Sampled trajectories over the demonstrations; a dot marks each start, a square each end.
 
@@ -57,14 +65,20 @@ def trajectories(
         sampled: 2-D trajectories.
         label: name in the legend; ``EXP``, ``ML`` and ``DRAW`` have their own colours.
         only: draw this one of them alone.
+        faint: thin and pale, for comparison beside others.
+        named: whether they have a name in the legend.
     """
     colour = COLOURS.get(label, COLOURS["EXP"])
+    pale: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.6} if faint else {"linewidth": 1.2}
     chosen = sampled.states if only is None else sampled.states[only : only + 1]
     for number, states in enumerate(chosen.cpu().numpy()):
-        name = label if number == 0 else None
-        axes.plot(*states.T, color=colour, label=name, zorder=5)
-        axes.plot(*states[0], "o", color=colour, markersize=5, zorder=6)
-        axes.plot(*states[-1], "s", color=colour, markersize=4, markerfacecolor="white", zorder=6)
+        name = label if named and number == 0 else None
+        above = 5 - faint
+        axes.plot(*states.T, color=colour, label=name, zorder=above, **pale)
+        axes.plot(*states[0], "o", color=colour, markersize=5 - faint, zorder=above + 1)
+        axes.plot(
+            *states[-1], "s", color=colour, markersize=4, markerfacecolor="white", zorder=above + 1
+        )
     _plane(axes)
 
 
