@@ -236,9 +236,9 @@ def c30(convergence: Results) -> Verdict:
     "against the exact one, over all models trained with noise starts",
     rule="R says converged if its last fifth is at least 2 % above the noise floor and moves by "
     "less than 2 %. The exact answer is yes if the K-step chain's total variation to the model's "
-    "exact density is at most 0.2 above the floor of perfect samples. Reproduced if the 95 % interval "
-    "of the balanced accuracy lies above 0.9; in a stated range if it does once R must also lie "
-    "within 5 % of its closed form on the data's scale.",
+    "exact density is at most 0.2 above the floor of perfect samples. Reproduced if the 95 % "
+    "interval of the balanced accuracy lies above 0.9; in a stated range if it does once R must "
+    "also lie within 5 % of its closed form on the data's scale.",
     tried="four data sets, alpha 0.001 to 0.02, K 20 to 1000",
     studies=("convergence",),
     figure="verdict-of-R",
