@@ -42,3 +42,14 @@ const scrolls = new ResizeObserver((entries) => {
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelectorAll("div.math, div.math > mjx-container").forEach((box) => scrolls.observe(box));
 });
+
+/* 4. A link to code that is folded away unfolds it; not every browser does so by itself. */
+const unfold = () => {
+  const target = document.getElementById(decodeURIComponent(window.location.hash.slice(1)));
+  const folded = target?.closest("details:not([open])");
+  if (!folded) return;
+  folded.open = true;
+  target.scrollIntoView();
+};
+window.addEventListener("hashchange", unfold);
+document.addEventListener("DOMContentLoaded", unfold);

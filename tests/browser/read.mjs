@@ -2,7 +2,8 @@
  *
  * Reads JSON from standard input: top (address of the book's folder), chromium, modules, dark, width and
  * steps, each on its page ("page"; the last one's where it is left out):
- *   {"follow": selector}             click a link on the page, and see where its target is then
+ *   {"follow": selector, "fold": true}  click a link on the page, and see where its target is then; with
+ *                                    "fold" the target is folded away first, as a hide-input cell is
  *   {"search": text}                 from the page's own search field; the hits, then the first of them
  *   {"switch": n}                    press the switch of light and dark n times
  *   {"key": name, "on": selector}    press a key on an element
@@ -36,10 +37,17 @@ page.on("pageerror", (error) => errors.push(String(error)));
 
 const settled = () => page.locator(".ebm-particles[data-settled]").first().waitFor({ timeout: 60000 });
 const acts = {
-  async follow({ follow }) {
+  async follow({ follow, fold }) {
     const link = page.locator(follow).first();
     const name = decodeURIComponent((await link.getAttribute("href")).split("#")[1]);
     const target = page.locator(`[id="${name}"]`);
+    if (fold) {
+      await target.evaluate((element) => {
+        const details = document.createElement("details");
+        element.replaceWith(details);
+        details.append(document.createElement("summary"), element);
+      });
+    }
     const before = await target.isVisible();
     await link.click();
     await page.waitForTimeout(300);

