@@ -16,7 +16,7 @@ const quiet = [
 ];
 const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
 const page = await browser.newPage({ viewport: { width: 1300, height: 1100 } });
-page.setDefaultTimeout(120_000);
+page.setDefaultTimeout(240_000);
 const errors = [];
 page.on("pageerror", (error) => errors.push(String(error)));
 await page.goto(wanted.address);
@@ -29,7 +29,10 @@ await cell(0).waitFor();
 await page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").waitFor();
 await run(0);
 const pad = page.locator(".ebm-pad");
-await pad.waitFor();
+await pad.waitFor().catch(async (error) => {
+  await page.screenshot({ path: wanted.shot });
+  throw error;
+});
 const note = () => page.locator(".ebm-recorder .ebm-note").first().textContent();
 const told = { before: await note() };
 await pad.scrollIntoViewIfNeeded();
