@@ -61,8 +61,8 @@ def test_trajectory_error_of_hand_made_policies():
     def error(policy):
         return architecture.trajectory_error(policy, CIRCLE, generator=seeding.generator(0))
 
-    # two of the three starts are 0.05 beside the path, and stay there
-    assert error(Around(turn)) == pytest.approx(2 / 3 * 0.05, abs=0.005)
+    # both starts are 0.05 beside the path, and stay there
+    assert error(Around(turn)) == pytest.approx(0.05, abs=0.005)
     assert error(Around(0.0)) == pytest.approx(4 / np.pi, rel=0.02)  # stays where it starts
     assert error(Around(turn / 2)) > rules.THRESHOLD  # stops half way
     assert error(Away()) == architecture.WORST

@@ -14,7 +14,7 @@ THRESHOLD = 0.1
 PAGE = "experiments/architecture"
 ERROR = (
     "trajectory error (modified Hausdorff distance of EXP trajectories to the reference path, "
-    "started on it and 0.05 beside it; similar means below 0.1, a tenth of the circle's radius)"
+    "started 0.05 to either side of it; similar means below 0.1, a tenth of the circle's radius)"
 )
 FULL, PLAIN, PATH1 = (f"architecture/{name}" for name in ("figure-3-2", "plain", "plain-path1"))
 
