@@ -46,6 +46,7 @@ def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
         generator=seeding.generator(source.seed, f"figure 4.1/{epoch}", source.where),
     )
     figures.demonstrations(axes, data)
+    axes.texts[-1].remove()  # every start has its dot here
     figures.trajectories(axes, sampled)
 
 

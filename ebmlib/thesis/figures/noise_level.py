@@ -66,6 +66,7 @@ def sanity_check(source: Source) -> Figure:
         inset.set_ylim(middle[1] - room, middle[1] + room)
         inset.set_xticks([])
         inset.set_yticks([])
+        inset.set_in_layout(False)  # else the layout leaves no room for the titles
         panel.indicate_inset_zoom(inset)
         panel.set_title(title)
         panel.set_xlabel("$x_1 + a_1$ (normalised length)")
