@@ -163,7 +163,7 @@ def c24(noise_level: Results) -> Verdict:
         told[high_].append(right)
         by_seed.setdefault(row["seed"], []).append(right)
     share = estimate([float(np.mean(right)) for right in by_seed.values()])
-    above, below = float(np.mean(told[True] or [0])), float(np.mean(told[False] or [0]))
+    above, below = float(np.mean(told[True] or [False])), float(np.mean(told[False] or [False]))
     high, low = ([row for row in long if too_high(row) == side] for side in (True, False))
     first = estimate([row["variance_ratio"][0] for row in high])
     last = estimate([row["mean_gap"][-1] for row in high])

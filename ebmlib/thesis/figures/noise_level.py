@@ -66,11 +66,13 @@ def sanity_check(source: Source) -> Figure:
         inset.set_ylim(middle[1] - room, middle[1] + room)
         inset.set_xticks([])
         inset.set_yticks([])
-        inset.set_in_layout(False)  # else the layout leaves no room for the titles
         panel.indicate_inset_zoom(inset)
-        panel.set_title(title)
+        panel.text(0.02, 0.98, title, transform=panel.transAxes, va="top")
+        panel.set_xlim(-2.2, 0.1)
+        panel.set_ylim(-1.15, 1.3)
         panel.set_xlabel("$x_1 + a_1$ (normalised length)")
     axes[0].set_ylabel("$x_2 + a_2$ (normalised length)")
+    sheet.set_layout_engine("compressed")
     figures.legend_below(sheet)
     return sheet
 
@@ -86,7 +88,7 @@ def _populations(axes: Axes, states: Tensor, sampled: Tensor, target: Tensor, r:
         label="chains",
     )  # fmt: skip
     axes.plot(*states.T, "o", color=figures.COLOURS["reference"], markersize=3.5, label="state")
-    ring = {"color": figures.COLOURS["limit"], "ls": "--", "lw": 0.8}
+    ring: dict[str, Any] = {"color": figures.COLOURS["limit"], "ls": "--", "lw": 0.8}
     for state in states:
         axes.add_patch(Circle(tuple(state.tolist()), r, fill=False, **ring))
     axes.plot([], [], label="$B_{10\\alpha}(x)$", **ring)
@@ -158,7 +160,8 @@ def phase_diagram(source: Source) -> Figure:
         "density_mean_gap": "exact density:\nmean off by (in $s$)",
     }
     for panel, (quantity, title) in zip(axes, titles.items(), strict=True):
-        image = _cells(panel, results, quantity)
+        shift = (0.22, 0.28) if panel is axes[2] else (0.0, 0.0)  # beside the dashed line
+        image = _cells(panel, results, quantity, shift)
         panel.set_title(title, fontsize=9)
         panel.set_xlabel("noise level $\\alpha / s$")
     _steps_needed(axes[2], results)
@@ -178,7 +181,7 @@ def _steps_needed(panel: Axes, results: Results) -> None:
     panel.set_ylim(limits[1])
 
 
-def _cells(panel: Axes, results: Results, quantity: str) -> Any:
+def _cells(panel: Axes, results: Results, quantity: str, shift: tuple[float, float]) -> Any:
     values = np.full((len(STEPS), len(ALPHAS)), np.nan)
     for row, steps in enumerate(STEPS):
         for column, alpha in enumerate(ALPHAS):
@@ -191,7 +194,8 @@ def _cells(panel: Axes, results: Results, quantity: str) -> Any:
     for (row, column), value in np.ndenumerate(values):
         text = f"{value:.2g}" if value < MOST else "away"
         colour = "white" if value > 6 else "black"
-        panel.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+        x, y = column + shift[0], row + shift[1]
+        panel.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
     places = sorted({round(row["alpha_over_s"], 2) for row in rows(results)})
     panel.set_xticks(range(len(ALPHAS)), [f"{place:g}" for place in places])
     panel.set_yticks(range(len(STEPS)), [str(steps) for steps in STEPS])
