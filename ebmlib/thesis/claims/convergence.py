@@ -16,8 +16,8 @@ TOLERANCE = 0.1
 data's own scale s, which is 15 % of a step."""
 
 EXCESS = 0.2
-"""The chain's distribution is the model's if their total variation is at most so much above the
-floor of perfect samples: a test could then tell one sample from the other with 60 % success."""
+"""The chain's distribution is the model's if its total variation to the exact density lies at most
+so far on the way from that of as many exact samples (0) to 1."""
 
 TEN = (5, 20)
 """What counts as about ten times."""
@@ -235,10 +235,10 @@ def c30(convergence: Results) -> Verdict:
     merit="balanced accuracy (mean of sensitivity and specificity; 0.5 is a coin) of R's verdict "
     "against the exact one, over all models trained with noise starts",
     rule="R says converged if its last fifth is at least 2 % above the noise floor and moves by "
-    "less than 2 %. The exact answer is yes if the K-step chain's total variation to the model's "
-    "exact density is at most 0.2 above the floor of perfect samples. Reproduced if the 95 % "
-    "interval of the balanced accuracy lies above 0.9; in a stated range if it does once R must "
-    "also lie within 5 % of its closed form on the data's scale.",
+    "less than 2 %. The exact answer is yes if the excess total variation of the K-step chain to "
+    "the model's exact density (0 for as many exact samples, 1 for nothing in common) is at most "
+    "0.2. Reproduced if the 95 % interval of the balanced accuracy lies above 0.9; in a stated "
+    "range if it does once R must also lie within 5 % of its closed form on the data's scale.",
     tried="four data sets, alpha 0.001 to 0.02, K 20 to 1000",
     studies=("convergence",),
     figure="verdict-of-R",

@@ -158,7 +158,7 @@ def _over_grid(results: Results, quantity: str) -> tuple[dict[tuple[float, int],
     title="R's verdict against the exact one, over all models",
     alt=(
         "Scatter plot, one mark a model: R over its noise floor on the horizontal axis against the "
-        "total variation between the chains and the model's exact density on the vertical one. "
+        "excess total variation to the model's exact density on the vertical one. "
         "Blue marks, which R calls converged, lie both below the dashed line of agreement and near "
         "one, where chain and density have nothing in common; a few orange marks, which R rejects, "
         "lie below the line as well."
@@ -168,23 +168,23 @@ def _over_grid(results: Results, quantity: str) -> tuple[dict[tuple[float, int],
 def verdict_of_R(source: Source) -> Figure:
     """R's plateau against the exact distance; the colour is R's verdict."""
     rows = [row for row in source.results("convergence").rows if row.get("excess") is not None]
-    sheet, axes = figures.new(width=7.5, height=4)
+    sheet, axes = figures.new(width=8, height=4)
     colours = {True: figures.COLOURS["chain"], False: figures.COLOURS["limit"]}
-    names = {True: "$R$ says yes", False: "$R$ says no"}
+    names = {True: "yes", False: "no"}
     for said in (True, False):
         for noise, marker in ((True, "o"), (False, "x")):
             chosen = [r for r in rows if R_says(r) == said and noise_started(r) == noise]
-            # a model that ran away is shown at the edges; rounding can take it beyond 1
+            # a model whose R ran away is shown at the right edge
             x = [min(r["R_plateau"] or UNSTABLE, UNSTABLE) - 1 for r in chosen]
-            y = [min(r["excess"], 1.0) for r in chosen]
-            axes.plot(x, y, marker, color=colours[said], markersize=5, alpha=0.8,
-                      label=f"{names[said]}, {'noise' if noise else 'other'} start")  # fmt: skip
+            label = f"$R$: {names[said]}, {'noise' if noise else 'other'} start"
+            axes.plot(x, [r["excess"] for r in chosen], marker, color=colours[said], markersize=5,
+                      alpha=0.8, label=label)  # fmt: skip
     axes.axhline(EXCESS, color=figures.COLOURS["reference"], linestyle="--", linewidth=1)
     axes.axvline(ABOVE - 1, color=figures.COLOURS["reference"], linestyle=":", linewidth=1)
     axes.set_xscale("symlog", linthresh=0.01)
-    axes.set_xlim(left=0)
+    axes.set_xlim(left=-0.001)
     label_axes(axes, "$R$ over its noise floor, less 1 (last fifth)",
-               "total variation to the exact density,\nless its floor")  # fmt: skip
+               "excess total variation\nto the exact density")  # fmt: skip
     figures.legend_below(sheet)
     return sheet
 

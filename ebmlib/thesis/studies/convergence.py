@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ebmlib import diagnostics, gaussian, seeding
+from ebmlib import diagnostics, exact, gaussian, seeding
 from ebmlib.demonstrations import Demonstrations
-from ebmlib.exact import Grid, model_density
+from ebmlib.exact import Grid, GridDensity, model_density
 from ebmlib.sgld import SGLD
 from ebmlib.thesis.conditions import CONDITIONS, DATASETS
 from ebmlib.thesis.studies.dynamics import last_change
@@ -95,11 +95,11 @@ def measure(cell: Cell) -> dict[str, Any]:
         (of the chains' mean to it) and ``spread`` (of the chains); at 0.46 K, K, 1.5 K and the end
         of the long chain ``progress_before``, ``progress_at``, ``progress_after``,
         ``progress_long``, ``distance_at`` and ``distance_long``; ``moved``, how far the mean of the
-        chains goes on after K; against the exact density ``excess`` (total variation at K less its
-        floor), ``excess_long`` (the same for the long chain's second half), ``border`` (mass in the
-        outermost cells) and ``progress_exact``; of the training ``R_plateau`` and ``R_change``
-        (over the last fifth, relative to R) and ``R_closed``, R of a converged chain on a Gaussian
-        of the data's scale, all over the noise floor; ``alpha``, ``K`` and ``s``, the data's scale.
+        chains goes on after K; against the exact density ``excess`` (of the chains at K, see
+        :func:`excess`), ``excess_long`` (of the long chain's second half), ``border`` (mass in the
+        outermost cells) and ``progress_exact``; of the training ``R_plateau``, ``R_change`` (over
+        the last fifth, relative to R) and ``R_closed``, R of a converged chain on a Gaussian of the
+        data's scale, all over the noise floor; ``alpha``, ``K`` and ``s``, the data's scale.
         Where the data have no reference path, the demonstrated action is a noisy one.
     """
     data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
@@ -113,7 +113,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     spread = (positions - mean[:, :, None]).square().sum(dim=-1).mean(dim=2).sqrt()
     at, last = steps.index(K), len(steps) - 1
     ends = run_chains(cell, where, 16 if cell.small else CHAINS, [K], "at K")[0]
-    exact = _exact(cell, where, ends, positions[len(steps) // 2 :])
+    against = _exact(cell, where, ends, positions[len(steps) // 2 :])
     # the chains at K twice over: those of `ends` are many, those of `positions` go on
     at_K = ends.mean(dim=1)
     moved = torch.linalg.vector_norm(mean[last] - at_K, dim=-1).mean() / unit
@@ -133,26 +133,44 @@ def measure(cell: Cell) -> dict[str, Any]:
         "distance_long": float(away[last]),
         "moved": float(moved),
     }
-    return numbers | exact | _mean_step(cell)
+    return numbers | against | _mean_step(cell)
 
 
 def _exact(cell: Cell, where: Targets, ends: Tensor, late: Tensor) -> dict[str, Any]:
     """Chains against the model's density on a grid over B_eps."""
     grid, bins = grid_of(cell.trained.demonstrations, 0.5 if cell.small else 1.0)
-    density = model_density(cell.trained.model, where.states.to(cell.device), grid)
+    log_p = model_density(cell.trained.model, where.states.to(cell.device), grid).log_p.double()
+    # once more in double precision: with f in the millions float32 loses the normalisation
+    density = exact.density(lambda _: log_p.cpu(), grid, log_p.cpu())
+    generator = seeding.generator(cell.seed, f"{cell.condition}/exact samples")
     pooled = late.permute(1, 0, 2, 3).flatten(1, 2)  # (n, times x chains, d)
-
-    def excess(samples: Tensor) -> float:
-        # a bin with probability 1 + 1e-7 has no floor by the formula; its floor is 0
-        floor = density.total_variation_floor(samples.shape[1], bins).nan_to_num(nan=0.0)
-        return float((density.total_variation(samples.to(cell.device), bins) - floor).mean())
-
     return {
-        "excess": excess(ends),
-        "excess_long": excess(pooled),
+        "excess": excess(density, ends, bins, generator),
+        "excess_long": excess(density, pooled, bins, generator),
         "border": float(density.border_mass().mean()),
-        "progress_exact": float(progress(density.mean().cpu(), where.actions).mean()),
+        "progress_exact": float(progress(density.mean(), where.actions.double()).mean()),
     }
+
+
+def excess(density: GridDensity, samples: Tensor, bins: int, generator: torch.Generator) -> float:
+    """How much further samples (n, m, d) are from the density than m exact ones, 0 to 1.
+
+    With D the total variation to the density, mean over states, this is
+
+        (D(samples) - D(exact samples)) / (1 - D(exact samples)):
+
+    0 for exact samples, 1 for samples that have nothing in common with the density, however many
+    bins it is spread over. Exact samples are drawn cell by cell of the grid. NaN if the density has
+    no finite values.
+    """
+    if not torch.isfinite(density.log_z).all():
+        return float("nan")
+    grid, m = density.grid, samples.shape[1]
+    cells = torch.multinomial(density.mass, m, replacement=True, generator=generator)
+    jitter = torch.rand((*cells.shape, grid.d), generator=generator, dtype=density.mass.dtype) - 0.5
+    perfect = grid.actions(density.log_p)[cells] + grid.spacing * jitter
+    floor = float(density.total_variation(perfect, bins).mean())
+    return (float(density.total_variation(samples, bins).mean()) - floor) / (1 - floor)
 
 
 def _mean_step(cell: Cell) -> dict[str, Any]:
