@@ -69,7 +69,7 @@ def trajectories(
         named: whether they have a name in the legend.
     """
     colour = COLOURS.get(label, COLOURS["EXP"])
-    pale: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.6} if faint else {"linewidth": 1.2}
+    pale: dict[str, Any] = {"linewidth": 0.9, "alpha": 0.6} if faint else {"linewidth": 1.1}
     chosen = sampled.states if only is None else sampled.states[only : only + 1]
     for number, states in enumerate(chosen.cpu().numpy()):
         name = label if named and number == 0 else None

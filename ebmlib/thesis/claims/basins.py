@@ -10,8 +10,8 @@ from ebmlib.thesis.statistics import Estimate, estimate
 from ebmlib.thesis.study import Results
 
 RETURNS = (
-    "A trajectory returns if within 100 steps it stays within 0.1 of the demonstrations, ten times "
-    "the noise on their positions, for ten steps in a row. "
+    "A trajectory returns if within 100 steps (on circle 200) it stays within 0.1 of the "
+    "demonstrations, ten times the noise on their positions, for ten steps in a row. "
 )
 
 

@@ -78,21 +78,21 @@ def field(source: Source, name: str) -> Figure:
     sheet, (whole, parts) = figures.new(1, 2, width=9, height=3.4)
     figures.over_seeds(
         whole, DISTANCES, results.values(name, "change"), marker="o", markersize=4,
-        label="difference to the action on the line, over its length",
+        label="EXP against EXP on the line",
     )  # fmt: skip
     scatter = float(np.median(results.values(name, "scatter")))
     whole.axhline(
         scatter, color=figures.COLOURS["limit"], linestyle="--",
-        label="scatter of demonstrated actions",
+        label="scatter in the data",
     )  # fmt: skip
-    whole.set_ylabel("relative difference of actions")
+    whole.set_ylabel("difference over length of action")
     turned, smooth = results.values(name, "turn"), results.values(name, "nearest_turn")
     figures.over_seeds(parts, DISTANCES, turned, label="turn of EXP", color=figures.COLOURS["EXP"])
     figures.over_seeds(
-        parts, DISTANCES, smooth, label="turn of the nearest demonstrated actions",
+        parts, DISTANCES, smooth, label="turn of the nearest data",
         color=figures.COLOURS["reference"], linestyle="--",
     )  # fmt: skip
-    parts.set_ylabel("angle to the action on the line (degrees)")
+    parts.set_ylabel("turn against the line (degrees)")
     for panel in (whole, parts):
         panel.set_xlabel("distance from the centre line")
         panel.set_ylim(bottom=0)

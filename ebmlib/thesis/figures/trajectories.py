@@ -129,12 +129,18 @@ def distances(source: Source, name: str) -> Figure:
     """Distance to the nearest demonstration over time, by kind of start, over seeds."""
     results = source.results("trajectories")
     sheet, axes = figures.new()
-    for kind, style in (("inside", "-"), ("on", ":"), ("outside", "--")):
+    styles = {"inside": ("-", "EXP"), "on": (":", "reference"), "outside": ("--", "DRAW")}
+    for kind, (style, colour) in styles.items():
         curves = results.values(name, kind)
-        figures.over_seeds(axes, np.arange(curves.shape[1]), curves, label=kind, linestyle=style)
-    axes.axhline(0.1, color=figures.COLOURS["reference"], linewidth=0.8, label="0.1")
+        figures.over_seeds(
+            axes, np.arange(curves.shape[1]), curves, label=f"start {kind}", linestyle=style,
+            color=figures.COLOURS[colour],
+        )  # fmt: skip
+    axes.axhline(0.1, color=figures.COLOURS["limit"], linewidth=0.8, label="0.1")
     axes.set_yscale("symlog", linthresh=0.1, linscale=1)
     axes.set_ylim(bottom=0)
+    ticks = [tick for tick in (0, 0.05, 0.1, 0.2, 0.5, 1, 2, 5) if tick <= axes.get_ylim()[1]]
+    axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xlabel("step $j$")
     axes.set_ylabel("distance to the demonstrations\n(normalised length)")
     figures.legend_below(sheet)

@@ -1,7 +1,8 @@
 """From where EXP trajectories return to the demonstrations (sections 4.4 and 5).
 
-A trajectory *returns* if, within as many steps as a demonstration has (100), it comes within
-0.1 of the demonstrations and stays there for ten steps in a row. 0.1 is ten times the noise
+A trajectory *returns* if, within as many steps as a demonstration has (100; on a closed path two
+laps, 200, since near its centre a trajectory takes its time to spiral out), it comes within 0.1 of
+the demonstrations and stays there for ten steps in a row. 0.1 is ten times the noise
 ``dataset_sigma`` on the demonstrated positions, and one and a half mean steps; the distance is that
 to the nearest demonstration, so demonstrations that spread widely are wide a target. Ten steps
 exclude who merely crosses. On open paths nobody can be asked to stay for longer than that: who has
@@ -32,9 +33,6 @@ HELD = 10
 GONE = 2.5
 """Distance at which a trajectory is given up."""
 
-STEPS = 100
-"""Steps of a trajectory; a demonstration has as many."""
-
 OFFSETS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Distances from the centre line at which starts lie, on either side."""
 
@@ -54,7 +52,7 @@ def closest_hold(
     demonstrations: tuple[Array, ...],
     generator: torch.Generator,
     device: torch.device,
-    steps: int = STEPS,
+    steps: int,
 ) -> Array:
     """The smallest distance to the demonstrations that is kept for ten steps, by start (b,).
 
@@ -100,10 +98,10 @@ def measure(cell: Cell) -> dict[str, Any]:
         side.
     """
     demonstrations, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
-    size, steps = (3, 20) if cell.small else (GRID, STEPS)
     policy = EXP(cell.trained.model, sampler, POPULATION)
     around = closed(demonstrations)
     count = len(line(demonstrations)) - 1
+    size, steps = (3, 20) if cell.small else (GRID, 2 * count if around else count)
 
     def held(points: Array, stream: str) -> Array:
         generator = cell.generator(stream)
