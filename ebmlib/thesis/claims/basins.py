@@ -50,7 +50,7 @@ def c34(basins: Results, trajectories: Results) -> Verdict:
     end = estimate(trajectories.values("circle", "inside_worst"))
     region = estimate(1 + reach(basins, "circle"))
     farthest = 1 - float(basins.values("circle", "offsets")[0].min())
-    settle = min(found.low for found in inside) >= 0.9 and end.high < 0.1
+    settle = min(found.low for found in inside) > 0.9 - 1e-9 and end.high < 0.1
     as_told = 1.25 <= region.low and region.high <= 1.75
     shares = ", ".join(f"{100 * found.value:.0f}" for found in inside)
     limit = " (the farthest that was tried)" if region.low >= farthest else ""

@@ -153,7 +153,7 @@ def tail(source: Source) -> Figure:
     demonstrations, sampler = trained.demonstrations, trained.run.objective.sampler
     shown = np.stack(demonstrations.trajectories)
     points = torch.tensor(shown[:, BRANCHING], dtype=torch.float32, device=source.where)
-    sheet, axes = figures.new(1, 3, width=10, height=3.6, sharey=True)
+    sheet, axes = figures.new(1, 3, width=10, height=3.6)
     origin, normal = across(demonstrations)
     steps = shown.shape[1] - 1 - BRANCHING
     chosen: dict[str, tuple[Policy, int]] = {
@@ -170,21 +170,20 @@ def tail(source: Source) -> Figure:
     results = source.results("tail")
     rows = {name: results.values("mouse1", f"{name}_ends").ravel() for name in ("EXP", "DRAW")}
     rows = {"data": (shown[:, -1] - origin) @ normal, **rows}
-    low, high = gap(rows["data"])
-    _strips(axes[2], rows, (low + origin[1], high + origin[1]), origin[1])
+    _strips(axes[2], rows, gap(rows["data"]))
     figures.legend_below(sheet)
     return sheet
 
 
-def _strips(axes: Axes, rows: dict[str, np.ndarray], band: tuple[float, float], up: float) -> None:
+def _strips(axes: Axes, rows: dict[str, np.ndarray], band: tuple[float, float]) -> None:
     """End coordinates as strips of points, with the gap between the branches shaded."""
     axes.axhspan(*band, color="#eeeeee", label="no demonstration ends here", zorder=0)
     for place, (name, ends) in enumerate(rows.items()):
         jitter = (np.arange(len(ends)) * 0.618 % 1 - 0.5) * 0.5
         colour = figures.COLOURS["demonstration" if name == "data" else name]
-        axes.plot(place + jitter, ends + up, ".", color=colour, markersize=4)
+        axes.plot(place + jitter, ends, ".", color=colour, markersize=4)
     axes.set_xticks(range(len(rows)), ["demonstrations", "EXP", "single draws"])
-    axes.set_title("last position across the movement")
+    axes.set_ylabel("last position across the movement")
 
 
 def neighbour(source: Source) -> Figure:
