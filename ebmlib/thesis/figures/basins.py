@@ -29,7 +29,7 @@ def basin(source: Source, name: str) -> Figure:
     if closed(demonstrations):
         from matplotlib.patches import Circle
 
-        ring = Circle((-1, 0), 1.5, fill=False, linestyle="--", color=figures.COLOURS["ML"])
+        ring = Circle((-1, 0), 1.5, fill=False, linestyle="--", color="#E69F00", linewidth=1.6)
         ring.set_label("1.5 radii")
         axes.add_patch(ring)
     figures.legend_below(sheet)

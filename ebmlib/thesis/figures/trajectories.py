@@ -103,7 +103,7 @@ def sample(source: Source, name: str, kind: str) -> dict[str, list[Trajectories]
     return {"ML": [rollout(ml, points[:1], longest, generator=generator)], "EXP": whole}
 
 
-def view(axes: Axes, demonstrations: Demonstrations, margin: float = 1.0) -> None:
+def view(axes: Axes, demonstrations: Demonstrations, margin: float = 0.8) -> None:
     """The same window for all starts of a data set; who leaves it is cut at its edge."""
     low, high = demonstrations.states.min(axis=0), demonstrations.states.max(axis=0)
     axes.set_xlim(low[0] - margin, high[0] + margin)
@@ -113,7 +113,7 @@ def view(axes: Axes, demonstrations: Demonstrations, margin: float = 1.0) -> Non
 def from_places(source: Source, name: str, kind: str) -> Figure:
     """Trajectories from one kind of start over the demonstrations."""
     demonstrations = source.trained(name).demonstrations
-    sheet, axes = figures.new(height=4.2)
+    sheet, axes = figures.new(height=4.8)
     figures.demonstrations(axes, demonstrations)
     for policy, sampled in sample(source, name, kind).items():
         for number, trajectory in enumerate(sampled):
