@@ -16,7 +16,7 @@ PACKAGE = Path(ebmlib.__file__).parent
 ORDER = [
     "errors",
     "checks",
-    "config seeding gaussian progress polyline metrics",
+    "config seeding gaussian gumbel progress polyline metrics",
     "checkpoint preprocessing local_scale svg",
     "recordings",
     "demonstrations",
@@ -33,6 +33,7 @@ ORDER = [
     "presets store",
     "policy",
     "exact diagnostics",
+    "demonstrated transition",
     "figures",
     "widgets",
     "thesis.statistics thesis.conditions",
