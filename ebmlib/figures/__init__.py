@@ -1,7 +1,15 @@
 """Every figure: functions that take results and draw them on given axes. Nothing trains here."""
 
 from ebmlib.figures.returns import basin, over_seeds
-from ebmlib.figures.style import COLOURS, legend_below, new, save, use_style, using_style
+from ebmlib.figures.style import (
+    COLOURS,
+    label_axes,
+    legend_below,
+    new,
+    save,
+    use_style,
+    using_style,
+)
 from ebmlib.figures.training import gradient_norms, loss, mean_step
 from ebmlib.figures.trajectories import actions, demonstrations, distance_over_time, trajectories
 
@@ -12,6 +20,7 @@ __all__ = [
     "demonstrations",
     "distance_over_time",
     "gradient_norms",
+    "label_axes",
     "legend_below",
     "loss",
     "mean_step",

@@ -32,8 +32,8 @@ def _level(alpha: float, steps: int) -> str:
     "the first five",
     rule="R rises if its mean over the last fifth exceeds that of the first five epochs by more "
     "than 3 standard deviations of the last fifth; it is on a plateau if the last two fifths "
-    "differ by less than 15 % of the rise. Reproduced if both hold in every noise-started condition; in "
-    "a range if they hold for every K at some of the noise levels, and on the four data sets.",
+    "differ by less than 15 % of the rise. Reproduced if both hold in all noise-started conditions; "
+    "in a range if they hold for every K at some of the noise levels, and on the four data sets.",
     tried="the four presets, mouse1 at K 100, and circle at alpha 0.001 to 0.02 with K 25 to 200",
     studies=(STUDY,),
     figure="2.2",
@@ -172,7 +172,7 @@ def epochs_to(results: Results, name: str, threshold: float = THRESHOLD) -> np.n
     merit=f"epochs until the exact KL(data || model) falls to {THRESHOLD:g} nats, a third of a "
     "flat density's, with persistent chains over that with noise starts, K 20",
     rule="A start is faster if the ratio's 95 % interval lies below 1 at K 20 and at K 100, and "
-    f"its KL is still below {THRESHOLD:g} nats at the end. Reproduced if both starts are; in a range "
+    f"its KL is still below {THRESHOLD:g} nats at the end. Reproduced if both are; in a range "
     "if one is.",
     tried="circle, alpha 0.01, K 20 and 100, 1000 epochs; replay of 10000 ends with 5 % restarts",
     studies=(STUDY,),

@@ -51,7 +51,7 @@ def _template(label: str) -> np.ndarray:
         "Three panels. Left: a shaky stroke in black follows the first half of a circle, over thin "
         "drawings of circle, path1, mouse1 and mouse2. Middle: bars of the energy of the stroke "
         "with each label; the circle's is by far the lowest. Right: ten times the energy minus "
-        "four, with negative values, in the same order."
+        "four; the circle's is now negative, and the order is the same."
     ),
 )
 def observation_and_label(source: Source) -> Figure:
@@ -208,7 +208,7 @@ def four_objectives(source: Source) -> Figure:
         left.plot(k, scaled, style, label=name)
         left.plot(k[value.argmin()], 0, "o", color=left.lines[-1].get_color(), clip_on=False)
     left.axvline(1, color=figures.COLOURS["reference"], linewidth=0.8)
-    figures.label_axes(left, "parameter $k$", "objective above its minimum (scaled)")
+    figures.label_axes(left, "parameter $k$", "above minimum (scaled)")
     right.plot(k, constants, "-.", color="#CC79A7", label="constant learned by noise contrast")
     right.plot(k, -special.gammaln(k), color="black", label=r"$-\log Z(k)$")
     right.axvline(1, color=figures.COLOURS["reference"], linewidth=0.8)
@@ -254,6 +254,8 @@ def short_chains(source: Source) -> Figure:
         axes.plot(lengths, values, style, color=figures.COLOURS[colour], label=f"{start} starts")
     axes.axhline(1, color="black", linewidth=0.8, label="truth")
     axes.set_xscale("log")
+    axes.set_xticks(lengths, [str(steps) for steps in lengths])
+    axes.minorticks_off()
     figures.label_axes(axes, "chain steps $K$", "learned parameter $k$")
     figures.legend_below(sheet)
     return sheet

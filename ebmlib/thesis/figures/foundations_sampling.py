@@ -57,7 +57,7 @@ def gaussian_chain(source: Source) -> Figure:
     figures.label_axes(mean, "steps $K$", "mean (units of $s$)")
     variance.plot(steps, positions.var(axis=1), "o", **dots)
     variance.plot(line, [gaussian.variance_after(int(k), _ALPHA, 1.0, 0.0) for k in line], **curve)
-    variance.axhline(1, color="black", linewidth=0.8, linestyle=":", label="target")
+    variance.axhline(1, color="black", linewidth=0.8, linestyle="--", label="target")
     figures.label_axes(variance, "steps $K$", "variance (units of $s^2$)")
     late = positions[steps >= 30]
     lags = steps[steps >= 30] - 30
@@ -74,7 +74,7 @@ def gaussian_chain(source: Source) -> Figure:
 def _simulated(chains: int, steps: tuple[int, ...]) -> np.ndarray:
     """Positions after ``steps`` of 1-D chains that start at one point, (len(steps), chains)."""
     start = torch.full((chains, 1), _START, dtype=torch.float64)
-    sampler = SGLD(alpha=_ALPHA, steps=max(steps))
+    sampler = SGLD(alpha=_ALPHA, steps=int(max(steps)))
     generator = seeding.generator(0, "figure/gaussian-chain")
     found = sampler.chain(lambda a: -a, start, generator=generator, record=steps)
     return found.positions[:, :, 0].numpy()
@@ -96,7 +96,7 @@ def _step_lengths(axes: Any, dots: dict[str, Any], curve: dict[str, Any]) -> Non
     line = np.linspace(0.02, 1.92, 96)
     axes.plot(line, [gaussian.stationary_mean_step(float(al), 1.0, 2) for al in line], **curve)
     floor = [gaussian.noise_floor(float(alpha), 2) for alpha in line]
-    axes.plot(line, floor, ":", color="black", label="noise floor, or target")
+    axes.plot(line, floor, ":", color="black", label="noise floor")
     axes.axvline(2, color="black", linewidth=0.8)
     axes.annotate("unstable", (2, 0.3), xytext=(-6, 0), textcoords="offset points", ha="right")
     figures.label_axes(axes, r"noise level $\alpha$ (units of $s$)", "$R$ in 2-D (units of $s$)")
@@ -249,7 +249,7 @@ def mean_steps(source: Source) -> Figure:
     right.set_title("circle, $K$ = 20")
     for axes in (left, right):
         axes.axhline(1, color="black", linestyle=":", linewidth=1)
-        axes.legend(loc="lower right" if axes is left else "center right")
+        axes.legend(loc="center right")
         figures.label_axes(axes, "epoch", "$R$ over its noise floor")
     return sheet
 

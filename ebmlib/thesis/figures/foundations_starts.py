@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ebmlib import figures, seeding
 from ebmlib.demonstrations import Demonstrations
-from ebmlib.policy import EXP, rollout
+from ebmlib.policy import EXP, Trajectories, rollout
 from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.studies.foundations_estimators import LENGTHS
@@ -75,7 +75,7 @@ def likelihood_gradient(source: Source) -> Figure:
         "Two panels over the epochs. Left: the loss with data starts at a small noise level stays "
         "on zero; with noise starts at the same level it swings widely; at the usual level both "
         "dip and return. Right, logarithmic: the divergence of the first stays at that of a flat "
-        "density, of the second climbs two orders of magnitude above, of the others falls below one."
+        "density, of the second climbs far above it, of the others falls to about one."
     ),
     studies=(CONVERGENCE,),
 )
@@ -246,6 +246,24 @@ class NearestNeighbours:
         return torch.as_tensor(self.data.actions[near].mean(axis=1)).to(states)
 
 
+def cloned(source: Source) -> dict[str, Trajectories]:
+    """Rollouts on circle, from the origin and from inside: by regression and by EXP."""
+    trained = source.trained("circle")
+    data = trained.demonstrations
+    middle = data.trajectories[0].mean(axis=0)
+    origin = torch.tensor(np.array([[0.0, 0.0], 0.4 * middle]), dtype=torch.float32)
+    policies = {
+        "regression": NearestNeighbours(data),
+        "EXP": EXP(trained.model, trained.run.objective.sampler, 4 if source.small else 12),
+    }
+    found = {}
+    for name, policy in policies.items():
+        generator = seeding.generator(source.seed, "figure/cloning", source.where)
+        steps = 25 if source.small else 100
+        found[name] = rollout(policy, origin.to(source.where), steps, generator=generator)
+    return found
+
+
 @figure(
     "cloning",
     title="Behaviour cloning by regression and by an energy-based model, circle",
@@ -264,17 +282,8 @@ def cloning(source: Source) -> Figure:
     sheet, (left, right) = figures.new(1, 2, width=9, height=4.2)
     figures.demonstrations(left, data, arrows=True)
     figures.demonstrations(right, data)
-    middle = data.trajectories[0].mean(axis=0)
-    origin = torch.tensor(np.array([[0.0, 0.0], 0.4 * middle]), dtype=torch.float32)
-    policies = {
-        "ML": NearestNeighbours(data),
-        "EXP": EXP(trained.model, trained.run.objective.sampler, 4 if source.small else 12),
-    }
-    for colour, policy in policies.items():
-        generator = seeding.generator(source.seed, "figure/cloning", source.where)
-        steps = 5 if source.small else 100
-        paths = rollout(policy, origin.to(source.where), steps, generator=generator)
-        figures.trajectories(right, paths, label=colour)
+    for name, paths in cloned(source).items():
+        figures.trajectories(right, paths, label="ML" if name == "regression" else name)
     for line in right.lines:
         if line.get_label() == "ML":
             line.set_label("regression")
