@@ -31,9 +31,10 @@ def _flat(axes: Any, results: Results) -> None:
 
 
 def _kl(axes: Any, results: Results, name: str, label: str, style: str) -> None:
-    """KL over epochs: mean over seeds in the logarithm."""
-    epochs = results.values(name, "kl_epochs")[0]
-    kl = np.exp(np.log(results.values(name, "kl")).mean(axis=0))
+    """KL over epochs: geometric mean over the seeds whose training did not diverge."""
+    rows = [row for row in results.rows if row["condition"] == name and "kl" in row]
+    epochs = rows[0]["kl_epochs"]
+    kl = np.exp(np.mean([np.log(row["kl"]) for row in rows], axis=0))
     axes.plot(epochs, kl, style, label=label, markersize=3)
 
 
