@@ -210,7 +210,8 @@ def c40(results: Results) -> Verdict:
             notes.append(f"{start} at K {steps} needs {ratio.text()} times the epochs of noise")
         if holds:
             faster.append(start)
-    reading = "; ".join(notes).capitalize() + "."
+    reading = "; ".join(notes) + "."
+    reading = reading[0].upper() + reading[1:]
     number = first or estimate([0.0])
     if len(faster) == 2:
         return Verdict(REPRODUCED, number, reading)

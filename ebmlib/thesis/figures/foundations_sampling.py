@@ -109,7 +109,7 @@ def _step_lengths(axes: Any, dots: dict[str, Any], curve: dict[str, Any]) -> Non
         "Two panels over the noise level. Left: total variation after one hundred steps is high at "
         "the smallest level, lowest at half the trained level and rises to above a half at the "
         "largest; without the approach from noise it grows from zero. Right: the variance of the "
-        "chain over the model's grows from one, close to the Gaussian closed form."
+        "chain over the model's grows from one, at first a little above the Gaussian closed form."
     ),
     studies=("foundations-noise-law",),
 )
