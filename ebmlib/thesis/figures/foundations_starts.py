@@ -149,8 +149,8 @@ def _alpha(condition: str) -> tuple[float, str]:
     title="Long chains on trained models",
     alt=(
         "Line plot of the energy score relative to K steps, at K, three K and ten K steps, on "
-        "logarithmic axes. The lines of the four data sets and of mouse1 with K 100 stay close to one; "
-        "those of the circle trained with too small a noise level rise to several times that."
+        "logarithmic axes. The lines of the four data sets and of mouse1 with K 100 stay close to "
+        "one; those of the circle trained with too small a noise level rise to several times that."
     ),
     studies=("foundations-long-run",),
 )
