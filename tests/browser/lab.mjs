@@ -22,8 +22,13 @@ page.on("pageerror", (error) => errors.push(String(error)));
 await page.goto(wanted.address);
 const cell = (number) => page.locator(".jp-Notebook .jp-CodeCell").nth(number);
 const run = async (number) => {
-  await cell(number).locator(".jp-InputArea-editor").click();
-  await page.keyboard.press("Shift+Enter");
+  // JupyterLab drops what is asked of a kernel that is still starting: ask until it is taken.
+  const prompt = cell(number).locator(".jp-InputPrompt");
+  for (let i = 0; i < 120 && /\[\s*\]/.test(await prompt.textContent()); i++) {
+    await cell(number).locator(".jp-InputArea-editor").click();
+    await page.keyboard.press("Shift+Enter");
+    await page.waitForTimeout(1000);
+  }
 };
 await cell(0).waitFor();
 await page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").waitFor();
