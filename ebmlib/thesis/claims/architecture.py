@@ -81,7 +81,7 @@ def steepest(row: Row) -> float:
     section="3.2.1",
     page=PAGE,
     statement="Spectral normalisation of layers 0 and 2 of FCN needs far more epochs.",
-    merit=f"epochs to similar trajectories with it, over those without, same seed; {ERROR}",
+    merit=f"Epochs to similar trajectories with it, over those without, same seed; {ERROR}",
     rule="Reproduced if the 95 % interval of the ratio lies above 2; a training that does not "
     "arrive within its 1000 epochs counts with 1000.",
     tried="circle, alpha 0.01, K 100, 256 pairs an update, up to 1000 epochs",
@@ -110,7 +110,7 @@ def c12(architecture: Results) -> Verdict:
     page=PAGE,
     statement="Spectral normalisation of all of FCN and of FE_x gives gradient norms near 1e-4, a "
     "small loss, stagnation, and R at the noise level.",
-    merit="gradient norm, median over layers and epochs",
+    merit="Gradient norm, median over layers and epochs",
     rule="Reproduced if in every seed the median gradient norm is between 1e-5 and 1e-3, the "
     "largest loss is below a tenth of that without it, R stays within 2 % of the noise floor, and "
     "trajectories are not similar after 1000 epochs; in a stated range if all hold but the first.",
@@ -149,7 +149,7 @@ def c18(architecture: Results) -> Verdict:
     page=PAGE,
     statement="tanh after the first layer of a three-layer network keeps the loss within about "
     "1e3.",
-    merit="largest magnitude of the loss in 500 epochs, with tanh",
+    merit="Largest magnitude of the loss in 500 epochs, with tanh",
     rule="Reproduced if it stays below 1e3 with tanh in every seed and leaves that range with ReLU "
     "in at least one (otherwise tanh is not what keeps it); not reproduced otherwise.",
     tried="circle, alpha 0.01, K 100, 256 pairs an update, up to 3000 epochs with ReLU",
@@ -176,7 +176,7 @@ def c19(architecture: Results) -> Verdict:
     page=PAGE,
     statement="A plain three-layer network needs up to 3000 iterations on path1 and circle and "
     "still diverges; the embedding network draws the circle after three epochs.",
-    merit=f"trajectory error of the plain network on circle after 3000 epochs; {ERROR}",
+    merit=f"Trajectory error of the plain network on circle after 3000 epochs; {ERROR}",
     rule="Reproduced if the plain network's trajectories are not similar after 3000 updates on "
     "path1 or circle and the embedding network's are after three epochs, whichever of the two is "
     "meant: 3 updates, or 3 passes over the data (24 updates). In a stated range if only the "
@@ -216,7 +216,7 @@ def c20(architecture: Results) -> Verdict:
     page=PAGE,
     statement="Larger z_dim and h_dim converge faster: good at 500 epochs where half the size is "
     "not at 1000.",
-    merit=f"trajectory error of the half-size network after 1000 epochs; {ERROR}",
+    merit=f"Trajectory error of the half-size network after 1000 epochs; {ERROR}",
     rule="Reproduced if the full size is similar at 500 epochs (interval below 0.1) and the half "
     "size is not at 1000 (interval above 0.1); in a stated range if the half size only needs more "
     "epochs (interval of the ratio above 1).",
@@ -248,7 +248,7 @@ def c21(architecture: Results) -> Verdict:
     section="4.4.2",
     page=PAGE,
     statement="Circle needs three times the epochs of path1 with a three-layer network.",
-    merit=f"epochs to similar trajectories on circle, over those on path1, same seed; {ERROR}",
+    merit=f"Epochs to similar trajectories on circle, over those on path1, same seed; {ERROR}",
     rule="Reproduced if the interquartile mean of the ratio is between 2 and 4.5 and its interval "
     "excludes 1; in a stated range if the interval lies above 1.",
     tried="plain three-layer network, h_dim 128, alpha 0.01, K 100, 256 pairs an update, up to "

@@ -64,7 +64,7 @@ def escape_at(escape: Results, condition: str, alpha_over_s: float) -> Estimate:
     page=PAGE,
     statement="A noise level that is too high drives chains out of the mode even when started "
     "there.",
-    merit="share of chains, started at the demonstrated mean action, that are farther than 4 s "
+    merit="Share of chains, started at the demonstrated mean action, that are farther than 4 s "
     "from it after 100 steps at alpha = 2 s (s: the data's own scale)",
     rule="Reproduced if the share is below 5 % at alpha = s / 2, above 50 % at the stability limit "
     "2 s, and of the chains that are out at half time fewer than half are back at the end there. "
@@ -111,7 +111,7 @@ def c22(escape: Results) -> Verdict:
     page=PAGE,
     statement="Sanity check: initial actions lie within 10 alpha of the state (Eq 4.1), and after "
     "100 steps within B_eps.",
-    merit="share of chain ends in B_eps, the smallest over the data sets",
+    merit="Share of chain ends in B_eps, the smallest over the data sets",
     rule="Reproduced if on every data set at least 99 % of the starts lie in B_10alpha and at "
     "least 99 % of the chain ends in B_eps (lower ends of the intervals).",
     tried="path1, circle, mouse1 (K 256) and mouse2 at alpha 0.01; and " + GRID,
@@ -142,7 +142,7 @@ def c23(sanity: Results, noise_level: Results) -> Verdict:
     section="4.3.1",
     page=PAGE,
     statement="Means close but variance large for many epochs: the noise level is too high.",
-    merit="share of trainings in which the sign (from epoch 200 to 500 the mean is off by less "
+    merit="Share of trainings in which the sign (from epoch 200 to 500 the mean is off by less "
     "than s and the variance is over twice the data's) tells a noise level above 1.5 s from a "
     "lower one",
     rule="Reproduced if over 90 % of the trainings with K of 100 and more are told right, above "
