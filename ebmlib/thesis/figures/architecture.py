@@ -57,8 +57,8 @@ def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
     alt=(
         "Four panels with sampled trajectories over the grey demonstrated circle, full size on the "
         "left and half size on the right, epoch 100 above epoch 500. At epoch 100 the full size "
-        "goes around the circle while the half size stays on smaller and larger loops; at epoch 500 "
-        "the full size has come to the circle and the half size comes nearer more slowly."
+        "goes around the circle while the half size stays on smaller and larger loops; at epoch "
+        "500 the full size has come to the circle and the half size comes nearer more slowly."
     ),
     conditions=(FULL, HALF),
 )
