@@ -265,3 +265,5 @@ def test_measures_are_finite_on_a_tiny_model(tmp_path):
     scale = convergence.measure_step_scale(cell)
     assert len(scale["epochs"]) == len(scale["net"]) == 3
     assert np.all(np.array(scale["path"]) > np.array(scale["net"]))
+    R = dynamics.measure(cell)
+    assert np.isfinite([R["lag_settled"], R["R_change"], R["correlation/FCN[3]"]]).all()

@@ -55,8 +55,8 @@ class FirstOrderLag(NamedTuple):
 def first_order_lag(curve: Sequence[float]) -> FirstOrderLag:
     """Least-squares fit of y(t) = y_0 + A (1 - exp(-t / tau)) to one value per epoch.
 
-    tau is sought between one epoch and ten times the curve's length: a straight line, which no
-    lag describes, ends at the upper bound.
+    tau is sought between one epoch and ten times the curve's length: a straight line, or a curve
+    that no lag describes, ends at the upper bound.
     """
     y = np.asarray(curve, dtype=float)
     epochs = np.arange(len(y), dtype=float)
@@ -66,7 +66,10 @@ def first_order_lag(curve: Sequence[float]) -> FirstOrderLag:
 
     guess = (y[:3].mean(), y[-max(1, len(y) // 5) :].mean() - y[:3].mean(), len(y) / 5)
     bounds = ([-np.inf, -np.inf, 1.0], [np.inf, np.inf, 10.0 * len(y)])
-    found, _ = curve_fit(lag, epochs, y, p0=guess, bounds=bounds)
+    try:
+        found, _ = curve_fit(lag, epochs, y, p0=guess, bounds=bounds, max_nfev=2000)
+    except RuntimeError:  # no convergence: a handful of epochs, or nothing but noise
+        found = np.array([guess[0], guess[1], bounds[1][2]])
     explained = 1 - float(np.var(y - lag(epochs, *found)) / max(np.var(y), 1e-300))
     start, rise, tau = map(float, found)
     return FirstOrderLag(start, rise, tau, explained)
