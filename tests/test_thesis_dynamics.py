@@ -90,7 +90,7 @@ def test_chains_in_a_bowl_drift_as_the_closed_form_says():
     mean = convergence.run_chains(cell, where, m, steps, "test").mean(dim=2)
     found = convergence.progress(mean, where.actions)[:, 0].tolist()
     expected = [(1 - gaussian.mean_after(k, alpha, s, 1.0)) / gone for k in steps]
-    assert expected[0] < 0.65 and expected[2] > 1.2  # the example does drift
+    assert expected[0] < 0.65 and expected[2] > 1.15  # the example does drift
     error = s / 0.06 / np.sqrt(m)
     assert found == pytest.approx(expected, abs=5 * error)
 
