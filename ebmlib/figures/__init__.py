@@ -1,5 +1,7 @@
 """Every figure: functions that take results and draw them on given axes. Nothing trains here."""
 
+from ebmlib.figures.fields import action_density, vector_field
+from ebmlib.figures.network import architecture
 from ebmlib.figures.returns import basin, over_seeds
 from ebmlib.figures.style import (
     COLOURS,
@@ -15,7 +17,9 @@ from ebmlib.figures.trajectories import actions, demonstrations, distance_over_t
 
 __all__ = [
     "COLOURS",
+    "action_density",
     "actions",
+    "architecture",
     "basin",
     "demonstrations",
     "distance_over_time",
@@ -30,4 +34,5 @@ __all__ = [
     "trajectories",
     "use_style",
     "using_style",
+    "vector_field",
 ]

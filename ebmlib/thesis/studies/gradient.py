@@ -51,12 +51,16 @@ def contrastive_gradient(model: EnergyModel, pairs: Pairs, states: Tensor, ends:
 
 
 def exact_draws(
-    model: EnergyModel, states: Tensor, grid: Grid, generator: torch.Generator
+    model: EnergyModel, states: Tensor, each: int, grid: Grid, generator: torch.Generator
 ) -> Tensor:
-    """One action from p(a | x) for every state (n, d_x): a cell of the grid and a point in it."""
+    """Actions from p(a | x), ``each`` of every state (n, d_x): a cell of the grid, a point in it.
+
+    Returns:
+        (each n, d_a), all states in turn, as ``states.repeat(each, 1)`` has them.
+    """
     density = model_density(model, states, grid)
-    cell = torch.multinomial(density.mass, 1, generator=generator)[:, 0]
-    actions = grid.actions(states)[cell]
+    cells = torch.multinomial(density.mass, each, replacement=True, generator=generator)
+    actions = grid.actions(states)[cells.T.flatten()]
     inside = torch.rand(actions.shape, generator=generator, device=actions.device) - 0.5
     return actions + grid.spacing * inside
 
@@ -79,25 +83,26 @@ def measure(cell: Cell) -> dict[str, Any]:
         chains and the exact gradient.
     """
     data = cell.trained.demonstrations
-    epochs = sorted(cell.trained.snapshots)[-1:] if cell.small else EPOCHS
+    epochs = sorted(cell.trained.result.snapshots)[-1:] if cell.small else EPOCHS
     chains = (8, 32) if cell.small else CHAINS
     steps = (0, 5) if cell.small else STEPS
-    grid = Grid(1.5 * data.eps, points=31 if cell.small else 81)
+    grid = Grid(1.5 * data.eps, points=31 if cell.small else 61)
     everything = pairs_of(data, cell.device)
     chosen = torch.randperm(data.n_pairs, generator=cell.generator("batch"), device=cell.device)
     pairs = Pairs(*(column[chosen[:PAIRS]] for column in everything))
     sampler = cell.trained.run.objective.sampler
     numbers: dict[str, Any] = {}
     for epoch in epochs:
-        model = cell.trained.at(epoch).to(cell.device)
+        model = cell.trained.result.at(epoch).to(cell.device)
         truth = flat(likelihood_gradient(model, pairs, grid))
         with torch.no_grad():
             nll = -log_likelihood(model, pairs, grid).mean()
-        numbers |= {f"norm_{epoch}": truth.norm(), f"nll_{epoch}": nll}
+        numbers |= {f"norm_{epoch}": float(truth.norm()), f"nll_{epoch}": float(nll)}
         most = 2 * chains[-1]
-        states = pairs.states.repeat(-(-most // PAIRS), 1)[:most]
+        each = -(-most // PAIRS)
+        states = pairs.states.repeat(each, 1)[:most]
         generator = cell.generator(f"chains/{epoch}")
-        drawn = exact_draws(model, states, grid, generator)
+        drawn = exact_draws(model, pairs.states, each, grid, generator)[:most]
         long = type(sampler)(alpha=sampler.alpha, steps=max(steps))
         start = long.start(most, data.dim, generator=generator, like=states)
         model.compiled = True

@@ -43,7 +43,7 @@ class StateEnergy:
         return np.exp(-(away**2).sum(axis=-1) / (2 * SPACING**2)) @ self.weights
 
     def action(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """a = grad_x E(x) (Eq 3.4) at states (n, d), (n, d)."""
+        """The action grad_x E(x) (Eq 3.4) at states (n, d), (n, d)."""
         return self.gradients(x) @ self.weights
 
 

@@ -17,7 +17,7 @@ BEFORE = ("FE_x", "FE_a", "FCN[0]")
 
 
 def geometric_mean(values: np.ndarray) -> float:
-    """exp of the mean logarithm; a norm of 0 counts as 1e-30."""
+    """Exponential of the mean logarithm; a norm of 0 counts as 1e-30."""
     return float(np.exp(np.log(np.maximum(values, 1e-30)).mean()))
 
 

@@ -15,13 +15,13 @@ from ebmlib.demonstrations import Demonstrations
 from ebmlib.policy import Policy
 from ebmlib.thesis.study import Cell, Study
 
-STARTS = 6
+STARTS = 4
 """Rollouts from the origin; their starts carry the demonstrations' own noise."""
 
 STEPS = 90
 """Of 100 demonstrated ones, so that a policy that is a little too fast does not pass the end."""
 
-PLACES = (10, 30, 50, 70)
+PLACES = (15, 40, 65)
 """Steps of the mean demonstration beside which rollouts start."""
 
 OFFSETS = (0.1, 0.3)

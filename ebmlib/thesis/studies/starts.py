@@ -37,7 +37,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     sampler = cell.trained.run.objective.sampler
     steps = STEPS[:3] if cell.small else STEPS
     long = type(sampler)(alpha=sampler.alpha, steps=max(steps))
-    numbers: dict[str, Any] = {"floor": density.total_variation_floor(count, BINS).mean()}
+    numbers: dict[str, Any] = {"floor": float(density.total_variation_floor(count, BINS).mean())}
     score = model.score(x).repeat(count)
     for name in STARTS:
         generator = cell.generator(name)
@@ -50,7 +50,7 @@ def measure(cell: Cell) -> dict[str, Any]:
             start = a.repeat_interleave(count, dim=0)
         walk = long.chain(score, start, generator=generator, record=steps)
         populations = walk.positions.reshape(len(steps), STATES, count, -1)
-        numbers[name] = [density.total_variation(p, BINS).mean() for p in populations]
+        numbers[name] = [float(density.total_variation(p, BINS).mean()) for p in populations]
         gaps = (populations.mean(dim=2) - density.mean()).norm(dim=-1).mean(dim=1)
         numbers[f"{name}_distance"] = gaps / data.step_length
     return numbers

@@ -1,5 +1,7 @@
-"""How long one action takes (section 1.2): the companion's one measurement that depends on the
-machine. The results' provenance names the device.
+"""How long one action takes (section 1.2).
+
+The companion's one measurement that depends on the machine; the results' provenance names the
+device.
 """
 
 from __future__ import annotations

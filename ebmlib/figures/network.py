@@ -1,0 +1,80 @@
+"""The network as blocks (Fig 3.2): widths, activations and parameter counts from the model."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from ebmlib.energy import EnergyModel
+from ebmlib.figures.style import COLOURS
+
+_HEIGHT, _WIDTH = 0.9, 1.7
+
+
+def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = ()) -> None:
+    """Draw an embedding network with its residual layers.
+
+    Args:
+        axes: where to draw; its frame is taken away.
+        model: gives the sizes; made with embedding.
+        normalised: layers (``"FCN[0]"``) drawn as spectrally normalised.
+    """
+    layers = model.layers()
+
+    def block(x: float, y: float, name: str, activation: str) -> None:
+        layer = layers[name]
+        count = sum(parameter.numel() for parameter in layer.parameters())
+        marked = name in normalised
+        axes.add_patch(
+            FancyBboxPatch(
+                (x - _WIDTH / 2, y - _HEIGHT / 2), _WIDTH, _HEIGHT, boxstyle="round,pad=0.05",
+                facecolor="#F6C9B2" if marked else "#DCE9F4", zorder=2,
+                edgecolor=COLOURS["limit"] if marked else COLOURS["chain"],
+                linestyle="--" if marked else "-",
+            )
+        )  # fmt: skip
+        text = f"{name}\n{layer.in_features} → {layer.out_features}\n{count:,} parameters"
+        axes.text(x, y, text, ha="center", va="center", fontsize=7.5, zorder=3)
+        if activation:
+            axes.text(
+                x, y - 0.72, activation, ha="center", va="center", fontsize=7.5, style="italic"
+            )
+
+    def arrow(start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
+        style = f"arc3,rad={bend}"
+        axes.add_patch(
+            FancyArrowPatch(
+                start, end, arrowstyle="-|>", mutation_scale=9, connectionstyle=style,
+                color=COLOURS["reference"], linewidth=1.0, zorder=1, shrinkA=0, shrinkB=0,
+            )
+        )  # fmt: skip
+
+    fcn = [name for name in layers if name.startswith("FCN")]
+    half, step = _WIDTH / 2 + 0.06, 2.55
+    for y, letter, name, activation in (
+        (1.0, "state $x$", "FE_x", "LeakyReLU"),
+        (-1.0, "action $a$", "FE_a", "ELU"),
+    ):
+        axes.text(-0.55, y, letter, ha="right", va="center")
+        arrow((-0.45, y), (1.0 - half, y))
+        block(1.0, y, name, activation)
+        arrow((1.0 + half, y), (3.6 - half, 0.25 * y))
+    for number, name in enumerate(fcn):
+        x = 3.6 + step * number
+        last = number == len(fcn) - 1
+        block(x, 0, name, "no activation" if last else "ReLU")
+        if 0 < number < len(fcn) - 1 and model.config.residual:
+            arrow((x - step / 2 - 0.1, 0.1), (x + step / 2 - 0.05, 0.1), -0.75)
+            axes.text(x, 1.15, "+ input", ha="center", va="bottom", fontsize=7.5)
+        if not last:
+            arrow((x + half, 0), (x + step - half, 0))
+        else:
+            arrow((x + half, 0), (x + half + 0.5, 0))
+            axes.text(x + half + 0.6, 0, "$f(x, a)$", ha="left", va="center")
+    if normalised:
+        words = "dashed: the blocks that section 3.2.1 wraps with spectral normalisation"
+        axes.text(3.6 - half, -1.75, words, fontsize=8, color=COLOURS["limit"], va="center")
+    axes.set_xlim(-1.6, 3.6 + step * (len(fcn) - 1) + half + 1.6)
+    axes.set_ylim(-2.0, 1.9)
+    axes.set_aspect("equal")
+    axes.set_axis_off()

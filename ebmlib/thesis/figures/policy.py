@@ -1,0 +1,304 @@
+"""Figures of sections 3.1 to 3.3: the problem, the policy as a density, sampled trajectories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ebmlib import EXP, ML, Draw, figures, metrics, rollout, seeding
+from ebmlib.demonstrations import Demonstrations
+from ebmlib.exact import Grid, model_density
+from ebmlib.store import Trained
+from ebmlib.thesis.figure import Source, figure
+from ebmlib.thesis.studies import implicit
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SHOWN = ("path1", "circle", "mouse2")
+
+
+def hand_made() -> Demonstrations:
+    """Three curves that satisfy the four assumptions of section 3.1 and no stronger ones."""
+    curves = []
+    for samples, bend, speed in ((14, 0.9, 1.0), (22, 1.1, 1.6), (31, 1.3, 0.7)):
+        t = np.linspace(0, 1, samples) ** speed
+        curves.append(np.stack([2.2 * t, bend * np.sin(2.6 * t)], axis=1) * (1 + 0.2 * bend))
+    return Demonstrations.from_arrays(curves, name="curves of our own")
+
+
+@figure(
+    "3.1",
+    title="Demonstrations that satisfy the four assumptions, and two sets that do not",
+    alt=(
+        "Three panels. Left, three bent curves start at the origin and have equal length; their "
+        "dots are fewer or more and unevenly spaced. In the middle one curve is much shorter than "
+        "the others. On the right one curve starts away from the origin."
+    ),
+)
+def possible_demonstrations(source: Source) -> Figure:
+    """Assumptions 1 and 2 are freedoms, 3 and 4 are what preprocessing makes true."""
+    curves = hand_made().trajectories
+    sheet, axes = figures.new(1, 3, width=10, height=3.4, sharex=True, sharey=True)
+    panels = (
+        ("valid", curves),
+        ("breaks 3: lengths differ", (curves[0] * 0.45, *curves[1:])),
+        ("breaks 4: not from the origin", (curves[0] + [0.9, -1.3], *curves[1:])),
+    )
+    for panel, (title, paths) in zip(axes, panels, strict=True):
+        for number, path in enumerate(paths):
+            panel.plot(*path.T, ".-", markersize=4, linewidth=0.9, label=f"demonstration {number}")
+        panel.plot(0, 0, "o", color=figures.COLOURS["reference"], markersize=5, zorder=4)
+        panel.set_title(title)
+        panel.set_aspect("equal")
+        panel.set_xlabel("$x_1$ (normalised length)")
+    axes[0].set_ylabel("$x_2$ (normalised length)")
+    figures.legend_below(sheet)
+    return sheet
+
+
+def _policy(name: str, trained: Trained, small: bool) -> Any:
+    sampler = trained.run.objective.sampler
+    if name == "ML":
+        return ML(trained.model, sampler)
+    return (
+        EXP(trained.model, sampler, 4 if small else 64)
+        if name == "EXP"
+        else Draw(trained.model, sampler)
+    )
+
+
+def _sampled(source: Source, trained: Trained, name: str, starts: Any, steps: int) -> Any:
+    """Trajectories of one policy; the generator belongs to the seed and the policy."""
+    x = torch.as_tensor(np.asarray(starts), dtype=torch.float32).to(source.where)
+    steps = min(steps, 5) if source.small else steps
+    generator = seeding.generator(source.seed, f"figure/{name}", source.where)
+    return rollout(_policy(name, trained, source.small), x, steps, generator=generator)
+
+
+def _from_origin(source: Source, policy: str) -> Figure:
+    sheet, axes = figures.new(1, len(SHOWN), width=10, height=4.0)
+    for panel, name in zip(axes, SHOWN, strict=True):
+        trained = source.trained(name)
+        data = trained.demonstrations
+        noise = np.random.default_rng(source.seed).standard_normal((3, data.dim))
+        figures.demonstrations(panel, data)
+        paths = _sampled(source, trained, policy, data.sigma * noise, 95)
+        figures.trajectories(panel, paths, label=policy)
+        panel.set_title(name)
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "3.3",
+    title="Trajectories by the point estimate (ML)",
+    alt=(
+        "Three panels with the demonstrations of path1, circle and mouse2 in grey and three "
+        "trajectories of the most probable action from about the origin in orange. They follow "
+        "the demonstrations' shape and run beside them in places."
+    ),
+    conditions=SHOWN,
+)
+def point_estimate(source: Source) -> Figure:
+    """ML rollouts from three starts about the origin."""
+    return _from_origin(source, "ML")
+
+
+@figure(
+    "3.4",
+    title="Trajectories by the expectation estimate (EXP)",
+    alt=(
+        "Three panels with the demonstrations of path1, circle and mouse2 in grey and three "
+        "trajectories of the expected action from about the origin in blue, which stay on or close "
+        "to the demonstrations to the end."
+    ),
+    conditions=SHOWN,
+)
+def expectation_estimate(source: Source) -> Figure:
+    """EXP rollouts from the same starts."""
+    return _from_origin(source, "EXP")
+
+
+@figure(
+    "drift",
+    title="Distance to the demonstrations over a rollout, EXP and ML",
+    alt=(
+        "Four panels, one for each data set: distance to the nearest demonstration over ninety "
+        "steps, thin lines for single seeds and a thick one for their interquartile mean, EXP in "
+        "blue and ML in orange, with a dashed line at the reach of the demonstrations' noise."
+    ),
+    studies=("policy",),
+)
+def drift(source: Source) -> Figure:
+    """Measured distances over the steps, every seed."""
+    from ebmlib.thesis.statistics import interquartile_mean
+
+    results = source.results("policy")
+    sheet, axes = figures.new(1, 4, width=10, height=3.0, sharey=True)
+    for panel, name in zip(axes, results.conditions, strict=True):
+        for policy in ("EXP", "ML"):
+            curves = results.values(name, f"{policy}_distance")
+            colour = figures.COLOURS[policy]
+            panel.plot(curves.T, color=colour, linewidth=0.5, alpha=0.5)
+            panel.plot(interquartile_mean(curves, axis=0), color=colour, linewidth=2, label=policy)
+        reach = results.values(name, "reach")[0]
+        panel.axhline(reach, color=figures.COLOURS["reference"], linestyle="--", label="reach")
+        panel.set_title(name)
+        panel.set_xlabel("step $j$")
+        panel.set_ylim(bottom=0)
+    axes[0].set_ylabel("distance (normalised units)")
+    figures.legend_below(sheet)
+    return sheet
+
+
+def _marked(panel: Any, density: Any) -> None:
+    """The exact mode and mean of the first state's density."""
+    for name, action, marker in (("ML", density.mode(), "^"), ("EXP", density.mean(), "o")):
+        panel.plot(
+            *action[0].cpu().numpy(), marker, color=figures.COLOURS[name], markersize=9,
+            markerfacecolor="none", markeredgewidth=2, label=f"{name}, exact", linestyle="none",
+            zorder=5,
+        )  # fmt: skip
+
+
+@figure(
+    "action-density",
+    title="The exact density of the action in two states, and the action set",
+    alt=(
+        "Two panels of action space with a dashed circle, the action set. On the data the "
+        "density is one small dark spot well inside it, where the demonstrated actions of nearby "
+        "states lie too. Beside the demonstrations the spot is elsewhere and of another shape."
+    ),
+    conditions=("circle",),
+)
+def action_density(source: Source) -> Figure:
+    """The circle's model at a demonstrated state and half a radius inside."""
+    trained = source.trained("circle")
+    data = trained.demonstrations
+    on = np.mean(data.trajectories, axis=0)[25]
+    centre = data.states.mean(axis=0)
+    sheet, axes = figures.new(1, 2, width=10, height=4.2)
+    grid = Grid(1.25 * data.eps, points=31 if source.small else 151)
+    states = (("on the demonstrations", on), ("half a radius inside", (on + centre) / 2))
+    for panel, (title, state) in zip(axes, states, strict=True):
+        x = torch.tensor(state[None], dtype=torch.float32, device=source.where)
+        density = model_density(trained.model, x, grid)
+        figures.action_density(panel, density, data.eps)
+        near = np.linalg.norm(data.states - state, axis=1) < 0.05
+        if near.any():
+            panel.plot(
+                *data.actions[near].T, ".", color=figures.COLOURS["data"], markersize=4,
+                label="demonstrated within 0.05", zorder=4,
+            )  # fmt: skip
+        _marked(panel, density)
+        panel.set_title(title)
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "fork",
+    title="Two modes: trajectories and the density where the strokes part",
+    alt=(
+        "Two panels. Left, demonstrations that part into a left and a right arm, with trajectories "
+        "of EXP, ML and single draws over them. Right, the density of the action at the fork: two "
+        "dark spots up left and up right, the mode in one of them, the mean in the gap between."
+    ),
+    conditions=("fork",),
+)
+def fork(source: Source) -> Figure:
+    """Rollouts on the fork, and the density at its splitting point."""
+    trained = source.trained("fork")
+    data = trained.demonstrations
+    sheet, axes = figures.new(1, 2, width=10, height=4.4)
+    figures.demonstrations(axes[0], data)
+    for name in ("EXP", "ML", "DRAW"):
+        paths = _sampled(source, trained, name, np.zeros((3, 2)), 95)
+        figures.trajectories(axes[0], paths, label=name)
+    at = np.mean([path[50] for path in data.trajectories], axis=0)
+    x = torch.tensor(at[None], dtype=torch.float32, device=source.where)
+    grid = Grid(1.25 * data.eps, points=31 if source.small else 151)
+    density = model_density(trained.model, x, grid)
+    figures.action_density(axes[1], density, data.eps)
+    known = np.array([path[51] - path[50] for path in data.trajectories])
+    axes[1].plot(
+        *known.T, ".", color=figures.COLOURS["data"], markersize=4, label="demonstrated at the fork"
+    )
+    _marked(axes[1], density)
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "trajectory-probability",
+    title="Log density of whole trajectories under the learned policy",
+    alt=(
+        "Line plot of the summed log density of the actions over the steps of six trajectories: "
+        "that of ML rises steepest, EXP's lies close below it, the single draws and the "
+        "demonstrations rise less."
+    ),
+    conditions=("circle",),
+)
+def trajectory_probability(source: Source) -> Figure:
+    """Eq 3.1's product as a sum of exact log densities."""
+    from ebmlib.exact import log_likelihood
+    from ebmlib.starts import Pairs
+
+    trained = source.trained("circle")
+    data = trained.demonstrations
+    steps = 5 if source.small else 60
+    grid = Grid(1.05 * data.eps, points=25 if source.small else 51)
+    paths = [("demonstration", path[: steps + 1]) for path in data.trajectories[:2]]
+    for name, count in (("DRAW", 2), ("EXP", 1), ("ML", 1)):
+        found = _sampled(source, trained, name, np.zeros((count, 2)), steps)
+        paths += [(name, path) for path in found.states.double().cpu().numpy()]
+    sheet, axes = figures.new()
+    for number, (name, path) in enumerate(paths):
+        x, a = path[:-1], np.diff(path, axis=0)
+        states, actions = (
+            torch.tensor(part, dtype=torch.float32, device=source.where) for part in (x, a)
+        )
+        pairs = Pairs(states, actions, torch.arange(len(x)))
+        with torch.no_grad():
+            total = log_likelihood(trained.model, pairs, grid).cumsum(0).cpu().numpy()
+        label = name if name not in [before for before, _ in paths[:number]] else None
+        axes.plot(total, color=figures.COLOURS[name], label=label)
+    axes.set_xlabel("step $j$")
+    axes.set_ylabel("$\\sum \\log \\pi_\\theta(a \\mid x)$ (nats)")
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "implicit",
+    title="Actions as the gradient of a state energy (Eq 3.4)",
+    alt=(
+        "Two panels with shades of a fitted state energy and arrows of its gradient over the "
+        "demonstrations. On path1 the energy rises along the path and the arrows follow it. On the "
+        "circle the arrows cannot go round: the energy has a step where the lap closes."
+    ),
+    conditions=("path1", "circle"),
+)
+def implicit_action(source: Source) -> Figure:
+    """The best gradient field for an open and for a closed path."""
+    sheet, axes = figures.new(1, 2, width=10, height=4.6)
+    for panel, name in zip(axes, ("path1", "circle"), strict=True):
+        data = source.trained(name).demonstrations
+        energy = implicit.fit(data)
+        low, high = data.states.min(axis=0) - 0.35, data.states.max(axis=0) + 0.35
+        lines = [np.linspace(a, b, 70) for a, b in zip(low, high, strict=True)]
+        plane = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
+        value = energy.value(plane.reshape(-1, 2)).reshape(70, 70)
+        shades = panel.contourf(*lines, value.T, levels=14, cmap="YlOrBr", alpha=0.55, zorder=0)
+        panel.grid(False)
+        sheet.colorbar(shades, ax=panel, shrink=0.8, label="fitted state energy $E(x)$")
+        figures.demonstrations(panel, data)
+        states = plane[::6, ::6].reshape(-1, 2)
+        states = states[metrics.distance_to_polyline(states, data.trajectories[0]) < 0.3]
+        figures.vector_field(panel, states, energy.action(states), label="$\\nabla_x E(x)$")
+        panel.set_title(name)
+    figures.legend_below(sheet)
+    return sheet
