@@ -14,7 +14,7 @@ from ebmlib import checks, config, seeding
 from ebmlib.demonstrations import DemonstrationConfig, Demonstrations, load_demonstrations
 from ebmlib.energy import EnergyConfig, EnergyModel
 from ebmlib.errors import DeviceError, InputError, NoiseLevelWarning
-from ebmlib.objectives import ContrastiveDivergence, Objective
+from ebmlib.objectives import ContrastiveDivergence, JointContrastiveDivergence, Objective
 from ebmlib.sgld import SGLD
 from ebmlib.starts import DataStart, NoiseStart, Pairs, PersistentStart, ReplayStart
 from ebmlib.training import TRAINING_REVISION, Observer, TrainingConfig, TrainingResult, train
@@ -23,6 +23,7 @@ _CLASSES = (
     DemonstrationConfig,
     EnergyConfig,
     ContrastiveDivergence,
+    JointContrastiveDivergence,
     SGLD,
     NoiseStart,
     DataStart,
@@ -43,7 +44,9 @@ class Run:
 
     data: DemonstrationConfig
     energy: EnergyConfig = field(default_factory=EnergyConfig)
-    objective: ContrastiveDivergence = field(default_factory=ContrastiveDivergence)
+    objective: ContrastiveDivergence | JointContrastiveDivergence = field(
+        default_factory=ContrastiveDivergence
+    )
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
 
@@ -71,7 +74,9 @@ class Run:
                 sampler = replace(run.objective.sampler, **{attribute: value})
                 run = replace(run, objective=replace(run.objective, sampler=sampler))
             else:
-                run = replace(run, **{part: replace(getattr(run, part), **{attribute: value})})
+                old = getattr(run, part)
+                _has(old, attribute)
+                run = replace(run, **{part: replace(old, **{attribute: value})})
         return run
 
     def table(self) -> dict[str, Any]:
@@ -149,13 +154,19 @@ def _parameters() -> dict[str, tuple[str, str]]:
         "objective": ContrastiveDivergence,
         "data": DemonstrationConfig,
     }
-    for part, kind in parts.items():
+    for part, kind in (*parts.items(), ("objective", JointContrastiveDivergence)):
         for f in fields(kind):
             if f.name not in ("sampler", "source", "seed"):
                 known.setdefault(f.name, (part, f.name))
     for name in ("drift", "final_alpha"):
         known[name] = ("sampler", name)
     return known
+
+
+def _has(part: Any, attribute: str) -> None:
+    known = sorted(f.name for f in fields(part))
+    if attribute not in known:
+        raise InputError(f"{type(part).__name__} has no {attribute!r}; it has {', '.join(known)}.")
 
 
 def _where(name: str) -> tuple[str, str]:

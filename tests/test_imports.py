@@ -26,7 +26,7 @@ ORDER = [
     "sgld",
     "starts",
     "objectives.base",
-    "objectives.contrastive_divergence",
+    "objectives.contrastive_divergence objectives.joint",
     "objectives",
     "training",
     "run",

@@ -2,5 +2,6 @@
 
 from ebmlib.objectives.base import Objective, Outcome
 from ebmlib.objectives.contrastive_divergence import ContrastiveDivergence
+from ebmlib.objectives.joint import JointContrastiveDivergence
 
-__all__ = ["ContrastiveDivergence", "Objective", "Outcome"]
+__all__ = ["ContrastiveDivergence", "JointContrastiveDivergence", "Objective", "Outcome"]

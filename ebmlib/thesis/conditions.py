@@ -9,7 +9,8 @@ with 256 pairs an update where the preset has 512:
 - ``architecture/...`` the variants of sections 3.2.1 and 4.2;
 - ``start/...``        where chains start (sections 2.3.2 and 2.4);
 - ``noise/...``        noise level against steps K (sections 4.3.1 and 4.3.3), with 128 pairs;
-- ``fork``             data with two modes (section 3.3).
+- ``fork``             data with two modes (section 3.3);
+- ``joint/circle``     the joint density of state and action (section 3.2).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from dataclasses import replace
 
 from ebmlib.energy import EnergyConfig
 from ebmlib.errors import InputError
+from ebmlib.objectives import JointContrastiveDivergence
 from ebmlib.presets import preset
 from ebmlib.run import Run
+from ebmlib.sgld import SGLD
 
 ALPHAS = (0.001, 0.0025, 0.005, 0.01, 0.02)
 """Noise levels of the phase diagrams; the circle's own scale s is about 0.009."""
@@ -75,6 +78,12 @@ def _noise_levels() -> dict[str, Run]:
     }
 
 
+def _joint() -> dict[str, Run]:
+    base = preset("circle").with_(epochs=500)
+    objective = JointContrastiveDivergence(sampler=SGLD(alpha=0.01, steps=100), sgld_dim=256)
+    return {"joint/circle": replace(base, objective=objective)}
+
+
 CONDITIONS: dict[str, Run] = {
     **{name: preset(name) for name in DATASETS},
     "mouse1-K-100": preset("mouse1").with_(sgld_K=100),
@@ -82,6 +91,7 @@ CONDITIONS: dict[str, Run] = {
     **_architectures(),
     **_starts(),
     **_noise_levels(),
+    **_joint(),
 }
 """Name -> run with seed 0."""
 
