@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ebmlib import EnergyConfig, EnergyModel, figures, seeding
+from ebmlib import figures, seeding
+from ebmlib.energy import EnergyConfig, EnergyModel
 from ebmlib.thesis.claims.network import OVERFLOW
 from ebmlib.thesis.figure import Source, figure
 

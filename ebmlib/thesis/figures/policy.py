@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ebmlib import EXP, ML, Draw, figures, metrics, rollout, seeding
+from ebmlib import figures, metrics, seeding
 from ebmlib.demonstrations import Demonstrations
 from ebmlib.exact import Grid, model_density
+from ebmlib.policy import EXP, ML, Draw, rollout
 from ebmlib.store import Trained
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.studies import implicit
@@ -83,9 +84,9 @@ def _from_origin(source: Source, policy: str) -> Figure:
     for panel, name in zip(axes, SHOWN, strict=True):
         trained = source.trained(name)
         data = trained.demonstrations
-        noise = np.random.default_rng(source.seed).standard_normal((3, data.dim))
+        noise = np.random.default_rng(source.seed).standard_normal((2, data.dim))
         figures.demonstrations(panel, data)
-        paths = _sampled(source, trained, policy, data.sigma * noise, 95)
+        paths = _sampled(source, trained, policy, data.sigma * noise, 90)
         figures.trajectories(panel, paths, label=policy)
         panel.set_title(name)
     figures.legend_below(sheet)
@@ -96,14 +97,14 @@ def _from_origin(source: Source, policy: str) -> Figure:
     "3.3",
     title="Trajectories by the point estimate (ML)",
     alt=(
-        "Three panels with the demonstrations of path1, circle and mouse2 in grey and three "
+        "Three panels with the demonstrations of path1, circle and mouse2 in grey and two "
         "trajectories of the most probable action from about the origin in orange. They follow "
         "the demonstrations' shape and run beside them in places."
     ),
     conditions=SHOWN,
 )
 def point_estimate(source: Source) -> Figure:
-    """ML rollouts from three starts about the origin."""
+    """ML rollouts from two starts about the origin."""
     return _from_origin(source, "ML")
 
 
@@ -111,7 +112,7 @@ def point_estimate(source: Source) -> Figure:
     "3.4",
     title="Trajectories by the expectation estimate (EXP)",
     alt=(
-        "Three panels with the demonstrations of path1, circle and mouse2 in grey and three "
+        "Three panels with the demonstrations of path1, circle and mouse2 in grey and two "
         "trajectories of the expected action from about the origin in blue, which stay on or close "
         "to the demonstrations to the end."
     ),

@@ -60,7 +60,8 @@ def fit(data: Demonstrations, margin: float = 0.5) -> StateEnergy:
     empty = StateEnergy(centres, np.zeros(len(centres)))
     design = empty.gradients(data.states).reshape(-1, len(centres))
     normal = design.T @ design + RIDGE * len(design) * np.eye(len(centres))
-    return StateEnergy(centres, np.linalg.solve(normal, design.T @ data.actions.reshape(-1)))
+    weights = np.linalg.solve(normal, design.T @ data.actions.reshape(-1))
+    return StateEnergy(centres, np.asarray(weights, dtype=np.float64))
 
 
 def explained(data: Demonstrations, energy: StateEnergy) -> float:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmlib import EXP, ML, Draw, metrics, rollout
+from ebmlib import metrics
 from ebmlib.exact import Grid, model_density
+from ebmlib.policy import EXP, ML, Draw, Policy, rollout
 from ebmlib.thesis.study import Cell, Study
 
 STATES = 24
@@ -70,7 +71,7 @@ def fork(cell: Cell) -> dict[str, Any]:
     starts = torch.tensor(
         np.array([path[BEFORE] for path in data.trajectories[:count]]), dtype=torch.float32
     )
-    policies = {
+    policies: dict[str, Policy] = {
         "EXP": EXP(model, sampler, 4 if cell.small else 64),
         "ML": ML(model, sampler),
         "draw": Draw(model, sampler),

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmlib import EXP, ML, metrics, rollout
+from ebmlib import metrics
 from ebmlib.demonstrations import Demonstrations
-from ebmlib.policy import Policy
+from ebmlib.policy import EXP, ML, Policy, rollout
 from ebmlib.thesis.study import Cell, Study
 
 STARTS = 4

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmlib import EXP, ML, rollout
+from ebmlib.policy import EXP, ML, rollout
 from ebmlib.thesis.study import Cell, Study
 
 ACTIONS = 30
