@@ -80,7 +80,7 @@ def _sampled(source: Source, trained: Trained, name: str, starts: Any, steps: in
 
 
 def _from_origin(source: Source, policy: str) -> Figure:
-    sheet, axes = figures.new(1, len(SHOWN), width=10, height=4.0)
+    sheet, axes = figures.new(1, len(SHOWN), width=10, height=4.5)
     for panel, name in zip(axes, SHOWN, strict=True):
         trained = source.trained(name)
         data = trained.demonstrations
@@ -98,8 +98,9 @@ def _from_origin(source: Source, policy: str) -> Figure:
     title="Trajectories by the point estimate (ML)",
     alt=(
         "Three panels with the demonstrations of path1, circle and mouse2 in grey and two "
-        "trajectories of the most probable action from about the origin in orange. They follow "
-        "the demonstrations' shape and run beside them in places."
+        "nearly identical trajectories of the most probable action in orange. They follow the "
+        "shape, but run outside the first bend of path1, outside the lower left of the circle "
+        "and well outside the bottom of mouse2's hook."
     ),
     conditions=SHOWN,
 )
@@ -113,8 +114,9 @@ def point_estimate(source: Source) -> Figure:
     title="Trajectories by the expectation estimate (EXP)",
     alt=(
         "Three panels with the demonstrations of path1, circle and mouse2 in grey and two "
-        "trajectories of the expected action from about the origin in blue, which stay on or close "
-        "to the demonstrations to the end."
+        "trajectories of the expected action in blue. They lie on the demonstrations nearly "
+        "everywhere, a little inside at the top of the circle, and outside the grey band at the "
+        "bottom of mouse2's hook, from where they come back."
     ),
     conditions=SHOWN,
 )
@@ -204,9 +206,10 @@ def action_density(source: Source) -> Figure:
     "fork",
     title="Two modes: trajectories and the density where the strokes part",
     alt=(
-        "Two panels. Left, demonstrations that part into a left and a right arm, with trajectories "
-        "of EXP, ML and single draws over them. Right, the density of the action at the fork: two "
-        "dark spots up left and up right, the mode in one of them, the mean in the gap between."
+        "Two panels. Left, demonstrations that part into a left and a right arm; the sampled "
+        "trajectories take the left arm, EXP close to it, ML and a draw cutting the corner. Right, "
+        "the density of the action at the fork: a dark spot at the left arm's action with the mode "
+        "in it, another straight up, a paler one at the right arm's; the mean lies in between."
     ),
     conditions=("fork",),
 )
