@@ -35,7 +35,7 @@ def c14(joint: Results) -> Verdict:
         return Verdict(
             NOT_TESTABLE,
             None,
-            "Measured with one seed so far; the comparison needs two.",
+            f"Measured with {len(joint.seeds())} seeds so far; the comparison needs two.",
             "it takes two seeds of the conditional model to say what is the same",
         )
     both = {name: joint.values("joint/circle", name) for name in ("joint", "conditional")}
