@@ -126,7 +126,7 @@ def expectation_estimate(source: Source) -> Figure:
 
 
 @figure(
-    "drift",
+    "stray",
     title="Distance to the demonstrations over a rollout, EXP and ML",
     alt=(
         "Four panels, one for each data set: distance to the nearest demonstration over ninety "
@@ -135,7 +135,7 @@ def expectation_estimate(source: Source) -> Figure:
     ),
     studies=("policy",),
 )
-def drift(source: Source) -> Figure:
+def stray(source: Source) -> Figure:
     """Measured distances over the steps, every seed."""
     from ebmlib.thesis.statistics import interquartile_mean
 
