@@ -68,7 +68,7 @@ def gradient_error(source: Source) -> Figure:
 
 
 @figure(
-    "starts",
+    "chain-starts",
     title="How fast chains from three starts reach the model's density",
     alt=(
         "Two panels, circle and path1: total variation between chains and the exact density over "
