@@ -167,6 +167,8 @@ def long_run(source: Source) -> Figure:
     axes.set_xticks(LONGER, [f"{times} $K$" for times in LONGER])
     axes.minorticks_off()
     axes.set_yscale("log")
+    axes.set_yticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    axes.minorticks_off()
     figures.label_axes(axes, "steps", "energy score over that at $K$")
     figures.legend_below(sheet)
     return sheet
