@@ -73,7 +73,7 @@ class Transition:
 
     @cached_property
     def drift(self) -> Tensor:
-        """Lambda grad f at the cells, (points^d, d)."""
+        """The drift lambda grad f at the cells, (points^d, d)."""
         rate = self.sampler.alpha**2 / 2 if self.sampler.drift is None else self.sampler.drift
         return rate * self.score(self.actions).detach().to(self.dtype)
 
