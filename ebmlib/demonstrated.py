@@ -31,6 +31,7 @@ def _mixture(demonstrations: Demonstrations, states: Tensor) -> tuple[Tensor, Te
             f"The action density of {demonstrations.name} is not known; only noisy copies of one "
             "reference path have it (circle, path1)."
         )
+    assert demonstrations.reference is not None
     path = torch.as_tensor(demonstrations.reference.copy(), dtype=states.dtype)
     path = path.to(states.device)
     here, following = path[1:-1], path[2:]

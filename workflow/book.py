@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from workflow import chapters, locks, progress
+from workflow import chapters, completeness, locks, progress
 from workflow.paths import (
     BUILD,
     CONFIG,
@@ -31,7 +31,9 @@ from workflow.slim import slim
 from workflow.stage import stage
 
 # What decides how the book looks, in workflow/.
-_CODE = ("book.py stage.py references.py provenance.py slim.py slim.mjs styles.py").split()
+_CODE = (
+    "book.py completeness.py stage.py references.py provenance.py slim.py slim.mjs styles.py"
+).split()
 _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 
@@ -80,6 +82,8 @@ def render(profile: str, draft: bool) -> None:
         raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
     if missing:
         print("not executed yet, shown without results: " + ", ".join(missing))
+    else:
+        completeness.check(rendered)
     slim(rendered)
     complete_front_door(rendered / "index.html")
     replace_folder(rendered, html(profile))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ebmlib import figures, seeding
 from ebmlib.demonstrations import Demonstrations
-from ebmlib.policy import EXP, Trajectories, rollout
+from ebmlib.policy import EXP, Policy, Trajectories, rollout
 from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.studies.foundations_estimators import LENGTHS
@@ -255,7 +255,7 @@ def cloned(source: Source) -> dict[str, Trajectories]:
     data = trained.demonstrations
     middle = data.trajectories[0].mean(axis=0)
     origin = torch.tensor(np.array([[0.0, 0.0], 0.4 * middle]), dtype=torch.float32)
-    policies = {
+    policies: dict[str, Policy] = {
         "regression": NearestNeighbours(data),
         "EXP": EXP(trained.model, trained.run.objective.sampler, 4 if source.small else 12),
     }

@@ -91,7 +91,7 @@ def estimators(cell: Cell) -> dict[str, Any]:
     best = expected_action(data, pairs.states) if known(data) else None
     found: dict[str, Any] = {"prior": prior}
     for name, policy in policies.items():
-        a = policy.act(pairs.states, generator=generator)
+        a = policy.act(pairs.states, generator=generator)  # type: ignore[attr-defined]
         found[f"risk/{name}"] = _square(a - pairs.actions)
         found[f"excess/{name}"] = math.nan if best is None else _square(a - best)
     found["risk/best"] = math.nan if best is None else _square(best - pairs.actions)
@@ -150,7 +150,7 @@ def _laws(model: EnergyModel, pairs: Pairs, sampler: SGLD, start: str) -> list[T
     rows = []
     for state, action in zip(pairs.states, pairs.actions, strict=True):
         score = model.score(state[None]).repeat(_GRID.points**2)
-        chain = Transition(lambda a, score=score, state=state: score(a.to(state)), _GRID, sampler)
+        chain = Transition(lambda a, score=score, state=state: score(a.to(state)), _GRID, sampler)  # type: ignore[misc]
         # a demonstrated action is one point; on the grid it is as narrow as a cell
         narrow = 0.5 * _GRID.spacing
         law = chain.start() if start == "noise" else chain.start(action, narrow)
