@@ -17,7 +17,7 @@ def caption(text):
 
 WHOLE = [
     *(caption(f"A drawing (Figure {n} of the thesis).") for n in ("2.1", "2.2", "3.1", "3.2")),
-    caption("Two policies (Figures 3.3 and 3.4 of the thesis)."),
+    caption("Two policies (Figures 3.3 and\n  3.4 of the thesis)."),
     caption("Particles (Figures 4.1 to 4.11 of the thesis)."),
     caption("Paths (Figures 4.12, 4.13, 4.14, 4.15, 4.16, 4.17, 4.18 and 4.19 of the thesis)."),
     caption("Mice (Figures 4.20\u20134.27 of the thesis)."),

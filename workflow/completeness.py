@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from workflow.paths import WorkflowError
 
@@ -30,12 +31,17 @@ def missing(html: Path) -> list[str]:
     for page in sorted((html / "book").rglob("*.html")):
         soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
         article = soup.find("article") or soup
-        captions += " ".join(c.get_text(" ") for c in article.find_all("figcaption")) + "\n"
-        text += re.sub(r"\s+", " ", article.get_text(" ")) + "\n"
+        captions += _plain(*article.find_all("figcaption"))
+        text += _plain(article)
         boxes |= {str(found["id"]) for found in article.select("[id^=claim-c]")}
     lacking = [f"Figure {n}" for n in NUMBERS if not _names(captions, n)]
     lacking += [f"claim {id}" for id in IDENTIFIERS if f"claim-{id.lower()}" not in boxes]
     return lacking + [item for item in OTHERS if not re.search(rf"{item}(?!\d)", text)]
+
+
+def _plain(*elements: Any) -> str:
+    """The words of elements, whatever the lines they were written in."""
+    return re.sub(r"\s+", " ", " ".join(element.get_text(" ") for element in elements)) + " "
 
 
 def _names(captions: str, number: str) -> bool:
