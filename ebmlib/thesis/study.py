@@ -267,6 +267,8 @@ def _plain(numbers: Mapping[str, Any]) -> Row:
     def plain(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             value = value.detach().cpu().numpy()
+        if isinstance(value, np.ndarray) and value.ndim == 0:
+            value = value.item()
         if isinstance(value, (list, tuple, np.ndarray)):
             return [plain(inner) for inner in value]
         if isinstance(value, (bool, int, np.integer, np.bool_)):
