@@ -82,7 +82,7 @@ def render(profile: str, draft: bool) -> None:
         raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
     if missing:
         print("not executed yet, shown without results: " + ", ".join(missing))
-    else:
+    elif chapters.load().complete:
         completeness.check(rendered)
     slim(rendered)
     complete_front_door(rendered / "index.html")
