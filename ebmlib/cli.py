@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from ebmlib import checks, demonstrations, seeding
+from ebmlib import bundled, checks, seeding
 from ebmlib.errors import EbmlibError, InputError
 from ebmlib.policy import EXP, ML, Draw, Trajectories, rollout
 from ebmlib.presets import for_drawing, preset, presets
@@ -121,7 +121,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
 
 
 def _datasets(options: argparse.Namespace) -> None:
-    for name, description in demonstrations.bundled().items():
+    for name, description in bundled.names().items():
         print(f"{name:8} {description}")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ebmlib import checks
+from ebmlib import bundled, checks
 from ebmlib.errors import InputError
 from ebmlib.local_scale import local_action_scale
 from ebmlib.polyline import FloatArray, as_float_array
@@ -26,21 +26,14 @@ from ebmlib.recordings import Recording, read_recording
 if TYPE_CHECKING:
     import torch
 
-_BUNDLED = {
-    "circle": "a circle that ends where it starts, one reference path (4.4.2)",
-    "fork": "strokes that turn left or right from one stem: two modes; not in the thesis (3.3)",
-    "mouse1": "mouse-like strokes that spread and fork near the tail; a reconstruction (4.4.3)",
-    "mouse2": "mouse-like strokes along a curved hook with little spread; a reconstruction (4.4.4)",
-    "path1": "an open S-shaped curve, one reference path (4.4.1)",
-}
-
 
 @dataclass(frozen=True)
 class DemonstrationConfig:
     """Which demonstrations, and how they are prepared; part of a trained model's key.
 
     Attributes:
-        source: a bundled name (:func:`bundled`) or the path of an .svg, .npy, .npz or .csv file.
+        source: a bundled name (:func:`ebmlib.bundled.names`) or the path of an .svg, .npy, .npz or
+            .csv file.
         steps: steps per trajectory after resampling; None keeps the samples as recorded.
         repetitions: noisy copies made of a single reference path; ignored for several paths.
         sigma: standard deviation of the added noise in normalised units (``dataset_sigma``).
@@ -313,7 +306,7 @@ def load_demonstrations(config: DemonstrationConfig) -> Demonstrations:
     Raises:
         InputError: the source is neither a bundled name nor a readable file.
     """
-    path, name = _resolve(config.source)
+    path, name = bundled.resolve(config.source)
     return Demonstrations.from_recording(
         read_recording(path),
         steps=config.steps,
@@ -322,33 +315,6 @@ def load_demonstrations(config: DemonstrationConfig) -> Demonstrations:
         length=config.length,
         generator=np.random.default_rng(config.seed),
         name=name,
-    )
-
-
-def bundled() -> dict[str, str]:
-    """Names of the bundled data sets, each with one line on what it shows."""
-    return dict(_BUNDLED)
-
-
-def data_directory() -> Path:
-    """Where the bundled drawings are: ``data/`` of a checkout, or inside the installed package."""
-    package = Path(__file__).resolve().parent
-    for folder in (package.parent / "data", package / "data"):
-        if all((folder / f"{name}.svg").is_file() for name in _BUNDLED):
-            return folder
-    raise InputError("The bundled drawings are missing; install ebmlib again, or name a file.")
-
-
-def _resolve(source: str) -> tuple[Path, str]:
-    """The file behind a bundled name or a path, and a name for messages."""
-    if source in _BUNDLED:
-        return data_directory() / f"{source}.svg", source
-    path = Path(source)
-    if path.suffix or path.exists():
-        return path, path.stem
-    raise InputError(
-        f"There is no data set {source!r}; known are {', '.join(sorted(_BUNDLED))}, or pass the "
-        "path of an .svg, .npy, .npz or .csv file."
     )
 
 

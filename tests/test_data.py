@@ -7,7 +7,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from ebmlib.demonstrations import DemonstrationConfig, data_directory, load_demonstrations
+from ebmlib import bundled
+from ebmlib.demonstrations import DemonstrationConfig, load_demonstrations
 from ebmlib.polyline import step_lengths
 from ebmlib.svg import read_svg
 
@@ -56,7 +57,7 @@ def test_the_script_makes_the_files_again_byte_for_byte(make_mouse, tmp_path):
 
 
 def test_the_bundled_drawings_are_found_in_the_checkout():
-    assert data_directory() == DATA
+    assert bundled.directory() == DATA
 
 
 @pytest.mark.parametrize("name", ["path1", "circle"])

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from ebmlib import bundled
 from ebmlib.demonstrations import (
     DemonstrationConfig,
     Demonstrations,
-    bundled,
-    data_directory,
     load_demonstrations,
 )
 from ebmlib.errors import InputError
@@ -432,8 +431,8 @@ def test_unknown_data_sets_and_files_are_named(tmp_path):
     (tmp_path / "mine.txt").write_text("0 0")
     with pytest.raises(InputError, match=r"ending in \.csv, \.npy, \.npz, \.svg"):
         load_demonstrations(DemonstrationConfig(str(tmp_path / "mine.txt")))
-    assert set(bundled()) == {"circle", "fork", "mouse1", "mouse2", "path1"}
-    assert data_directory().is_dir()
+    assert set(bundled.names()) == {"circle", "fork", "mouse1", "mouse2", "path1"}
+    assert bundled.directory().is_dir()
 
 
 def test_points_of_the_wrong_dimension_or_demonstration_are_refused():

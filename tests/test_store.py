@@ -26,6 +26,7 @@ from ebmlib import (
     Run,
     Store,
     StoreError,
+    bundled,
     load_demonstrations,
 )
 from ebmlib import run as run_module
@@ -142,10 +143,8 @@ def test_key_changes_with_every_field_of_the_configuration(tiny_run):
 def test_key_depends_on_observers_revision_and_data_and_not_on_paths(
     tiny_run, tmp_path, monkeypatch
 ):
-    from ebmlib.demonstrations import data_directory
-
     copy = tmp_path / "mine.svg"
-    shutil.copy(data_directory() / "circle.svg", copy)
+    shutil.copy(bundled.directory() / "circle.svg", copy)
     assert key_of(tiny_run.with_(dataset=str(copy))) == key_of(tiny_run)
     copy.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L5 1L9 9"/></svg>')
     assert key_of(tiny_run.with_(dataset=str(copy))) != key_of(tiny_run)

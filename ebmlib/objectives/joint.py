@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from ebmlib import checks
 from ebmlib.energy import EnergyModel, evaluating
 from ebmlib.objectives.base import Outcome, State
-from ebmlib.sgld import SGLD
+from ebmlib.objectives.contrast import Contrast
 from ebmlib.starts import Pairs
 
 
@@ -29,51 +29,26 @@ class PairScore:
 
 
 @dataclass(frozen=True)
-class JointContrastiveDivergence:
+class JointContrastiveDivergence(Contrast):
     """Approximate maximum likelihood of p(x, a) = exp f(x, a) / Z, one Z for all pairs.
 
-    With demonstrated pairs (x, a) and the ends (x^, a^) of K SGLD steps on the pair,
+        L(theta) = mean f(x^, a^) - mean f(x, a) + l1 mean |f| + l2 mean f^2,
 
-        L(theta) = mean f(x^, a^) - mean f(x, a) + l1 mean |f| + l2 mean f^2.
-
-    Unlike :class:`~ebmlib.objectives.ContrastiveDivergence` the chain moves the state too. Its
-    state starts at a demonstrated one with noise that is broad against the data's own, its action
-    from N(0, alpha^2 I).
+    over demonstrated pairs (x, a) and the ends (x^, a^) of chains on the pair. Unlike
+    :class:`~ebmlib.objectives.ContrastiveDivergence` the chain moves the state too. Its state
+    starts at a demonstrated one with noise that is broad against the data's own, its action from
+    N(0, alpha^2 I). One alpha serves state and action, and R is that of the pair.
 
     Attributes:
-        sampler: the chain on the pair; one alpha for state and action.
-        sgld_dim: negatives of an update, and demonstrated pairs of a batch.
+        sampler, sgld_dim, reg_l1, reg_l2: see :class:`~ebmlib.objectives.contrast.Contrast`.
         state_noise: standard deviation of the noise on the chains' starting states.
-        reg_l1, reg_l2: weights l1 and l2 of the energy-level regularisers.
     """
 
-    sampler: SGLD = field(default_factory=SGLD)
-    sgld_dim: int = 512
     state_noise: float = 0.1
-    reg_l1: float = 0.0
-    reg_l2: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.instance("sampler", self.sampler, SGLD, "SGLD(alpha=0.01, steps=100)")
-        checks.count("sgld_dim", self.sgld_dim)
+        super().__post_init__()
         checks.non_negative("state_noise", self.state_noise)
-        checks.non_negative("reg_l1", self.reg_l1)
-        checks.non_negative("reg_l2", self.reg_l2)
-        checks.count("sgld_K", self.sampler.steps)
-
-    @property
-    def batch_size(self) -> int:
-        """Demonstrated pairs in a batch."""
-        return self.sgld_dim
-
-    @property
-    def chain_steps(self) -> int:
-        """Sampler updates that one batch costs."""
-        return self.sgld_dim * self.sampler.steps
-
-    def initial_state(self, pairs: Pairs, *, generator: torch.Generator) -> State:
-        """Nothing is carried from batch to batch."""
-        return {}
 
     def starts(self, batch: Pairs, *, generator: torch.Generator) -> Tensor:
         """Pairs (sgld_dim, d_x + d_a) where the chains of a batch start."""
@@ -96,16 +71,4 @@ class JointContrastiveDivergence:
             length=True,
         )
         states, actions = chain.actions.split([model.state_dim, model.action_dim], dim=1)
-        f = model(torch.cat([batch.states, states]), torch.cat([batch.actions, actions]))
-        data, ends = f[: len(batch.states)], f[len(batch.states) :]
-        difference = ends.mean() - data.mean()
-        loss = difference + self.reg_l1 * f.abs().mean() + self.reg_l2 * f.square().mean()
-        with torch.no_grad():
-            report = {
-                "loss": difference.detach(),
-                "R": chain.mean_step.mean(),
-                "f_data": data.mean(),
-                "f_chain": ends.mean(),
-                "f_magnitude": f.abs().max(),
-            }
-        return Outcome(loss, state, report)
+        return self.outcome(model, batch, (states, actions), chain, state)
