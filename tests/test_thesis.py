@@ -11,11 +11,11 @@ from scipy import stats
 
 from ebmlib.errors import DivergenceError, InputError, StoreError
 from ebmlib.store import Store
-from ebmlib.thesis import claim, figure, study
+from ebmlib.thesis import claim, figure, provenance, study
 from ebmlib.thesis.companion import Companion
-from ebmlib.thesis.conditions import CONDITIONS, condition, tiny
-from ebmlib.thesis.shown import ShownVerdict
-from ebmlib.thesis.statistics import estimate, interquartile_mean
+from ebmlib.thesis.conditions import CONDITIONS, condition, is_short, tiny
+from ebmlib.thesis.shown import HeldOut, ShownVerdict
+from ebmlib.thesis.statistics import epochs_until, estimate, interquartile_mean
 
 # --- statistics -----------------------------------------------------------------------------------
 
@@ -23,6 +23,15 @@ from ebmlib.thesis.statistics import estimate, interquartile_mean
 def test_interquartile_mean_is_the_mean_of_the_middle_half():
     assert interquartile_mean([100.0, 2, 3, 4, -50]) == pytest.approx(3)
     assert interquartile_mean(np.arange(8.0)) == pytest.approx((2 + 3 + 4 + 5) / 4)
+
+
+def test_epochs_until_a_threshold_lie_where_the_logarithm_crosses_it():
+    epochs = [0, 50, 100]
+    assert epochs_until(epochs, [4.0, 3.0, 0.5], np.sqrt(1.5)) == pytest.approx(75)
+    assert epochs_until(epochs, [4.0, 0.5, 3.0], 1.0, hold=2) == np.inf
+    assert epochs_until(epochs, [4.0, 3.0, 0.5], 1.0, hold=2) < 100
+    assert epochs_until(epochs, [1.0, 3.0, 0.5], 1.0) == 0
+    assert epochs_until([], [], 1.0) == np.inf
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says():
@@ -64,7 +73,7 @@ def known(monkeypatch):
     module = types.ModuleType("planted")
     measure.__module__ = "planted"
     monkeypatch.setitem(sys.modules, "planted", module)
-    monkeypatch.setattr(study, "code_digest", lambda module: "planted code")
+    monkeypatch.setattr(provenance, "code_digest", lambda module: "planted code")
     made = study.Study("planted", ("circle", "path1"), measure, seeds=2)
     monkeypatch.setattr(study, "studies", lambda: {"planted": made})
     return made, calls
@@ -121,7 +130,7 @@ def test_results_are_stale_when_a_condition_the_data_or_the_code_changed(
             if change == "condition":
                 patch.setitem(CONDITIONS, "circle", CONDITIONS["circle"].with_(lr=2e-3))
             elif change == "code":
-                patch.setattr(study, "code_digest", lambda module: "other code")
+                patch.setattr(provenance, "code_digest", lambda module: "other code")
             else:
                 patch.setattr(study, "TRAINING_REVISION", -1)
             assert dataclasses.replace(results).stale, change
@@ -129,8 +138,8 @@ def test_results_are_stale_when_a_condition_the_data_or_the_code_changed(
 
 def test_comments_and_docstrings_do_not_make_results_stale_but_code_does(monkeypatch):
     def digest(source):
-        monkeypatch.setattr(study.inspect, "getsource", lambda module: source)
-        return study.code_digest(types.ModuleType("m"))
+        monkeypatch.setattr(provenance.inspect, "getsource", lambda module: source)
+        return provenance.code_digest(types.ModuleType("m"))
 
     plain = digest("def f(x):\n    return x + 1\n")
     assert (
@@ -188,11 +197,47 @@ def test_committed_results_belong_to_this_code_and_have_their_seeds(name):
     assert not results.stale, f"measure again: python -m ebmlib study {name}"
     made = study.study(name)
     assert results.conditions == list(made.conditions)
+    assert results.seeds() == list(range(made.planned_seeds))
+    assert len(results.rows) == len(made.conditions) * made.planned_seeds
     assert not results.provenance["small"]
 
 
-LEAST_SEEDS = 4
-"""Five are aimed at (study.SEEDS); the committed results of some studies have four so far."""
+def test_ten_seeds_where_every_training_is_short():
+    assert is_short(condition("circle")) and not is_short(condition("mouse1"))
+    assert study.study("escape").planned_seeds == study.SEEDS_IF_SHORT
+    assert study.study("tail").planned_seeds == study.SEEDS
+
+
+def test_a_verdict_by_parts_names_the_parts_that_hold():
+    def outcome(*holds):
+        parts = dict(zip(("a", "b", "c"), holds, strict=True))
+        found = claim.by_parts(parts, estimate([1.0]), "it does", "on ")
+        return found.outcome, found.where
+
+    assert outcome(True, True, True) == (claim.REPRODUCED, "")
+    assert outcome(True, False, True) == (claim.IN_RANGE, "on a, c")
+    assert outcome(False, False, False) == (claim.NOT_REPRODUCED, "")
+
+
+def test_a_verdict_held_out_is_judged_without_the_first_seeds():
+    """A claim that only the seeds hold that were known when rules were made."""
+
+    def judge(results):
+        mean = estimate(results.values("circle", "value"))
+        held = claim.REPRODUCED if mean.value > 0 else claim.NOT_REPRODUCED
+        return claim.Verdict(held, mean, "it is positive")
+
+    rows = [{"condition": "circle", "seed": k, "value": 9.0 if k < 2 else -1.0} for k in range(4)]
+    results = study.Results("escape", tuple(rows), {"digest": ""})
+    found = dataclasses.replace(claim.get("C17"), studies=("escape",), judge=judge)
+    over_all = found.verdict(lambda name: results)
+    alone = found.verdict(lambda name: results, claim.FIRST_HELD_OUT)
+    assert (over_all.outcome, over_all.seeds) == (claim.REPRODUCED, 4)
+    assert (alone.outcome, alone.seeds) == (claim.NOT_REPRODUCED, 2)
+    told = HeldOut(2, ((ShownVerdict(found, over_all), ShownVerdict(found, alone)),))
+    assert "0 of 1" in repr(told) and "C17, reproduced over all" in repr(told)
+    same = HeldOut(2, ((ShownVerdict(found, alone), ShownVerdict(found, alone)),))
+    assert repr(same).endswith("1 of 1 verdicts stay what they are.")
 
 
 @pytest.mark.parametrize("found", list(claim.claims()), ids=lambda found: found.id)
@@ -201,7 +246,7 @@ def test_a_claim_is_judged_from_what_is_committed(found):
     assert shown.verdict.reading
     assert found.figure is None or found.figure in figure.figures()
     if found.studies:
-        assert shown.verdict.seeds >= LEAST_SEEDS
+        assert shown.verdict.seeds >= study.SEEDS
     else:
         assert shown.verdict.outcome == claim.NOT_TESTABLE
 

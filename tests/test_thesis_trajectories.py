@@ -206,7 +206,7 @@ def test_c34_counts_the_region_from_the_centre():
     ("radii", "outcome", "where"),
     [
         ((0.5, 1.0, 0.5, 0.75), claim.REPRODUCED, ""),
-        ((0.1, 1.0, 0.1, 0.75), claim.IN_RANGE, "on circle and mouse2"),
+        ((0.1, 1.0, 0.1, 0.75), claim.IN_RANGE, "on circle, mouse2"),
         ((0.1, 0.25, 0.1, 0.25), claim.NOT_REPRODUCED, ""),
     ],
 )

@@ -12,7 +12,7 @@ from ebmlib.run import Run, device_of
 from ebmlib.store import Store, Trained
 from ebmlib.thesis import claim, figure, study
 from ebmlib.thesis.conditions import condition, tiny
-from ebmlib.thesis.shown import ClaimsTable, ShownVerdict, Summary
+from ebmlib.thesis.shown import ClaimsTable, HeldOut, ShownVerdict, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,14 +78,19 @@ class Companion:
         drawn.provenance = {"figure": name, "from": dict(self._asked)}  # type: ignore[attr-defined]
         return drawn
 
-    def verdict(self, id: str) -> ShownVerdict:
-        """A claim's verdict, shown in a notebook as a box."""
+    def verdict(self, id: str, first_seed: int = 0) -> ShownVerdict:
+        """A claim's verdict from a seed and up, shown in a notebook as a box."""
         found = claim.get(id)
-        return ShownVerdict(found, found.verdict(self.results))
+        return ShownVerdict(found, found.verdict(self.results, first_seed))
 
     def verdicts(self) -> list[ShownVerdict]:
         """All verdicts in the order of their identifiers."""
         return [self.verdict(found.id) for found in claim.claims()]
+
+    def held_out(self) -> HeldOut:
+        """Which verdicts change if the seeds known while rules were settled are left out."""
+        first = claim.FIRST_HELD_OUT
+        return HeldOut(first, tuple((v, self.verdict(v.claim.id, first)) for v in self.verdicts()))
 
     def claims_table(self) -> ClaimsTable:
         """All verdicts, shown in a notebook as a table with links."""

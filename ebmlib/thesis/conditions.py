@@ -115,3 +115,12 @@ def tiny(run: Run) -> Run:
         sgld_dim=min(run.objective.sgld_dim, 64),
         **({"snapshot_every": 10} if run.training.snapshot_every else {}),
     )
+
+
+SHORT = 60e6
+"""Sampler updates of a training that takes about a minute on one core of 2026."""
+
+
+def is_short(run: Run) -> bool:
+    """Whether a training is cheap enough to be repeated over ten seeds."""
+    return run.training.epochs * run.objective.chain_steps <= SHORT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ebmlib.thesis import claim, figure
@@ -110,6 +110,42 @@ class ClaimsTable:
     def __repr__(self) -> str:
         """One line for each claim."""
         return "\n".join(f"{s.claim.id} {s.verdict.outcome}: {s.number}" for s in self.verdicts)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What becomes of the verdicts on the seeds that no rule was made with, as a paragraph.
+
+    Attributes:
+        first: the first of those seeds.
+        pairs: each verdict over all seeds, and over those alone.
+    """
+
+    first: int
+    pairs: tuple[tuple[ShownVerdict, ShownVerdict], ...]
+
+    @property
+    def changed(self) -> list[tuple[ShownVerdict, ShownVerdict]]:
+        """The pairs whose outcome differs."""
+        return [(a, b) for a, b in self.pairs if a.verdict.outcome != b.verdict.outcome]
+
+    def _told(self, name: Callable[[ShownVerdict], str]) -> str:
+        kept = len(self.pairs) - len(self.changed)
+        text = f"Judged from seed {self.first} and up alone, {kept} of {len(self.pairs)} verdicts"
+        if not self.changed:
+            return f"{text} stay what they are."
+        listed = "; ".join(
+            f"{name(a)}, {a.verdict.outcome} over all seeds, is then {b.verdict.outcome}"
+            for a, b in self.changed
+        )
+        return f"{text} stay what they are. {listed}."
+
+    def _repr_markdown_(self) -> str:
+        return self._told(lambda shown: f"{{ref}}`{shown.claim.id} <{shown.target}>`")
+
+    def __repr__(self) -> str:
+        """The same as plain text."""
+        return self._told(lambda shown: shown.claim.id)
 
 
 @dataclass(frozen=True)

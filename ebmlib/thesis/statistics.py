@@ -62,3 +62,29 @@ def estimate(values: ArrayLike) -> Estimate:
         rng=np.random.default_rng(0),
     ).confidence_interval
     return Estimate(centre, float(found.low), float(found.high), len(numbers))
+
+
+def epochs_until(epochs: ArrayLike, values: ArrayLike, threshold: float, *, hold: int = 1) -> float:
+    """Epochs until positive ``values`` fall to ``threshold``; infinite if they never do.
+
+    Between the measurements on either side the logarithm of the values is taken as linear.
+
+    Args:
+        epochs: (n,) when it was measured, rising.
+        values: (n,) what was measured.
+        threshold: what they must not exceed.
+        hold: for how many measurements in a row; the end of the training counts as kept.
+    """
+    epochs, values = np.asarray(epochs, dtype=float), np.asarray(values, dtype=float)
+    below = values <= threshold
+    settled = below.copy()
+    for later in range(1, hold):
+        settled[:-later] &= below[later:]
+    if not settled.any():
+        return float("inf")
+    k = int(settled.argmax())
+    if k == 0 or below[k - 1]:
+        return float(epochs[k])
+    before, after = np.log(values[k - 1 : k + 1])
+    share = (before - np.log(threshold)) / (before - after)
+    return float(epochs[k - 1] + share * (epochs[k] - epochs[k - 1]))

@@ -12,19 +12,15 @@ digest is not the one of today's code, the result is *stale*, and says so wherev
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import json
 import os
-import platform
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import filelock
@@ -35,14 +31,16 @@ from ebmlib import checkpoint, config, seeding
 from ebmlib.errors import DivergenceError, InputError, StoreError
 from ebmlib.progress import Progress
 from ebmlib.store import Store, Trained
-from ebmlib.thesis.conditions import condition, tiny
+from ebmlib.thesis import provenance
+from ebmlib.thesis.conditions import condition, is_short, tiny
 from ebmlib.training import TRAINING_REVISION
 
 COMMITTED = Path(__file__).with_name("results")
 """Results of the last full run, part of the package."""
 
 Row = dict[str, Any]
-SEEDS = 5
+SEEDS, SEEDS_IF_SHORT = 5, 10
+"""Seeds of a full measurement; the second where every training is short."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +78,21 @@ class Study:
         name: name of its results.
         conditions: names from :mod:`ebmlib.thesis.conditions`.
         measure: cell -> numbers (floats, or lists of them for curves).
-        seeds: how many seeds a full measurement takes.
+        seeds: how many seeds a full measurement takes; None: as many as its trainings allow.
     """
 
     name: str
     conditions: tuple[str, ...]
     measure: Callable[[Cell], Mapping[str, Any]]
-    seeds: int = SEEDS
+    seeds: int | None = None
+
+    @property
+    def planned_seeds(self) -> int:
+        """How many seeds a full measurement takes: 5, or 10 if every training is short."""
+        if self.seeds is not None:
+            return self.seeds
+        short = all(is_short(condition(name)) for name in self.conditions)
+        return SEEDS_IF_SHORT if short else SEEDS
 
     def digest(self, small: bool = False) -> str:
         """SHA-256 of everything that determines the rows, but for the seeds."""
@@ -94,7 +100,7 @@ class Study:
         return config.digest(
             {
                 "study": self.name,
-                "code": code_digest(inspect.getmodule(self.measure)),
+                "code": provenance.code_digest(inspect.getmodule(self.measure)),
                 "conditions": {name: config.to_dict(run) for name, run in runs.items()},
                 "data": sorted({run.demonstrations().digest() for run in runs.values()}),
                 "training_revision": TRAINING_REVISION,
@@ -131,9 +137,24 @@ class Results:
     def seeds(self, condition: str | None = None) -> list[int]:
         """Seeds measured: of one condition, or those that every condition has."""
         if condition is not None:
-            return sorted(row["seed"] for row in self.rows if row["condition"] == condition)
+            return [row["seed"] for row in self.of(condition)]
         sets = [set(self.seeds(name)) for name in self.conditions]
         return sorted(set.intersection(*sets)) if sets else []
+
+    def of(self, condition: str) -> list[Row]:
+        """The rows of a condition, by seed."""
+        found = (row for row in self.rows if row["condition"] == condition)
+        return sorted(found, key=lambda row: row["seed"])
+
+    def completed(self, condition: str | None = None) -> list[Row]:
+        """The rows whose training did not diverge: of one condition by seed, or all."""
+        found = self.rows if condition is None else self.of(condition)
+        return [row for row in found if not row.get("diverged")]
+
+    def from_seed(self, first: int) -> Results:
+        """The rows of seeds ``first`` and up."""
+        kept = tuple(row for row in self.rows if row["seed"] >= first)
+        return replace(self, rows=kept)
 
     def values(self, condition: str, quantity: str) -> np.ndarray:
         """A quantity over the seeds of a condition, first axis the seeds.
@@ -141,15 +162,14 @@ class Results:
         Raises:
             InputError: no such condition or quantity among the rows.
         """
-        rows = [row for row in self.rows if row["condition"] == condition]
+        rows = self.of(condition)
         if not rows or any(quantity not in row for row in rows):
             known = sorted({name for row in self.rows for name in row})
             raise InputError(
                 f"Study {self.study} has no {quantity!r} for {condition!r}; conditions: "
                 f"{', '.join(self.conditions)}; quantities: {', '.join(known)}."
             )
-        ordered = sorted(rows, key=lambda row: row["seed"])
-        return np.array([row[quantity] for row in ordered], dtype=float)
+        return np.array([row[quantity] for row in rows], dtype=float)
 
     def to_json(self) -> str:
         """As the text of a results file."""
@@ -159,19 +179,6 @@ class Results:
             f'{{\n"study": {json.dumps(self.study)},\n"provenance": {provenance},\n'
             f'"rows": [\n  {rows}\n]\n}}\n'
         )
-
-
-def code_digest(module: ModuleType | None) -> str:
-    """SHA-256 of a module's code without comments, docstrings and layout."""
-    assert module is not None
-    tree = ast.parse(inspect.getsource(module))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                body[:] = body[1:]
-    return config.digest(ast.dump(tree))
 
 
 def studies() -> dict[str, Study]:
@@ -211,7 +218,7 @@ def measure(
 
     Args:
         what: the study.
-        seeds: which seeds; the study's own if None.
+        seeds: which seeds; those that the study plans if None.
         store: where models come from; the default store if None.
         device: where to train and measure.
         work: folder for rows that are done.
@@ -221,7 +228,7 @@ def measure(
         StoreError: ``work`` cannot be written.
     """
     store = store or Store()
-    chosen = list(range(what.seeds) if seeds is None else seeds)
+    chosen = list(range(what.planned_seeds) if seeds is None else seeds)
     digest = what.digest(small)
     folder = work / what.name / digest[:16]
     begun = time.time()
@@ -236,7 +243,7 @@ def measure(
             rows.append(_row(what, name, seed, store, device, folder, small))
             progress.update(done + 1)
     rows.sort(key=lambda row: (what.conditions.index(row["condition"]), row["seed"]))
-    return Results(what.name, tuple(rows), _provenance(digest, device, small, begun))
+    return Results(what.name, tuple(rows), provenance.record(digest, device, small, begun))
 
 
 def _row(
@@ -276,36 +283,6 @@ def _plain(numbers: Mapping[str, Any]) -> Row:
         return float(f"{float(value):.7g}") if np.isfinite(float(value)) else None
 
     return {name: plain(value) for name, value in numbers.items()}
-
-
-def _provenance(digest: str, device: Any, small: bool, begun: float) -> dict[str, Any]:
-    cuda = torch.device(device).type == "cuda"
-    return {
-        "digest": digest,
-        "small": small,
-        "commit": _commit(),
-        "device": torch.cuda.get_device_name(device) if cuda else "cpu",
-        "platform": platform.platform(),
-        "versions": {
-            "python": sys.version.split()[0],
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-        },
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(time.time() - begun, 1),
-    }
-
-
-def _commit() -> str | None:
-    import subprocess
-
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    place = Path(__file__).parent
-    try:
-        found = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
 
 
 def save(results: Results, folder: Path) -> Path:

@@ -76,7 +76,7 @@ def _claim(options: argparse.Namespace) -> None:
 def _study(options: argparse.Namespace) -> None:
     if options.name is None:
         for name, known in study.studies().items():
-            print(f"{name:16} {len(known.conditions)} conditions, {known.seeds} seeds")
+            print(f"{name:16} {len(known.conditions)} conditions, {known.planned_seeds} seeds")
         return
     known = study.study(options.name)
     if options.seeds is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
-from ebmlib.thesis.statistics import estimate
+from ebmlib.thesis.statistics import epochs_until, estimate
 from ebmlib.thesis.study import Results, Row
 
 THRESHOLD = 0.1
@@ -19,31 +21,14 @@ ERROR = (
 FULL, PLAIN, PATH1 = (f"architecture/{name}" for name in ("figure-3-2", "plain", "plain-path1"))
 
 
-def rows(results: Results, condition: str) -> list[Row]:
-    """A condition's rows whose training did not diverge, by seed."""
-    found = [row for row in results.rows if row["condition"] == condition]
-    return sorted((row for row in found if not row.get("diverged")), key=lambda row: row["seed"])
-
-
-def epochs_to(row: Row, threshold: float = THRESHOLD) -> tuple[float, bool]:
-    """When the error falls below the threshold and is still there one measurement later.
-
-    Between the measurements on either side the logarithm of the error is taken as linear.
+def epochs_to(row: Row) -> tuple[float, bool]:
+    """When the error falls to the threshold and is still there one measurement later.
 
     Returns:
         The epoch and True; the last epoch and False if that never happens (a lower bound).
     """
-    epochs, error = np.asarray(row["epochs"], float), np.asarray(row["error"], float)
-    below = error < threshold
-    settled = below & np.append(below[1:], True)
-    if not settled.any():
-        return float(epochs[-1]), False
-    k = int(settled.argmax())
-    if k == 0 or below[k - 1]:
-        return float(epochs[k]), True
-    before, after = np.log(error[k - 1 : k + 1])
-    share = (before - np.log(threshold)) / (before - after)
-    return float(epochs[k - 1] + share * (epochs[k] - epochs[k - 1])), True
+    found = epochs_until(row["epochs"], row["error"], THRESHOLD, hold=2)
+    return (found, True) if math.isfinite(found) else (float(row["epochs"][-1]), False)
 
 
 def error_at(row: Row, epoch: int) -> float:
@@ -55,8 +40,8 @@ def ratios(results: Results, slow: str, fast: str) -> tuple[list[float], int]:
     """Epochs of one condition over those of another, seed by seed, and how many never arrived."""
     paired = [
         (epochs_to(a), epochs_to(b))
-        for a in rows(results, slow)
-        for b in rows(results, fast)
+        for a in results.completed(slow)
+        for b in results.completed(fast)
         if a["seed"] == b["seed"]
     ]
     late = sum(not (a[1] and b[1]) for a, b in paired)
@@ -93,7 +78,7 @@ def c12(architecture: Results) -> Verdict:
     found, late = ratios(architecture, "architecture/sn-fcn-0-2", FULL)
     ratio = estimate(found)
     with_, without = (
-        estimate([row["action_error"][-1] for row in rows(architecture, name)])
+        estimate([row["action_error"][-1] for row in architecture.completed(name)])
         for name in ("architecture/sn-fcn-0-2", FULL)
     )
     reading = (
@@ -120,8 +105,8 @@ def c12(architecture: Results) -> Verdict:
 )
 def c18(architecture: Results) -> Verdict:
     """Spectral normalisation everywhere."""
-    normalised = rows(architecture, "architecture/sn-all")
-    loss_without = min(row["loss_largest"] for row in rows(architecture, FULL))
+    normalised = architecture.completed("architecture/sn-all")
+    loss_without = min(row["loss_largest"] for row in architecture.completed(FULL))
     norm = estimate([row["gradient_norm"] for row in normalised])
     small = all(1e-5 < row["gradient_norm"] < 1e-3 for row in normalised)
     flat = all(row["loss_largest"] < loss_without / 10 for row in normalised)
@@ -157,8 +142,8 @@ def c18(architecture: Results) -> Verdict:
 )
 def c19(architecture: Results) -> Verdict:
     """Tanh against ReLU in the plain network."""
-    tanh = [row["loss_largest"] for row in rows(architecture, "architecture/plain-tanh")]
-    relu = [row["loss_largest"] for row in rows(architecture, PLAIN)]
+    tanh = [row["loss_largest"] for row in architecture.completed("architecture/plain-tanh")]
+    relu = [row["loss_largest"] for row in architecture.completed(PLAIN)]
     largest = estimate(tanh)
     holds = max(tanh) < 1e3 <= max(relu)
     reading = (
@@ -188,13 +173,13 @@ def c19(architecture: Results) -> Verdict:
 def c20(architecture: Results) -> Verdict:
     """The plain network after 3000 updates, the embedding network after three epochs."""
     plain, path1 = (
-        estimate([error_at(row, 3000) for row in rows(architecture, name)])
+        estimate([error_at(row, 3000) for row in architecture.completed(name)])
         for name in (PLAIN, PATH1)
     )
     updates, passes = (
-        estimate([row["early_error"][k] for row in rows(architecture, FULL)]) for k in (0, 1)
+        estimate([row["early_error"][k] for row in architecture.completed(FULL)]) for k in (0, 1)
     )
-    needed = estimate([epochs_to(row)[0] for row in rows(architecture, FULL)])
+    needed = estimate([epochs_to(row)[0] for row in architecture.completed(FULL)])
     few = min(updates.value, passes.value) < THRESHOLD
     late = max(plain.value, path1.value) >= THRESHOLD
     reading = (
@@ -226,8 +211,8 @@ def c20(architecture: Results) -> Verdict:
 )
 def c21(architecture: Results) -> Verdict:
     """Full against half size."""
-    full = estimate([error_at(row, 500) for row in rows(architecture, FULL)])
-    half = estimate([error_at(row, 1000) for row in rows(architecture, "architecture/half")])
+    full = estimate([error_at(row, 500) for row in architecture.completed(FULL)])
+    half = estimate([error_at(row, 1000) for row in architecture.completed("architecture/half")])
     found, late = ratios(architecture, "architecture/half", FULL)
     ratio = estimate(found)
     reading = (
@@ -261,7 +246,8 @@ def c33(architecture: Results) -> Verdict:
     found, late = ratios(architecture, PLAIN, PATH1)
     ratio = estimate(found)
     circle, path1 = (
-        estimate([epochs_to(row)[0] for row in rows(architecture, name)]) for name in (PLAIN, PATH1)
+        estimate([epochs_to(row)[0] for row in architecture.completed(name)])
+        for name in (PLAIN, PATH1)
     )
     reading = (
         f"Circle takes {circle.text()} epochs and path1 {path1.text()}, a ratio of {ratio.text()} "

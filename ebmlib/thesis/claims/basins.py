@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, by_parts, claim
 from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.statistics import Estimate, estimate
 from ebmlib.thesis.study import Results
@@ -88,7 +88,6 @@ def c37(basins: Results) -> Verdict:
         name: estimate(basins.values(name, "radius")) for name in DATASETS
     }
     smallest = min(found.values(), key=lambda estimated: estimated.value)
-    large = [name for name in DATASETS if found[name].low >= 0.5]
     half = {name: _worse(basins, name, 0.5) for name in DATASETS}
     reading = (
         "The distance is "
@@ -97,11 +96,8 @@ def c37(basins: Results) -> Verdict:
         + ", ".join(f"{100 * half[name]:.0f} % on {name}" for name in DATASETS)
         + "."
     )
-    if len(large) == len(DATASETS):
-        return Verdict(REPRODUCED, smallest, reading)
-    if large:
-        return Verdict(IN_RANGE, smallest, reading, where=f"on {' and '.join(large)}")
-    return Verdict(NOT_REPRODUCED, smallest, reading)
+    large = {name: found[name].low >= 0.5 for name in DATASETS}
+    return by_parts(large, smallest, reading, "on ")
 
 
 def _worse(basins: Results, condition: str, distance: float) -> float:

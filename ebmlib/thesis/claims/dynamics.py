@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, by_parts, claim
 from ebmlib.thesis.claims.convergence import EXCESS
 from ebmlib.thesis.conditions import DATASETS
-from ebmlib.thesis.statistics import Estimate, estimate
+from ebmlib.thesis.statistics import estimate
 from ebmlib.thesis.study import Results
 
 LAYERS = ("FE_x", "FE_a", "FCN[0]", "FCN[1]", "FCN[2]", "FCN[3]")
@@ -57,7 +57,7 @@ def c25(dynamics: Results) -> Verdict:
         f"The loss is lowest at epoch {lengths}, not at half of the epochs as the thesis draws it; "
         f"the mean of the second half is at most {100 * number.value:.1f} % of that depth."
     )
-    return _by_parts(holds, number, reading)
+    return by_parts(holds, number, reading)
 
 
 @claim(
@@ -184,13 +184,3 @@ def _correlated(dynamics: Results, kind: str, layer: str) -> float:
 
 def _list(names: list[str]) -> str:
     return ", ".join(names) or "none"
-
-
-def _by_parts(holds: dict[str, bool], number: Estimate, reading: str) -> Verdict:
-    """Reproduced if every part holds, in a range if some do."""
-    good = [name for name, fine in holds.items() if fine]
-    if len(good) == len(holds):
-        return Verdict(REPRODUCED, number, reading)
-    if good:
-        return Verdict(IN_RANGE, number, reading, ", ".join(good))
-    return Verdict(NOT_REPRODUCED, number, reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from ebmlib.thesis.claim import NOT_REPRODUCED, REPRODUCED, Verdict, by_parts, claim
 from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.statistics import Estimate, estimate
 from ebmlib.thesis.study import Results
@@ -43,7 +43,7 @@ def c01(results: Results) -> Verdict:
         ratios[name] = estimate(constant / np.min(annealed, axis=0))
         own = np.sqrt(np.pi) * results.values(name, "scale")
         near[name] = estimate(results.values(name, "distance/constant") / own)
-    good = [name for name in DATASETS if ratios[name].high < 1.1 and near[name].high <= 1.5]
+    holds = {name: ratios[name].high < 1.1 and near[name].high <= 1.5 for name in DATASETS}
     name, worst = _largest(ratios)
     far, farthest = _largest(near)
     reading = (
@@ -51,11 +51,7 @@ def c01(results: Results) -> Verdict:
         f"({name}); samples are at most {farthest.text()} times as far from the demonstrated "
         f"action as another demonstration would be ({far})."
     )
-    if len(good) == len(DATASETS):
-        return Verdict(REPRODUCED, worst, reading)
-    if good:
-        return Verdict(IN_RANGE, worst, reading, where="on " + ", ".join(good))
-    return Verdict(NOT_REPRODUCED, worst, reading)
+    return by_parts(holds, worst, reading, "on ")
 
 
 @claim(
@@ -110,18 +106,14 @@ def c04(results: Results) -> Verdict:
         estimate((results.values(n, "gain") - 1) / (results.values(n, "gaussian") - 1)).value
         for n in DATASETS
     ]
-    good = [name for name in DATASETS if ratios[name].low >= 0.9 and ratios[name].high <= 1.1]
+    holds = {name: ratios[name].low >= 0.9 and ratios[name].high <= 1.1 for name in DATASETS}
     name = max(ratios, key=lambda each: abs(ratios[each].value - 1))
     reading = (
         f"The excess over the noise floor is {ratios[name].text()} times its exact value where it "
         f"is farthest ({name}). A Gaussian of the data's scale, the thesis's f(sigma), predicts it "
         f"less well: measured over predicted is {min(gaussian):.2f} to {max(gaussian):.2f}."
     )
-    if len(good) == len(DATASETS):
-        return Verdict(REPRODUCED, ratios[name], reading)
-    if good:
-        return Verdict(IN_RANGE, ratios[name], reading, where="on " + ", ".join(good))
-    return Verdict(NOT_REPRODUCED, ratios[name], reading)
+    return by_parts(holds, ratios[name], reading, "on ")
 
 
 @claim(
@@ -143,17 +135,13 @@ def c07(results: Results) -> Verdict:
     for name in DATASETS:
         score = results.values(name, "score")
         ratios[name] = estimate(np.nan_to_num(score[:, 2] / score[:, 0], nan=1e9, posinf=1e9))
-    good = [name for name in DATASETS if ratios[name].high < 1.1]
+    holds = {name: ratios[name].high < 1.1 for name in DATASETS}
     name, worst = _largest(ratios)
     reading = (
         f"Ten times the steps change the score by a factor of at most {worst.text()} ({name}), and "
         f"by {min(found.value for found in ratios.values()):.3g} at least."
     )
-    if len(good) == len(DATASETS):
-        return Verdict(REPRODUCED, worst, reading)
-    if good:
-        return Verdict(IN_RANGE, worst, reading, where="on " + ", ".join(good))
-    return Verdict(NOT_REPRODUCED, worst, reading)
+    return by_parts(holds, worst, reading, "on ")
 
 
 @claim(
@@ -177,15 +165,11 @@ def c08(results: Results) -> Verdict:
     for name in names:
         others = [results.values(name, f"risk/{other}") for other in ("ML", "MAP", "DRAW")]
         ratios[name] = estimate(np.min(others, axis=0) / results.values(name, "risk/EXP"))
-    good = [name for name in names if ratios[name].low > 1]
+    holds = {name: ratios[name].low > 1 for name in names}
     name = min(ratios, key=lambda each: ratios[each].value)
     most = max(found.value for found in ratios.values())
     reading = (
         f"The best other estimator has {ratios[name].text()} times the error of EXP where it comes "
         f"nearest ({name}), and {most:.3g} times at most."
     )
-    if len(good) == len(names):
-        return Verdict(REPRODUCED, ratios[name], reading)
-    if good:
-        return Verdict(IN_RANGE, ratios[name], reading, where="on " + ", ".join(good))
-    return Verdict(NOT_REPRODUCED, ratios[name], reading)
+    return by_parts(holds, ratios[name], reading, "on ")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
 from ebmlib.thesis.conditions import ALPHAS, DATASETS, STEPS
-from ebmlib.thesis.statistics import estimate
+from ebmlib.thesis.statistics import epochs_until, estimate
 from ebmlib.thesis.study import Results
 
 STUDY = "foundations-convergence"
@@ -21,10 +21,7 @@ NOISE = "architecture/figure-3-2"
 
 def of_seeds(results: Results, name: str, quantity: str) -> np.ndarray:
     """A number over the seeds; infinite where a training diverged and has none."""
-    rows = sorted(
-        (row for row in results.rows if row["condition"] == name), key=lambda row: row["seed"]
-    )
-    found = [row.get(quantity) for row in rows]
+    found = [row.get(quantity) for row in results.of(name)]
     return np.array([math.inf if value is None else value for value in found], dtype=float)
 
 
@@ -152,27 +149,14 @@ def c06(results: Results) -> Verdict:
     return Verdict(REPRODUCED if holds else NOT_REPRODUCED, estimate(found[worst]), reading)
 
 
-def epochs_to(results: Results, name: str, threshold: float = THRESHOLD) -> np.ndarray:
-    """Epochs until KL(data || model) first falls to ``threshold``, per seed; infinite if never.
-
-    Between two snapshots log KL is taken as linear in the epochs.
-    """
-    crossings = []
-    rows = [row for row in results.rows if row["condition"] == name]
-    for row in sorted(rows, key=lambda row: row["seed"]):
-        epochs, kl = np.array(row.get("kl_epochs", [])), np.array(row.get("kl", []))
-        below = np.flatnonzero(kl <= threshold)
-        if len(below) == 0:
-            crossings.append(math.inf)
-            continue
-        after = below[0]
-        if after == 0:
-            crossings.append(float(epochs[0]))
-            continue
-        high, low = np.log(kl[after - 1]), np.log(kl[after])
-        part = (high - math.log(threshold)) / (high - low)
-        crossings.append(float(epochs[after - 1] + part * (epochs[after] - epochs[after - 1])))
-    return np.array(crossings)
+def epochs_to(results: Results, name: str) -> np.ndarray:
+    """Epochs until KL(data || model) first falls to the threshold, per seed; infinite if never."""
+    return np.array(
+        [
+            epochs_until(row.get("kl_epochs", []), row.get("kl", []), THRESHOLD)
+            for row in results.of(name)
+        ]
+    )
 
 
 @claim(

@@ -18,11 +18,6 @@ TOO_HIGH = 1.5
 """A noise level above so many s is too high: a chain's variance is over twice the target's."""
 
 
-def rows(results: Results) -> list[Row]:
-    """All rows whose training did not diverge."""
-    return [row for row in results.rows if not row.get("diverged")]
-
-
 def steps_of(row: Row) -> int:
     """K of a condition of the noise grid."""
     return int(row["condition"].rpartition("-")[2])
@@ -123,7 +118,7 @@ def c23(sanity: Results, noise_level: Results) -> Verdict:
     starts = [estimate(sanity.values(name, "start_inside")) for name in DATASETS]
     found = [estimate(sanity.values(name, "end_inside")) for name in DATASETS]
     worst = min(found, key=lambda share: share.low)
-    grid = rows(noise_level)
+    grid = noise_level.completed()
     chains = [row for row in grid if row["mean_gap"][-1] > 3 or row["variance_ratio"][-1] > 3]
     density = [row for row in grid if row["density_mean_gap"] > 3]
     reading = (
@@ -156,7 +151,7 @@ def c24(noise_level: Results) -> Verdict:
     """The sign against the noise level."""
     told: dict[bool, list[bool]] = {True: [], False: []}
     by_seed: dict[int, list[bool]] = {}
-    long = [row for row in rows(noise_level) if steps_of(row) in LONG]
+    long = [row for row in noise_level.completed() if steps_of(row) in LONG]
     for row in long:
         high_ = too_high(row)
         right = wide_at_the_mean(row) == high_
@@ -185,6 +180,6 @@ def c24(noise_level: Results) -> Verdict:
 def cell(noise_level: Results, alpha: float, steps: int, quantity: str) -> Estimate | None:
     """A quantity at the end of training in one cell of the grid; None if all trainings diverged."""
     name = f"noise/alpha-{alpha:g}-K-{steps}"
-    found = [row[quantity] for row in rows(noise_level) if row["condition"] == name]
+    found = [row[quantity] for row in noise_level.completed() if row["condition"] == name]
     values = [value[-1] if isinstance(value, list) else value for value in found]
     return estimate(values) if values else None

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from ebmlib.thesis.claim import NOT_REPRODUCED, REPRODUCED, Verdict, by_parts, claim
+from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.statistics import Estimate, estimate
 from ebmlib.thesis.study import Results
 
-DATASETS = ("path1", "circle", "mouse1", "mouse2")
 GROWTH = 2.0
 RETURNED = 0.9
-
-
-def outcome(holds: dict[str, bool], whole: tuple[str, ...] = DATASETS) -> tuple[str, str]:
-    """The outcome and its range, from where a claim holds: everywhere, somewhere, nowhere."""
-    there = [name for name in whole if holds[name]]
-    if len(there) == len(whole):
-        return REPRODUCED, ""
-    return (IN_RANGE, "on " + ", ".join(there)) if there else (NOT_REPRODUCED, "")
 
 
 def over_datasets(results: Results, quantity: str) -> Estimate:
@@ -56,12 +48,11 @@ def c09(policy: Results) -> Verdict:
         late = estimate(policy.values(name, "ML_late"))
         early = estimate(policy.values(name, "ML_early")).value
         holds[name] = late.low > policy.values(name, "reach")[0] and late.value > GROWTH * early
-    found, where = outcome(holds)
     reading = (
         f"ML's late distance is {each(policy, 'ML_late')}; in the first third it is "
         f"{each(policy, 'ML_early')}. EXP's late distance is {each(policy, 'EXP_late')}."
     )
-    return Verdict(found, over_datasets(policy, "ML_late"), reading, where)
+    return by_parts(holds, over_datasets(policy, "ML_late"), reading, "on ")
 
 
 @claim(
@@ -88,7 +79,6 @@ def c10(policy: Results) -> Verdict:
         gap = policy.values(name, "EXP_gap_0.1") - policy.values(name, "ML_gap_0.1")
         returns[name] = estimate(policy.values(name, "EXP_return_0.1")).value >= RETURNED
         holds[name] = bool(returns[name] and estimate(gap).high < 0)
-    found, where = outcome(holds)
     reading = (
         f"From 0.1 beside, EXP returns in {each(policy, 'EXP_return_0.1')} of the rollouts and ML "
         f"in {each(policy, 'ML_return_0.1')}; from 0.3, EXP in {each(policy, 'EXP_return_0.3')}. "
@@ -96,7 +86,7 @@ def c10(policy: Results) -> Verdict:
         f"{each(policy, 'ML_gap_0.1')} for ML. Rollouts from nearly one start spread by "
         f"{each(policy, 'EXP_late_spread')} (EXP) and {each(policy, 'ML_late_spread')} (ML) late."
     )
-    return Verdict(found, over_datasets(policy, "EXP_return_0.1"), reading, where)
+    return by_parts(holds, over_datasets(policy, "EXP_return_0.1"), reading, "on ")
 
 
 @claim(
@@ -114,16 +104,14 @@ def c10(policy: Results) -> Verdict:
 )
 def c11(modes: Results) -> Verdict:
     """Modes at demonstrated states, and around them for comparison."""
-    found, where = outcome(
-        {name: bool(modes.values(name, "inside").min() == 1) for name in DATASETS}
-    )
+    holds = {name: bool(modes.values(name, "inside").min() == 1) for name in DATASETS}
     reading = (
         f"At demonstrated states the share is {each(modes, 'inside')}, the mode is as long as "
         f"{each(modes, 'length')} eps, and B_eps(0) holds a probability of "
         f"{each(modes, 'mass_inside')}. Anywhere in the data's box, widened by a fifth, the share "
         f"is {each(modes, 'inside_around')}."
     )
-    return Verdict(found, over_datasets(modes, "inside"), reading, where)
+    return by_parts(holds, over_datasets(modes, "inside"), reading, "on ")
 
 
 @claim(
@@ -173,10 +161,9 @@ def c39(timing: Results) -> Verdict:
     timed = ("mouse1", "mouse2")
     step = {name: timing.values(name, "step")[0] for name in timed}
     holds = {name: estimate(timing.values(name, "EXP")).high < step[name] for name in timed}
-    found, where = outcome(holds, timed)
     reading = (
         f"An EXP action takes {each(timing, 'EXP')} ms and an ML action {each(timing, 'ML')} ms on "
         f"{timing.provenance['device']}; the hand took {step['mouse1']:.2g} ms (mouse1) and "
         f"{step['mouse2']:.2g} ms (mouse2) for a step. This number depends on the machine."
     )
-    return Verdict(found, over_datasets(timing, "EXP"), reading, where)
+    return by_parts(holds, over_datasets(timing, "EXP"), reading, "on ")

@@ -9,7 +9,7 @@ import torch
 
 from ebmlib import diagnostics, figures, metrics, seeding
 from ebmlib.policy import EXP, rollout
-from ebmlib.thesis.claims.architecture import THRESHOLD, rows
+from ebmlib.thesis.claims.architecture import THRESHOLD
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.statistics import interquartile_mean
 from ebmlib.thesis.studies.architecture import Compiled
@@ -100,7 +100,7 @@ def error_over_epochs(source: Source) -> Figure:
     for panel, names in zip(axes, groups, strict=True):
         panel.axhline(THRESHOLD, color="black", linestyle="--", linewidth=0.8, label="similar")
         for name in names:
-            found = rows(results, f"architecture/{name}")
+            found = results.completed(f"architecture/{name}")
             if not found:
                 continue
             epochs = np.array(found[0]["epochs"])

@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 from torch import Tensor
 
 from ebmlib import figures, gaussian, seeding
-from ebmlib.thesis.claims.noise_level import cell, rows
+from ebmlib.thesis.claims.noise_level import cell
 from ebmlib.thesis.conditions import ALPHAS, STEPS
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.statistics import interquartile_mean
@@ -110,7 +110,7 @@ def gap_over_noise_level(source: Source) -> Figure:
     """Gaps at the end of training, interquartile means over seeds."""
     results = source.results("noise-level")
     sheet, axes = figures.new(1, 2, height=3.6)
-    found = rows(results)
+    found = results.completed()
     places = {round(row["alpha_over_s"], 6): row["variance_floor"] for row in found}
     x = np.array(sorted(places))
     axes[1].plot(x, [places[p] for p in x], "--", color="black", lw=0.9, label="last step's noise")
@@ -173,7 +173,7 @@ def phase_diagram(source: Source) -> Figure:
 
 def _steps_needed(panel: Axes, results: Results) -> None:
     """The line above which a chain on a Gaussian of the data's variance arrives in K steps."""
-    needed = {row["alpha_over_s"]: row["steps_needed"] for row in rows(results)}
+    needed = {row["alpha_over_s"]: row["steps_needed"] for row in results.completed()}
     height = [np.log2(needed[place] / STEPS[0]) for place in sorted(needed)]
     limits = panel.get_xlim(), panel.get_ylim()
     panel.plot(range(len(height)), height, "--", color=figures.COLOURS["limit"], linewidth=2)
@@ -196,7 +196,7 @@ def _cells(panel: Axes, results: Results, quantity: str, shift: tuple[float, flo
         colour = "white" if value > 6 else "black"
         x, y = column + shift[0], row + shift[1]
         panel.text(x, y, text, ha="center", va="center", color=colour, fontsize=8)
-    places = sorted({round(row["alpha_over_s"], 2) for row in rows(results)})
+    places = sorted({round(row["alpha_over_s"], 2) for row in results.completed()})
     panel.set_xticks(range(len(ALPHAS)), [f"{place:g}" for place in places])
     panel.set_yticks(range(len(STEPS)), [str(steps) for steps in STEPS])
     panel.grid(False)
