@@ -51,7 +51,7 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(policies: PolicySet) -> No
     run = preset("circle").with_(**SMALL)
     with pytest.raises(InputError, match="at least one"):
         PolicySet()
-    with pytest.raises(InputError, match="K = 3; pass one"):
+    with pytest.raises(InputError, match=r"K = 3 and alpha 0\.01; pass one"):
         PolicySet(trained(run), trained(run.with_(seed=1)))
     with pytest.raises(InputError, match="different demonstrations called circle"):
         PolicySet(trained(run), trained(run.with_(sigma=0.02, sgld_K=4)))
@@ -71,6 +71,19 @@ def test_particles_begin_with_the_policy_s_own_sampler(policies: PolicySet) -> N
     assert explorer.state == pytest.approx(path[len(path) // 4], abs=1e-4)
     assert ParticleExplorer(policies, k=8, step=2).step == 2
     assert ParticleExplorer(policies.trained[0]).policies.trained_ks("circle") == [3]
+
+
+def test_policies_of_one_k_are_told_apart_by_their_noise_level() -> None:
+    run = preset("circle").with_(**SMALL)
+    both = PolicySet(trained(run), trained(run.with_(alpha=0.002)))
+    assert both.trained_ks("circle") == [3]
+    first, second = ParticleExplorer(both), ParticleExplorer(both, trained_alpha=0.002)
+    assert (first.trained_alpha, first.alpha) == (0.01, 0.01)
+    assert (second.trained_alpha, second.alpha) == (0.002, 0.002)
+    assert first.trained is both.trained[0] and second.trained is both.trained[1]
+    first.trained_alpha = 0.002
+    assert first.trained is both.trained[1]
+    assert both.of("circle", 3) is both.trained[0]
 
 
 def test_another_data_set_brings_a_policy_that_it_has(policies: PolicySet) -> None:

@@ -117,8 +117,8 @@ def tiny(run: Run) -> Run:
     )
 
 
-SHORT = 60e6
-"""Sampler updates of a training that takes about a minute on one core of 2026."""
+SHORT = 30e6
+"""Sampler updates of a training that takes about half a minute on one core of 2026."""
 
 
 def is_short(run: Run) -> bool:

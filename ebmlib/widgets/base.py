@@ -19,6 +19,7 @@ class Explorer(Pictured):
     policies = traitlets.Instance(PolicySet).tag(sync=True, **widget_serialization)
     dataset = traitlets.Unicode().tag(sync=True)
     trained_k = traitlets.Int().tag(sync=True)
+    trained_alpha = traitlets.Float().tag(sync=True)
     numbers = traitlets.Dict().tag(sync=True)
 
     def __init__(self, policies: PolicySet | Trained | Sequence[Trained], **traits: Any) -> None:
@@ -26,13 +27,14 @@ class Explorer(Pictured):
         dataset = traits.pop("dataset", policies.datasets[0]["name"])
         known = policies.trained_ks(dataset)
         trained_k = traits.pop("trained_k", known[0] if known else 0)
-        trained = policies.of(dataset, trained_k)
+        trained = policies.of(dataset, trained_k, traits.pop("trained_alpha", None))
         sampler = trained.run.objective.sampler
         chosen = {"alpha": sampler.alpha, "k": sampler.steps} | traits
         super().__init__(
             policies=policies,
             dataset=dataset,
             trained_k=trained_k,
+            trained_alpha=sampler.alpha,
             **self._defaults(trained, chosen) | chosen,
         )
 
@@ -43,7 +45,7 @@ class Explorer(Pictured):
     @property
     def trained(self) -> Trained:
         """The policy on display."""
-        return self.policies.of(self.dataset, self.trained_k)
+        return self.policies.of(self.dataset, self.trained_k, self.trained_alpha)
 
     @traitlets.validate("dataset")
     def _known_dataset(self, proposal: Any) -> str:

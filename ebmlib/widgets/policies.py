@@ -24,7 +24,7 @@ class PolicySet(ipywidgets.Widget):
 
     Args:
         trained: trained runs on data of two dimensions. Policies for the same data must differ in
-            the K they were trained with, and have the same demonstrations.
+            the K or the alpha they were trained with, and have the same demonstrations.
 
     Raises:
         InputError: no policy, data not of two dimensions, or two policies for one choice.
@@ -52,10 +52,11 @@ class PolicySet(ipywidgets.Widget):
             if datasets.setdefault(name, exported) != exported:
                 raise InputError(f"Two policies have different demonstrations called {name}.")
             policy = export_policy(one.model, one.demonstrations, one.run)
-            choice = (policy["dataset"], policy["trained_k"])
-            if choice in [(p["dataset"], p["trained_k"]) for p in policies]:
+            choice = self._choice(one)
+            if choice in [self._choice(other) for other in trained[: len(policies)]]:
                 raise InputError(
-                    f"Two policies for {name} were trained with K = {choice[1]}; pass one of them."
+                    f"Two policies for {name} were trained with K = {choice[1]} and alpha "
+                    f"{choice[2]:g}; pass one of them."
                 )
             policies.append(policy)
         super().__init__(
@@ -65,25 +66,33 @@ class PolicySet(ipywidgets.Widget):
         )
         self.trained = tuple(trained)
 
-    def of(self, dataset: str, trained_k: int) -> Trained:
-        """The policy for a data set that was trained with K steps.
+    def of(self, dataset: str, trained_k: int, trained_alpha: float | None = None) -> Trained:
+        """The policy for a data set that was trained with K steps, and noise level alpha.
+
+        Args:
+            dataset: name of its demonstrations.
+            trained_k: K.
+            trained_alpha: alpha; the first policy of that K if None or if there is no such alpha.
 
         Raises:
             InputError: there is none; those there are are listed.
         """
-        for one in self.trained:
-            if self._choice(one) == (dataset, trained_k):
-                return one
-        known = ", ".join(f"{name} with K = {k}" for name, k in map(self._choice, self.trained))
+        found = [one for one in self.trained if self._choice(one)[:2] == (dataset, trained_k)]
+        exact = [one for one in found if self._choice(one)[2] == trained_alpha]
+        if found:
+            return (exact or found)[0]
+        known = ", ".join(f"{name} with K = {k}" for name, k, _ in map(self._choice, self.trained))
         raise InputError(f"No policy for {dataset} with K = {trained_k} is here, only {known}.")
 
     def trained_ks(self, dataset: str) -> list[int]:
         """The K of the policies for a data set, in the order given."""
-        return [k for name, k in map(self._choice, self.trained) if name == dataset]
+        choices = map(self._choice, self.trained)
+        return list(dict.fromkeys(k for name, k, _ in choices if name == dataset))
 
     @staticmethod
-    def _choice(one: Trained) -> tuple[str, int]:
-        return one.demonstrations.name, one.run.objective.sampler.steps
+    def _choice(one: Trained) -> tuple[str, int, float]:
+        sampler = one.run.objective.sampler
+        return one.demonstrations.name, sampler.steps, sampler.alpha
 
 
 def as_policy_set(policies: PolicySet | Trained | Sequence[Trained]) -> PolicySet:

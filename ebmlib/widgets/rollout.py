@@ -26,9 +26,10 @@ class RolloutExplorer(Explorer):
     """Trajectories with the EXP or ML estimate from clicked starts, beside the demonstrations.
 
     Attributes:
-        policies: the policy set; ``dataset`` and ``trained_k`` choose from it.
+        policies: the policy set; the next three choose from it.
         dataset: name of the demonstrations.
         trained_k: K with which the policy was trained. The sampler's own K is ``k``.
+        trained_alpha: noise level with which it was trained, where policies differ in it.
         alpha: noise level of the sampler, in the action's units.
         k: steps of every chain.
         estimate: ``"EXP"`` (Algorithm 2) or ``"ML"``.

@@ -36,9 +36,10 @@ class ParticleExplorer(Explorer):
     runs in the page, so all of it works without a kernel too.
 
     Attributes:
-        policies: the policy set; ``dataset`` and ``trained_k`` choose from it.
+        policies: the policy set; the next three choose from it.
         dataset: name of the demonstrations.
         trained_k: K with which the policy was trained. The sampler's own K is ``k``.
+        trained_alpha: noise level with which it was trained, where policies differ in it.
         alpha: noise level of the sampler, in the action's units.
         k: steps of the sampler; where it changes, the page goes on to show step k.
         step: the step on display.

@@ -68,10 +68,10 @@ class Built:
     def __init__(self, folder: Path) -> None:
         small = {"z_dim": 16, "h_dim": 32, "epochs": 150, "lr": 0.003, "sgld_dim": 128}
         store = Store(folder / "store")
-        circle = preset("circle").with_(**small, sgld_K=30)
+        circle, mouse1 = (preset(name).with_(**small, sgld_K=30) for name in ("circle", "mouse1"))
         self.trained = [
             store.train_or_load(run)
-            for run in (circle, circle.with_(sgld_K=50), preset("mouse1").with_(**small, sgld_K=30))
+            for run in (circle, circle.with_(sgld_K=50), mouse1, mouse1.with_(alpha=0.004))
         ]
         self.policies = widgets.PolicySet(*self.trained)
         self.particles = widgets.ParticleExplorer(self.policies)
@@ -256,6 +256,17 @@ def test_every_control_changes_the_picture(use: Use) -> None:
     assert moved[3] != moved[2]
     assert looks["11"]["traits"]["k"] == 46  # a step past the end makes the chain longer
     assert looks["12"]["traits"]["step"] == 0
+
+
+def test_a_policy_brings_the_noise_level_it_was_trained_with(use: Use) -> None:
+    told = use(
+        {"select": "demonstrations", "to": "mouse1"}, SETTLE, look("first"),
+        {"select": "policy trained with K", "to": "30, at α 0.004"}, SETTLE, look("second"),
+    )  # fmt: skip
+    first, second = (told["looks"][name] for name in ("first", "second"))
+    assert [shown["traits"]["alpha"] for shown in (first, second)] == [0.01, 0.004]
+    assert first["traits"]["numbers"] != second["traits"]["numbers"]
+    assert first["pictures"] != second["pictures"]
 
 
 def test_the_same_settings_show_the_same_picture(use: Use) -> None:

@@ -3,13 +3,13 @@
 import { choice, dropDown, element, figureTile, formatNumber, prefersStillness, slider, tickBox, wholeNumber } from "./page.js";
 import { Handle, button, logSlider } from "./parts.js";
 import { ParticleScene, groundOf } from "./scene.js";
-import { View, widgetOf } from "./view.js";
+import { CHOOSES_POLICY, View, widgetOf } from "./view.js";
 
 const STATES_ALONG = 60;
 const MOST_STEPS = 500;
 const GRIDS = [21, 61]; // a coarse picture at once, then a fine one
 
-const RESTART = ["alpha", "seed", "state", "dataset", "trained_k", "temperature", "particles", "where"];
+const RESTART = ["alpha", "seed", "state", ...CHOOSES_POLICY, "temperature", "particles", "where"];
 
 class ParticleView extends View {
   static shortName = "particles";
@@ -25,10 +25,6 @@ class ParticleView extends View {
 
   get data() {
     return this.demonstrations[this.get("dataset")];
-  }
-
-  get policy() {
-    return this.policyOf(this.get("dataset"), this.get("trained_k"));
   }
 
   /** The frame on display: the step asked for, or the last one there is. */
@@ -75,7 +71,7 @@ class ParticleView extends View {
         fromPosition: Number, toPosition: Number, change: (k) => this.set({ k }),
       }),
       dataset: dropDown({ label: "demonstrations", change: (name) => this.#chooseDataset(name) }),
-      trained_k: dropDown({ label: "policy trained with K", change: (k) => this.set({ trained_k: Number(k) }) }),
+      policy: this.policyChoice(),
       where: choice({
         label: "particles at", change: (where) => this.set({ where }),
         options: [["state", "one state"], ["demonstrations", "all along"]],
@@ -90,7 +86,7 @@ class ParticleView extends View {
         button: button("dice", "Another seed", () => this.set({ seed: this.get("seed") + 1 }), true),
       }),
     };
-    const { alpha, k, dataset, trained_k, where, background, trail, seed } = this.controls;
+    const { alpha, k, dataset, policy, where, background, trail, seed } = this.controls;
     root.append(
       element(
         "div", { class: "ebm-panels" },
@@ -107,7 +103,7 @@ class ParticleView extends View {
         button("restart", "Restart", () => this.#restart()),
       ),
       element("dl", { class: "ebm-tiles" }, ...Object.values(this.tiles).map((tile) => tile.box)),
-      element("div", { class: "ebm-controls" }, alpha.box, k.box, where.box, background.box, dataset.box, trained_k.box, seed.box, trail.box),
+      element("div", { class: "ebm-controls" }, alpha.box, k.box, where.box, background.box, dataset.box, policy.box, seed.box, trail.box),
       this.live,
     );
     dataset.offer(Object.keys(this.demonstrations).map((name) => [name, name]));
@@ -121,10 +117,7 @@ class ParticleView extends View {
 
   /** Bring a control to its trait. */
   #show(name) {
-    if (name === "dataset" || name === "trained_k") {
-      this.controls.trained_k.offer(this.trainedKs(this.get("dataset")).map((k) => [k, String(k)]));
-      this.controls.trained_k.set(this.get("trained_k"));
-    }
+    if (CHOOSES_POLICY.includes(name)) this.offerPolicies(this.controls.policy);
     if (name === "playing") this.play.set(this.get("playing") ? ["pause", "Pause"] : ["play", "Play"]);
     if (name === "where") this.root?.toggleAttribute("data-alone", this.alone);
     this.controls[name]?.set(this.get(name));

@@ -3,9 +3,9 @@
 import { choice, dropDown, element, figureTile, formatNumber, slider, wholeNumber } from "./page.js";
 import { Plot } from "./plot.js";
 import { Handle, button, drawDemonstrations, logSlider } from "./parts.js";
-import { View, widgetOf } from "./view.js";
+import { CHOOSES_POLICY, View, widgetOf } from "./view.js";
 
-const RERUN = ["alpha", "k", "dataset", "trained_k", "estimate", "population", "steps", "seed"];
+const RERUN = ["alpha", "k", ...CHOOSES_POLICY, "estimate", "population", "steps", "seed"];
 const ML_STARTS = 8; // ascents for every action: the library's own default
 const DELAY = 250; // milliseconds that a slider must rest before all trajectories are drawn anew
 
@@ -21,10 +21,6 @@ class RolloutView extends View {
 
   get data() {
     return this.demonstrations[this.get("dataset")];
-  }
-
-  get policy() {
-    return this.policyOf(this.get("dataset"), this.get("trained_k"));
   }
 
   build(root) {
@@ -70,7 +66,7 @@ class RolloutView extends View {
       steps: whole("actions in a trajectory", "steps", 10, 400, 10),
       population: whole("chains for every action", "population", 4, 64, 4),
       dataset: dropDown({ label: "demonstrations", change: (name) => this.#chooseDataset(name) }),
-      trained_k: dropDown({ label: "policy trained with K", change: (k) => this.set({ trained_k: Number(k) }) }),
+      policy: this.policyChoice(),
       seed: wholeNumber({
         label: "seed", change: (seed) => this.set({ seed }),
         button: button("dice", "Another seed", () => this.set({ seed: this.get("seed") + 1 }), true),
@@ -96,7 +92,7 @@ class RolloutView extends View {
       this.legend,
       element(
         "div", { class: "ebm-controls" }, c.alpha.box, c.k.box, c.steps.box, c.population.box, c.estimate.box,
-        c.dataset.box, c.trained_k.box,
+        c.dataset.box, c.policy.box,
       ),
       this.live,
     );
@@ -113,10 +109,7 @@ class RolloutView extends View {
   }
 
   #show(name) {
-    if (name === "dataset" || name === "trained_k") {
-      this.controls.trained_k.offer(this.trainedKs(this.get("dataset")).map((k) => [k, String(k)]));
-      this.controls.trained_k.set(this.get("trained_k"));
-    }
+    if (CHOOSES_POLICY.includes(name)) this.offerPolicies(this.controls.policy);
     if (name === "estimate") {
       this.controls.population.box.hidden = this.get("estimate") !== "EXP";
       const words = this.get("estimate") === "EXP"

@@ -2,9 +2,12 @@
 
 import { connect } from "./client.js";
 import { Demonstrations } from "./demonstrations.js";
-import { coloursOf, element, followTheme } from "./page.js";
+import { coloursOf, dropDown, element, followTheme } from "./page.js";
 
 const SETTLED = 300; // milliseconds without change before numbers are told to Python and read out
+
+/** Traits that say which policy is on display. */
+export const CHOOSES_POLICY = ["dataset", "trained_k", "trained_alpha"];
 
 /** The model behind a reference that ipywidgets serialised. */
 async function referencedModel(model, reference) {
@@ -139,22 +142,42 @@ export class View {
     }, SETTLED);
   }
 
-  /** The number (key for the engine) of the policy for a data set trained with K steps, or -1. */
-  policyOf(dataset, trainedK) {
-    return this.policies.findIndex((p) => p.dataset === dataset && p.trained_k === trainedK);
+  /** The number (key for the engine) of the policy that the traits choose, or -1. */
+  get policy() {
+    const [dataset, trainedK, trainedAlpha] = CHOOSES_POLICY.map((name) => this.get(name));
+    const fits = (p) => p.dataset === dataset && p.trained_k === trainedK;
+    const exact = this.policies.findIndex((p) => fits(p) && p.alpha === trainedAlpha);
+    return exact < 0 ? this.policies.findIndex(fits) : exact;
   }
 
-  /** The K that policies of a data set were trained with. */
-  trainedKs(dataset) {
-    return this.policies.filter((p) => p.dataset === dataset).map((p) => p.trained_k);
+  /** A control that chooses among the policies of the data set. */
+  policyChoice() {
+    return dropDown({ label: "policy trained with K", change: (number) => this.#choosePolicy(Number(number)) });
+  }
+
+  /** Offer the policies of the data set: by K, and by alpha where two have the same K. */
+  offerPolicies(control) {
+    const dataset = this.get("dataset");
+    const offered = [...this.policies.entries()].filter(([, p]) => p.dataset === dataset);
+    const ambiguous = (k) => offered.filter(([, p]) => p.trained_k === k).length > 1;
+    const text = ({ trained_k: k, alpha }) => (ambiguous(k) ? `${k}, at α ${alpha}` : String(k));
+    control.offer(offered.map(([number, p]) => [number, text(p)]));
+    control.set(this.policy);
+  }
+
+  /** The chain takes the noise level of a policy that was trained with another one. */
+  #choosePolicy(number) {
+    const [before, policy] = [this.policies[this.policy], this.policies[number]];
+    const changes = { trained_k: policy.trained_k, trained_alpha: policy.alpha };
+    this.set(before?.alpha === policy.alpha ? changes : { ...changes, alpha: policy.alpha });
   }
 
   /** The traits that go with another data set: a policy of it, its noise level, K. */
   changesForDataset(dataset) {
-    const ks = this.trainedKs(dataset);
-    const trainedK = ks.includes(this.get("trained_k")) ? this.get("trained_k") : ks[0];
-    const policy = this.policies[this.policyOf(dataset, trainedK)];
-    return { dataset, trained_k: trainedK, alpha: policy.alpha, k: policy.trained_k };
+    const known = this.policies.filter((p) => p.dataset === dataset);
+    const policy = known.find((p) => p.trained_k === this.get("trained_k")) ?? known[0];
+    const { trained_k, alpha } = policy;
+    return { dataset, trained_k, trained_alpha: alpha, alpha, k: trained_k };
   }
 }
 
