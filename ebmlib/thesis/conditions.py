@@ -117,10 +117,6 @@ def tiny(run: Run) -> Run:
     )
 
 
-SHORT = 30e6
-"""Sampler updates of a training that takes about half a minute on one core of 2026."""
-
-
-def is_short(run: Run) -> bool:
-    """Whether a training is cheap enough to be repeated over ten seeds."""
-    return run.training.epochs * run.objective.chain_steps <= SHORT
+def sampler_updates(run: Run) -> int:
+    """Chain steps of all chains of a training, which is nearly all of its cost."""
+    return run.training.epochs * run.objective.chain_steps
