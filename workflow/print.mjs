@@ -4,16 +4,9 @@
  * modules (a folder with node_modules/playwright-core). Widgets do not start: what they show in
  * print is their picture.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { launch, wanted } from "./chromium.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const { chromium } = createRequire(`${wanted.modules}/`)("playwright-core");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
+const browser = await launch();
 const page = await browser.newPage({ colorScheme: "light" });
 await page.route("**/html-manager/**", (route) => route.abort());
 await page.goto(wanted.page, { waitUntil: "load", timeout: 120_000 });

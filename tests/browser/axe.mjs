@@ -6,44 +6,23 @@
  * Prints a JSON list: per visit its address, the mode, requests, errors, how many rules passed, and
  * the violations: rule, help, and per element its selector and what is wrong with it.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { finish, launch, loadAxe, openWindow, settle, wanted, watch } from "./session.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const require = createRequire(`${wanted.modules}/`);
-const { chromium } = require("playwright-core");
-const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
+const browser = await launch();
 const told = [];
 for (const mode of wanted.modes) {
-  const context = await browser.newContext({
-    viewport: { width: wanted.width ?? 1280, height: 900 },
-    colorScheme: mode,
-    reducedMotion: "reduce",
-  });
+  const reduced = { colorScheme: mode, reducedMotion: "reduce" };
+  const context = await openWindow(browser, 1280, 900, reduced);
   for (const address of wanted.pages) {
     const page = await context.newPage();
-    const requests = [];
-    const errors = [];
-    page.on("request", (request) => requests.push(request.url()));
-    page.on("requestfailed", (request) => errors.push(`failed: ${request.url()}`));
-    page.on("response", (response) => {
-      if (response.status() >= 400) errors.push(`${response.status()}: ${response.url()}`);
-    });
-    page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-    page.on("pageerror", (error) => errors.push(String(error)));
+    const noted = watch(page);
     await page.goto(address, { waitUntil: "load" });
     await page.evaluate(async () => {
       await window.MathJax?.startup?.promise;
       for (const folded of document.querySelectorAll("main details")) folded.open = true;
     });
-    const widgets = await page.locator("script[src*=html-manager]").count();
-    await page.waitForTimeout(wanted.settle ?? (widgets ? 1000 : 200)); // widgets, unfolding
-    await page.evaluate(axe);
+    await settle(page, 200, 1000); // what was folded away unfolds
+    await loadAxe(page);
     const seen = await page.evaluate(async () => {
       const { violations, passes } = await window.axe.run(document, {
         preload: false, // it would fetch style sheets, which file:// forbids
@@ -61,10 +40,9 @@ for (const mode of wanted.modes) {
         })),
       };
     });
-    told.push({ address, requests, errors, ...seen });
+    told.push({ address, ...noted, ...seen });
     await page.close();
   }
   await context.close();
 }
-await browser.close();
-console.log(JSON.stringify(told));
+await finish(browser, told);

@@ -16,51 +16,21 @@
  *   {"axe": label}              what axe-core finds in the widget
  * Prints JSON: requests, errors, looks, downloads, axe.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import {
+  act, drawStroke, finish, launch, loadAxe, openWindow, pictures, places, wanted, watch,
+} from "./session.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const require = createRequire(`${wanted.modules}/`);
-const { chromium } = require("playwright-core");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
-const context = await browser.newContext({
-  viewport: { width: wanted.width ?? 1100, height: 1100 },
-  colorScheme: wanted.dark ? "dark" : "light",
-  reducedMotion: wanted.still ? "reduce" : "no-preference",
+const browser = await launch();
+const context = await openWindow(browser, 1100, 1100, {
   hasTouch: Boolean(wanted.touch),
-  javaScriptEnabled: wanted.javascript !== false,
   acceptDownloads: true,
 });
 const page = await context.newPage();
-const told = { requests: [], errors: [], looks: {}, downloads: [], axe: {} };
-page.on("request", (request) => told.requests.push(request.url()));
-page.on("requestfailed", (request) => told.errors.push(`failed: ${request.url()}`));
-page.on("response", (response) => {
-  if (response.status() >= 400) told.errors.push(`${response.status()}: ${response.url()}`);
-});
-page.on("console", (message) => message.type() === "error" && told.errors.push(message.text()));
-page.on("pageerror", (error) => told.errors.push(String(error)));
+const told = { ...watch(page), looks: {}, downloads: [], axe: {} };
 await page.goto(wanted.address, { waitUntil: "load" });
 const root = page.locator(".ebm-recorder");
 const pad = root.locator(".ebm-pad");
 if (wanted.javascript !== false) await pad.waitFor({ timeout: 60000 });
-
-const hash = (canvas) => canvas.evaluate((c) => {
-  const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum = (Math.imul(sum, 31) + data[i]) >>> 0;
-  return sum;
-});
-
-async function places(points) {
-  await pad.scrollIntoViewIfNeeded();
-  const box = await pad.boundingBox();
-  return points.map(([x, y]) => [box.x + x * box.width, box.y + y * box.height]);
-}
 
 /** Wait for something; an error on the page ends the wait, since it may be the reason. */
 async function until(reached) {
@@ -72,19 +42,10 @@ async function until(reached) {
 }
 
 const acts = {
-  async mouse({ mouse }) {
-    const [[x, y], ...rest] = await places(mouse);
-    await page.mouse.move(x, y);
-    await page.mouse.down();
-    for (const point of rest) {
-      await page.mouse.move(...point);
-      await page.waitForTimeout(12);
-    }
-    await page.mouse.up();
-  },
+  mouse: ({ mouse }) => drawStroke(page, pad, mouse),
   async touch({ touch }) {
     const session = await context.newCDPSession(page);
-    const at = await places(touch);
+    const at = await places(pad, touch);
     const send = (type, touchPoints) => session.send("Input.dispatchTouchEvent", { type, touchPoints });
     await send("touchStart", [{ x: at[0][0], y: at[0][1] }]);
     for (const [x, y] of at.slice(1)) {
@@ -124,11 +85,8 @@ const acts = {
   },
   async look({ look }) {
     await page.waitForTimeout(120); // what was asked for is drawn in the next frame
-    const canvases = root.locator("canvas");
-    const hashes = [];
-    for (let i = 0; i < await canvases.count(); i++) hashes.push(await hash(canvases.nth(i)));
     told.looks[look] = {
-      hashes,
+      hashes: await pictures(root),
       texts: await root.locator("canvas").evaluateAll((all) => all.map((c) => c.getAttribute("aria-label"))),
       tiles: await root.locator(".ebm-big").allTextContents(),
       notes: await root.locator(".ebm-note").allTextContents(),
@@ -157,21 +115,13 @@ const acts = {
     await page.emulateMedia({ media: "screen" });
   },
   async axe({ axe }) {
-    if (!await page.evaluate(() => Boolean(window.axe))) {
-      // scripts on the page hide their names where require.js is: it is evaluated as it stands
-      await page.evaluate(`(() => { const define = undefined, module = undefined; ${
-        readFileSync(require.resolve("axe-core/axe.min.js"), "utf8")}\n})()`);
-    }
+    await loadAxe(page);
     const { violations } = await page.evaluate(() => window.axe.run(".ebm-recorder", { preload: false }));
     told.axe[axe] = violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html.slice(0, 90)).join(" | ")}`);
   },
 };
-for (const step of wanted.steps) {
-  const name = Object.keys(acts).find((key) => key in step);
-  await acts[name](step);
-}
+for (const step of wanted.steps) await act(acts, step);
 if (wanted.javascript === false) {
   told.looks.plain = { picture: await page.locator(".ebmlib-picture img").first().isVisible() };
 }
-await browser.close();
-console.log(JSON.stringify(told));
+await finish(browser, told);

@@ -16,29 +16,14 @@
  *   {"theme": name}, {"media": "print"}, {"shoot": path}, {"axe": label}, {"tab": count}
  * Prints JSON: requests, errors, looks, axe, stops (names of what Tab reached), visible.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import {
+  act, finish, launch, loadAxe, openWindow, pictures, wanted, watch,
+} from "./session.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const require = createRequire(`${wanted.modules}/`);
-const { chromium } = require("playwright-core");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
-const context = await browser.newContext({
-  viewport: { width: wanted.width ?? 1000, height: 1000 },
-  colorScheme: wanted.dark ? "dark" : "light",
-  reducedMotion: wanted.still ? "reduce" : "no-preference",
-  javaScriptEnabled: wanted.javascript !== false,
-});
+const browser = await launch();
+const context = await openWindow(browser, 1000, 1000);
 const page = await context.newPage();
-const told = { requests: [], errors: [], looks: {}, axe: {}, stops: [] };
-page.on("request", (request) => told.requests.push(request.url()));
-page.on("requestfailed", (request) => told.errors.push(`failed: ${request.url()}`));
-page.on("console", (message) => message.type() === "error" && told.errors.push(message.text()));
-page.on("pageerror", (error) => told.errors.push(String(error)));
+const told = { ...watch(page), looks: {}, axe: {}, stops: [] };
 if (wanted.workers === false) {
   await context.addInitScript(() => {
     window.Worker = class {
@@ -55,14 +40,8 @@ if (wanted.javascript !== false) {
   await page.locator("[data-engine]").first().waitFor({ timeout: 60000 });
 }
 
-const pictures = () => root.locator("canvas").evaluateAll((all) => all.map((canvas) => {
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum = (Math.imul(sum, 31) + data[i]) >>> 0;
-  return sum;
-}));
 const look = async () => ({
-  pictures: await pictures(),
+  pictures: await pictures(root),
   ...await root.evaluate((element) => {
     const { view } = element;
     const traits = ["alpha", "k", "step", "seed", "state", "dataset", "trained_k", "where", "background", "trail",
@@ -138,7 +117,7 @@ const actions = {
   media: ({ media }) => page.emulateMedia({ media }),
   shoot: ({ shoot }) => page.screenshot({ path: shoot, fullPage: true }),
   axe: async ({ axe: label }) => {
-    await page.addScriptTag({ path: require.resolve("axe-core/axe.min.js") });
+    await loadAxe(page);
     const found = await root.evaluate((element) => window.axe.run(element));
     told.axe[label] = found.violations.map(({ id, nodes }) => `${id}: ${nodes.map((n) => n.html).join(" ")}`);
   },
@@ -152,13 +131,9 @@ const actions = {
     }
   },
 };
-for (const step of wanted.steps ?? []) {
-  const name = Object.keys(actions).find((key) => key in step);
-  await actions[name](step);
-}
+for (const step of wanted.steps ?? []) await act(actions, step);
 told.visible = await page.locator(".ebm, .ebmlib-picture").evaluateAll((all) => all.map((element) => [
   element.className.split(" ")[0], getComputedStyle(element).display !== "none",
   element.querySelector("img")?.naturalWidth ?? 0,
 ]));
-await browser.close();
-console.log(JSON.stringify(told));
+await finish(browser, told);

@@ -5,19 +5,12 @@
  * recorder, its second prints SAVED once it has the stroke, its third empties the recorder and prints EMPTIED.
  * Prints JSON: the recorder's notes before and after each of them, and page errors.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { drawStroke, finish, launch, wanted } from "./session.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const { chromium } = createRequire(`${wanted.modules}/`)("playwright-core");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
+const browser = await launch();
 const page = await browser.newPage({ viewport: { width: 1300, height: 1100 } });
 page.setDefaultTimeout(240_000);
-const errors = [];
+const errors = []; // what is thrown: JupyterLab itself may complain
 page.on("pageerror", (error) => errors.push(String(error)));
 await page.goto(wanted.address);
 const cell = (number) => page.locator(".jp-Notebook .jp-CodeCell").nth(number);
@@ -40,16 +33,7 @@ await pad.waitFor().catch(async (error) => {
 });
 const note = () => page.locator(".ebm-recorder .ebm-note").first().textContent();
 const told = { before: await note() };
-await pad.scrollIntoViewIfNeeded();
-const box = await pad.boundingBox();
-const [first, ...rest] = wanted.mouse.map(([x, y]) => [box.x + x * box.width, box.y + y * box.height]);
-await page.mouse.move(...first);
-await page.mouse.down();
-for (const point of rest) {
-  await page.mouse.move(...point);
-  await page.waitForTimeout(12);
-}
-await page.mouse.up();
+await drawStroke(page, pad, wanted.mouse);
 told.drawn = await note();
 await page.screenshot({ path: wanted.shot });
 for (const [number, word] of [[1, "SAVED"], [2, "EMPTIED"]]) {
@@ -57,5 +41,4 @@ for (const [number, word] of [[1, "SAVED"], [2, "EMPTIED"]]) {
   await cell(number).locator(".jp-OutputArea-output", { hasText: word }).waitFor();
   told[word] = await note();
 }
-await browser.close();
-console.log(JSON.stringify({ ...told, errors }));
+await finish(browser, { ...told, errors });

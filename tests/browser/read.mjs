@@ -12,28 +12,12 @@
  *   {"contrast": selector}           axe-core's verdict on the contrast within it
  * Prints JSON: results (one per step), requests, errors.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { act, finish, launch, loadAxe, openWindow, wanted, watch } from "./session.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const require = createRequire(`${wanted.modules}/`);
-const { chromium } = require("playwright-core");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
-const page = await browser.newPage({
-  viewport: { width: wanted.width ?? 1280, height: 900 },
-  colorScheme: wanted.dark ? "dark" : "light",
-  reducedMotion: "reduce",
-});
-const errors = [];
-const requests = [];
-page.on("request", (request) => requests.push(request.url()));
-page.on("requestfailed", (request) => errors.push(`failed: ${request.url()}`));
-page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-page.on("pageerror", (error) => errors.push(String(error)));
+const browser = await launch();
+const context = await openWindow(browser, 1280, 900, { reducedMotion: "reduce" });
+const page = await context.newPage();
+const noted = watch(page);
 
 const settled = () => page.locator(".ebm-particles[data-settled]").first().waitFor({ timeout: 60000 });
 const acts = {
@@ -94,10 +78,7 @@ const acts = {
   text: ({ text }) => page.locator(text).first().innerText(),
   async contrast({ contrast }) {
     await page.locator(contrast).first().waitFor({ timeout: 60000 });
-    if (!await page.evaluate(() => Boolean(window.axe))) {
-      await page.evaluate(`(() => { const define = undefined, module = undefined; ${
-        readFileSync(require.resolve("axe-core/axe.min.js"), "utf8")}\n})()`);
-    }
+    await loadAxe(page);
     return page.evaluate(async (selector) => {
       const rules = { runOnly: ["color-contrast"], preload: false };
       const { violations, passes } = await window.axe.run(selector, rules);
@@ -111,8 +92,6 @@ const acts = {
 const results = [];
 for (const step of wanted.steps) {
   if (step.page) await page.goto(`${wanted.top}${step.page}`, { waitUntil: "load" });
-  const name = Object.keys(acts).find((key) => key in step);
-  results.push(await acts[name](step) ?? null);
+  results.push(await act(acts, step) ?? null);
 }
-await browser.close();
-console.log(JSON.stringify({ results, requests, errors }));
+await finish(browser, { results, ...noted });

@@ -6,39 +6,19 @@
  * Prints a JSON list: per page its address, title, the requests it made, console errors, images
  * without alternative text, and whether the page is wider than the window.
  */
-import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { finish, launch, openWindow, settle, wanted, watch } from "./session.mjs";
 
-const wanted = JSON.parse(readFileSync(0, "utf8"));
-const { chromium } = createRequire(`${wanted.modules}/`)("playwright-core");
-const quiet = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-  "--disable-background-networking", "--disable-component-update",
-];
-const browser = await chromium.launch({ executablePath: wanted.chromium, args: quiet });
-const context = await browser.newContext({
-  viewport: { width: wanted.width ?? 1280, height: 900 },
-  colorScheme: wanted.dark ? "dark" : "light",
-  javaScriptEnabled: wanted.javascript !== false,
-});
+const browser = await launch();
+const context = await openWindow(browser, 1280, 900);
 const told = [];
 for (const address of wanted.pages) {
   const page = await context.newPage();
-  const requests = [];
-  const errors = [];
-  page.on("request", (request) => requests.push(request.url()));
-  page.on("requestfailed", (request) => errors.push(`failed: ${request.url()}`));
-  page.on("response", (response) => {
-    if (response.status() >= 400) errors.push(`${response.status()}: ${response.url()}`);
-  });
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
-  page.on("pageerror", (error) => errors.push(String(error)));
+  const noted = watch(page);
   await page.goto(address, { waitUntil: "load" });
   await page.waitForTimeout(100); // the book's first page only leads on to another
   await page.waitForLoadState("load");
   const shot = wanted.screenshots?.[address];
-  const widgets = await page.locator("script[src*=html-manager]").count();
-  await page.waitForTimeout(shot && widgets ? 3000 : 300); // widgets work on after the load event
+  await settle(page, 300, shot ? 3000 : 300);
   await page.evaluate(async () => {
     for (const image of document.images) image.loading = "eager";
     await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
@@ -54,8 +34,7 @@ for (const address of wanted.pages) {
     tooWide: document.documentElement.scrollWidth > window.innerWidth + 1,
   }));
   if (shot) await page.screenshot({ path: shot, fullPage: true });
-  told.push({ address, requests, errors, ...seen });
+  told.push({ address, ...noted, ...seen });
   await page.close();
 }
-await browser.close();
-console.log(JSON.stringify(told));
+await finish(browser, told);
