@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from browser_support import missing, served  # noqa: F401  a fixture
 from build_support import smoke_book  # noqa: F401  a fixture
 
 from ebmlib import (
@@ -19,6 +20,12 @@ from ebmlib import (
 )
 
 torch.set_num_threads(1)  # the tensors are small, and another test run may share the cores
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what is marked ``browser`` on a machine that has none."""
+    if item.get_closest_marker("browser") and (lacking := missing()):
+        pytest.skip(lacking)
 
 
 @pytest.fixture(autouse=True)

