@@ -6,7 +6,7 @@
 A test that no bug can fail checks nothing. Every line of ``PLANTS`` is a mistake that is easily
 made, as an exact replacement in one file, with the test that has to fail because of it. The copy is
 a temporary folder; the working tree is not touched. ``test_planted.py`` keeps the table true to the
-sources without running it.
+sources without running it. Bugs in the tests' own browser need Chromium and the front-end packages.
 """
 
 from __future__ import annotations
@@ -24,19 +24,24 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Plant(NamedTuple):
-    """A bug: what it is, the file, the text and its replacement, and the test that must fail."""
+    """A bug: what it is, the file, the text and its replacement, and the test that must fail.
+
+    The file is named as from ``folder``.
+    """
 
     what: str
     file: str
     old: str
     new: str
     caught_by: str
+    folder: str = "ebmlib"
 
 
 LAWS, SCORE, STARTS = "test_gaussian_laws.py", "test_score.py", "test_starts.py"
 TRAINING, OBJECTIVE, EXACT = "test_training.py", "test_objective.py", "test_exact.py"
 STORE, POLICY, ENERGY = "test_store.py", "test_policy.py", "test_energy.py"
 THESIS = "test_thesis.py"
+SESSION, SUPPORT = "browser/test_session_browser.py", "test_browser_support.py"
 STATIONARY = f"{LAWS}::test_stationary_variance_is_wider_than_the_target"
 AFTER_K = f"{LAWS}::test_mean_and_variance_after_k_steps"
 AUTOGRAD = f"{SCORE}::test_score_and_value_agree_with_autograd_for_every_variant"
@@ -50,6 +55,9 @@ DAMAGED = f"{STORE}::test_damaged_entry_is_told_set_aside_and_trained_again"
 _SCALES = "[alpha * math.sqrt(self.temperature) for"
 _VOLUME = " + grid.d * math.log(grid.spacing)\n    return GridDensity"
 
+_NOTED = f"{SESSION}::test_each_kind_of_error_is_noted"
+_CLEAN = f"{SUPPORT}::test_a_clean_page_has_asked_and_only_its_own_addresses"
+_WINDOW = f"{SESSION}::test_the_window_is_as_it_is_wanted"
 _STALE = "test_results_are_stale_when_a_condition_the_data_or_the_code_changed"
 
 PLANTS = [
@@ -241,14 +249,46 @@ PLANTS = [
           f"{THESIS}::test_a_study_measures_every_condition_and_seed_once_and_goes_on_after_a_kill"),
     Plant("a stale verdict that does not say so", "thesis/shown.py", "if v.stale:", "if False:",
           f"{THESIS}::test_a_stale_verdict_says_so_wherever_it_is_shown"),
+    # the browser that looks at the book
+    Plant("requests of a page not noted", "browser/session.mjs", "requests.push(request.url())",
+          "undefined", f"{SESSION}::test_a_page_that_does_nothing_wrong_is_clean", "tests"),
+    Plant("requests that failed not noted", "browser/session.mjs", "`failed: ${request.url()}`",
+          "", _NOTED, "tests"),
+    Plant("answers that there is no such page not noted", "browser/session.mjs",
+          "response.status() >= 400", "response.status() >= 500", _NOTED, "tests"),
+    Plant("what the console says not noted", "browser/session.mjs",
+          'message.type() === "error"', 'message.type() === "exception"', _NOTED, "tests"),
+    Plant("what a page throws not noted", "browser/session.mjs", "errors.push(String(error))",
+          "undefined", _NOTED, "tests"),
+    Plant("a page left as soon as it is loaded", "browser/session.mjs",
+          "widgets ? withWidgets : plain", "0",
+          f"{SESSION}::test_an_error_after_loading_is_noted", "tests"),
+    Plant("a picture taken before the widgets are there", "browser/session.mjs",
+          "widgets ? withWidgets : plain", "plain",
+          f"{SESSION}::test_widgets_have_time_to_fail_before_their_picture_is_taken", "tests"),
+    Plant("a window of one width for all", "browser/session.mjs", "wanted.width ?? width", "width",
+          _WINDOW, "tests"),
+    Plant("a window that is never dark", "browser/session.mjs", 'wanted.dark ? "dark"',
+          'false ? "dark"', _WINDOW, "tests"),
+    Plant("a test in a browser skipped everywhere", "browser_support.py", '    return ""\n',
+          '    return "no Chromium on this machine"\n',
+          f"{SUPPORT}::test_what_a_browser_test_lacks_is_said", "tests"),
+    Plant("an error on a page accepted", "browser_support.py",
+          '    assert not noted["errors"], (page, noted["errors"])\n', "", _CLEAN, "tests"),
+    Plant("a request to elsewhere accepted", "browser_support.py",
+          "    assert not foreign, (page, foreign)\n", "", _CLEAN, "tests"),
+    Plant("a page of which nothing was noted accepted", "browser_support.py",
+          '    assert noted["requests"], page', "    pass", _CLEAN, "tests"),
 ]  # fmt: skip
 
 
 def copy_sources(to: Path) -> None:
     """Copy what the tests need: the package, the tests, the data, the configuration."""
-    ignore = shutil.ignore_patterns("__pycache__", "node_modules", "browser", "js")
-    for folder in ("ebmlib", "tests", "data"):
+    ignore = shutil.ignore_patterns("__pycache__", "node_modules", "js")
+    for folder in ("ebmlib", "tests", "data", "workflow"):
         shutil.copytree(ROOT / folder, to / folder, ignore=ignore)
+    (to / "build").mkdir()
+    (to / "build" / "frontend").symlink_to(ROOT / "build" / "frontend")
     shutil.copy(ROOT / "pyproject.toml", to)
 
 
@@ -270,7 +310,7 @@ def planted(plant: Plant) -> bool:
     with tempfile.TemporaryDirectory(prefix="planted.") as name:
         folder = Path(name)
         copy_sources(folder)
-        path = folder / "ebmlib" / plant.file
+        path = folder / plant.folder / plant.file
         text = path.read_text(encoding="utf-8")
         if text.count(plant.old) != 1:
             print(f"NOT PLANTED  {plant.what}: {plant.file} has changed, mend the table")

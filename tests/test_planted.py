@@ -11,9 +11,10 @@ HERE = Path(__file__).parent
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.what)
 def test_planted_bugs_still_apply(plant):
-    source = (ROOT / "ebmlib" / plant.file).read_text(encoding="utf-8")
+    source = (ROOT / plant.folder / plant.file).read_text(encoding="utf-8")
     assert source.count(plant.old) == 1, "the source has changed: mend the table"
-    ast.parse(source.replace(plant.old, plant.new))
+    if plant.file.endswith(".py"):
+        ast.parse(source.replace(plant.old, plant.new))
     file, _, name = plant.caught_by.partition("::")
     tests = ast.parse((HERE / file).read_text(encoding="utf-8")).body
     assert not name or name in {getattr(node, "name", None) for node in tests}
