@@ -124,9 +124,20 @@ class GridDensity:
         return 0.5 * (p - q).abs().sum(dim=1)
 
     def total_variation_floor(self, m: int, bins: int = 20) -> Tensor:
-        """Expected total variation of m perfect samples, normal approximation, shape (n,)."""
-        p = self._coarse(bins)
-        return 0.5 * (2 * p * (1 - p) / (math.pi * m)).sqrt().sum(dim=1)
+        """Expected total variation of m perfect samples, shape (n,); exact.
+
+        A bin of probability p holds X ~ Binomial(m, p) samples, whose mean absolute deviation is
+
+            E |X - m p| = 2 nu C(m, nu) p^nu (1 - p)^(m - nu + 1),  nu = floor(m p) + 1
+
+        (de Moivre 1730; Diaconis and Zabell 1991), and the total variation is half the sum of
+        |X / m - p| over the bins.
+        """
+        p = self._coarse(bins).clamp(max=1)
+        nu = (m * p).floor() + 1
+        choose = math.lgamma(m + 1) - torch.lgamma(nu + 1) - torch.lgamma(m - nu + 1)
+        deviation = torch.xlogy(nu, p) + torch.special.xlog1py(m - nu + 1, -p) + choose
+        return (nu * deviation.exp()).sum(dim=1) / m
 
     def kl_of_samples(self, samples: Tensor, bins: int = 20) -> Tensor:
         """KL(samples || model) over the same bins, nats, shape (n,).

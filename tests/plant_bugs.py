@@ -140,6 +140,9 @@ PLANTS = [
           "torch.cat([data.actions, actions]), torch.cat([data.states, states])", WRITTEN_OUT),
     Plant("L2 of the difference only", "objectives/contrast.py",
           "self.reg_l2 * f.square().mean()", "self.reg_l2 * difference.square()", WRITTEN_OUT),
+    Plant("expected total variation at the count below", "exact.py",
+          "nu = (m * p).floor() + 1", "nu = (m * p).floor()",
+          f"{EXACT}::test_the_floor_is_the_mean_deviation_of_binomial_counts"),
     # where chains start
     Plant("persistent bank not kept", "starts.py", 'return {"actions": actions}', "return bank",
           f"{STARTS}::test_persistent_bank_starts_from_noise_and_goes_on_pair_by_pair"),

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from support import assert_mean
 
 from ebmlib import EnergyConfig, EnergyModel, Grid, InputError, Pairs, exact
@@ -131,13 +132,30 @@ def test_total_variation_and_kl_of_perfect_samples_are_near_their_floor(d, point
     samples = torch.randn(repeats, m, d, generator=generator(), dtype=torch.float64)
     one = torch.stack([found.total_variation(row[None], bins)[0] for row in samples])
     floor = float(found.total_variation_floor(m, bins))
-    # the floor is a normal approximation, off by percents where bins hold a few samples only
     error = float(one.std()) / math.sqrt(repeats)
-    assert abs(float(one.mean()) - floor) < 5.5 * error + 0.04 * floor
+    assert abs(float(one.mean()) - floor) < 5.5 * error
     kl = torch.stack([found.kl_of_samples(row[None], bins)[0] for row in samples])
     error = float(kl.std()) / math.sqrt(repeats)
     bias = bins**d / (2 * m)  # at most this was taken off
     assert abs(float(kl.mean())) < 5.5 * error + 0.1 * bias
+
+
+@pytest.mark.parametrize("m", [1, 7, 500])
+def test_the_floor_is_the_mean_deviation_of_binomial_counts(m):
+    """Also where bins hold less than one sample, all of them, or none."""
+    points = 8
+    f = torch.randn(3, points, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    f[1] = -1e4  # all in one cell
+    f[1, 2] = 0
+    f[2] = 0  # flat
+    found = exact.density(lambda a: f, Grid(1.0, d=1, points=points), DOUBLE)
+    k = np.arange(m + 1)
+    expected = [
+        0.5 * sum(np.abs(k / m - p) @ stats.binom.pmf(k, m, p) for p in row)
+        for row in found.mass.clamp(max=1).numpy()
+    ]
+    assert found.total_variation_floor(m, points).numpy() == pytest.approx(expected, abs=1e-12)
+    assert expected[1] == 0
 
 
 @pytest.mark.parametrize("d", [1, 2])
