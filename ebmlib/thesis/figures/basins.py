@@ -125,7 +125,8 @@ for _name in DATASETS:
 figure(
     "neighbourhood",
     title="Share of starts that return, by distance, on all four data sets",
-    alt="Four curves with bands, one for each data set: the share of starts that return over "
-    "their distance from the centre line, with a dashed line at ninety per cent.",
+    alt="Four curves with bands over the distance of the start, with a dashed line at ninety per "
+    "cent. All medians begin at one hundred per cent close to the demonstrations; path1 and mouse1 "
+    "fall at once, mouse2 later, and circle stays at the top.",
     studies=("basins",),
 )(neighbourhood)

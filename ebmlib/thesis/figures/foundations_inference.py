@@ -50,7 +50,7 @@ def _template(label: str) -> np.ndarray:
     alt=(
         "Three panels. Left: a shaky stroke in black follows the first half of a circle, over thin "
         "drawings of circle, path1, mouse1 and mouse2. Middle: bars of the energy of the stroke "
-        "with each label; the circle's is by far the lowest. Right: ten times the energy minus "
+        "with each label; the circle's is too short to be seen. Right: ten times the energy minus "
         "four; the circle's is now negative, and the order is the same."
     ),
 )
@@ -195,7 +195,8 @@ def objectives(k: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         "Two panels over the family's parameter k. Left: four convex curves; those of maximum "
         "likelihood, score matching and noise contrast are least at the true value one, that of "
         "denoising score matching at about one point three. Right: the constant that noise "
-        "contrast learns crosses minus the logarithm of the partition function at k equal to one."
+        "contrast learns touches minus the logarithm of the partition function at k equal to one, "
+        "and lies above it elsewhere."
     ),
 )
 def four_objectives(source: Source) -> Figure:
@@ -240,9 +241,9 @@ def contrastive_estimate(start: str, steps: int, alpha: float = 0.5) -> float:
     "short-chains",
     title="What contrastive divergence with short chains rests at",
     alt=(
-        "Line plot of the learned parameter over the number of steps K on a logarithmic axis. "
-        "Chains from noise give far too small values for short chains and approach the true value "
-        "one; chains from data are close to it from the first step on."
+        "Line plot of the learned parameter over ten to a hundred steps K on a logarithmic axis. "
+        "Chains from noise give far too small values when they are short and pass the true value "
+        "one at fifty steps; chains from data lie slightly above it at every length."
     ),
 )
 def short_chains(source: Source) -> Figure:

@@ -32,6 +32,16 @@ NOT_CONVERGING = {
 """Label -> condition and line; circle at K = 20."""
 
 
+def in_words(name: str) -> str:
+    """A condition as a figure names it: ``noise/alpha-0.005-K-25`` is circle at that level."""
+    data, found, steps = name.partition("-K-")
+    if not found:
+        return name
+    data, _, alpha = data.partition("/alpha-")
+    level = f", $\\alpha$ = {alpha}" if alpha else ""
+    return f"{'circle' if alpha else data}{level}, $K$ = {steps}"
+
+
 @figure(
     "gaussian-chain",
     title="A Langevin chain on a Gaussian against its closed forms",
@@ -109,7 +119,8 @@ def _step_lengths(axes: Any, dots: dict[str, Any], curve: dict[str, Any]) -> Non
         "Two panels over the noise level. Left: total variation after one hundred steps is high at "
         "the smallest level, lowest at half the trained level and rises to above a half at the "
         "largest; without the approach from noise it grows from zero. Right: the variance of the "
-        "chain over the model's grows from one, at first a little above the Gaussian closed form."
+        "chain over the model's grows from one, above the Gaussian closed form except at the "
+        "largest level."
     ),
     studies=("foundations-noise-law",),
 )
@@ -165,7 +176,7 @@ def chain_length(source: Source) -> Figure:
         face = "none" if mark in "s^" else colour
         axes.plot(values, rows, mark, color=colour, markerfacecolor=face, label=label)
     axes.axvline(1, color="black", linestyle=":", linewidth=1)
-    axes.set_yticks(rows, names)
+    axes.set_yticks(rows, [in_words(name) for name in names])
     axes.invert_yaxis()
     figures.label_axes(axes, "mean step over the noise floor", "")
     figures.legend_below(sheet)
@@ -229,9 +240,10 @@ def two_modes(gap: float, stops: np.ndarray) -> tuple[Transition, torch.Tensor, 
     title="R over training: chains that converge and chains that do not",
     alt=(
         "Two panels of R over its noise floor. Left: mouse1 with K 256 and K 100; both rise "
-        "quickly from one and flatten out a little below 1.1. Right, on a logarithmic axis: on "
-        "circle with twenty steps, noise starts at the usual noise level rise to 1.14; at a fifth "
-        "of it they rise to about 1.5; data starts at a fifth of it never leave one."
+        "quickly from one and then ever more slowly, to a little below 1.1. Right, on a "
+        "logarithmic axis: on circle with twenty steps, noise starts at the usual noise level rise "
+        "to 1.14; at a fifth of it they rise to about 1.55; data starts at a fifth of it never "
+        "leave one."
     ),
     conditions=("mouse1", "mouse1-K-100", *(name for name, _ in NOT_CONVERGING.values())),
 )

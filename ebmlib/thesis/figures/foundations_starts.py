@@ -15,6 +15,7 @@ from ebmlib.demonstrations import Demonstrations
 from ebmlib.policy import EXP, Policy, Trajectories, rollout
 from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.figure import Source, figure
+from ebmlib.thesis.figures.foundations_sampling import in_words
 from ebmlib.thesis.studies.foundations_estimators import LENGTHS
 from ebmlib.thesis.studies.foundations_sampling import LONGER, NOT_CONVERGED
 from ebmlib.thesis.study import Results
@@ -108,8 +109,9 @@ def flat_density(source: Source) -> Figure:
     alt=(
         "Scatter plot, both axes logarithmic: size of the mean loss over its own fluctuation "
         "against the divergence of data to model. Points left of the vertical line at one, whose "
-        "loss oscillates around zero, spread over three orders of magnitude of divergence; those "
-        "of small noise levels lie far above the dotted line of a flat density."
+        "loss oscillates around zero, spread over three orders of magnitude of divergence; all "
+        "those of the smallest noise level lie far above the dotted line of a flat density. At the "
+        "top right, about the vertical line, are trainings that ran away."
     ),
     studies=(CONVERGENCE,),
 )
@@ -149,8 +151,8 @@ def _alpha(condition: str) -> tuple[float, str]:
     title="Long chains on trained models",
     alt=(
         "Line plot of the energy score relative to K steps, at K, three K and ten K steps, on "
-        "logarithmic axes. The lines of the four data sets and of mouse1 with K 100 stay close to "
-        "one; those of the circle trained with too small a noise level rise to several times that."
+        "logarithmic axes. The lines of the four data sets and of mouse1 with K 100 lie on one; "
+        "those of the circle trained with too small a noise level rise to about two and to twenty."
     ),
     studies=("foundations-long-run",),
 )
@@ -161,7 +163,8 @@ def long_run(source: Source) -> Figure:
     styles = ("o-", "s--", "^:", "D-.", "v-", "x--", "+-")
     for name, style in zip((*DATASETS, "mouse1-K-100", *NOT_CONVERGED), styles, strict=True):
         score = results.values(name, "score")
-        axes.plot(LONGER, (score / score[:, :1]).mean(axis=0), style, label=name)
+        ratio = (score / score[:, :1]).mean(axis=0)
+        axes.plot(LONGER, ratio, style, label=in_words(name))
     axes.axhline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_xticks(LONGER, [f"{times} $K$" for times in LONGER])
@@ -179,8 +182,8 @@ def long_run(source: Source) -> Figure:
     title="Exact divergence over training by where chains start, circle",
     alt=(
         "Two logarithmic panels, K 20 and K 100, of the divergence over epochs. Persistent chains "
-        "fall first; noise and data starts follow to about one; replay falls, turns and leaves "
-        "the panel upwards."
+        "fall first; noise and data starts follow to about one; replay falls, turns and leaves the "
+        "panel upwards."
     ),
     studies=(CONVERGENCE,),
 )
@@ -210,7 +213,7 @@ def starts(source: Source) -> Figure:
     title="Squared action error of the estimators at held-out states",
     alt=(
         "Dot plot with one row per data set: mean squared error over that of EXP. A vertical line "
-        "at one marks EXP; ML and MAP lie to its right by up to about a half, single draws at "
+        "at one marks EXP; ML and MAP lie a few to thirty per cent to its right, single draws at "
         "about twice the error."
     ),
     studies=("foundations-estimators",),
@@ -257,7 +260,7 @@ def cloned(source: Source) -> dict[str, Trajectories]:
     origin = torch.tensor(np.array([[0.0, 0.0], 0.4 * middle]), dtype=torch.float32)
     policies: dict[str, Policy] = {
         "regression": NearestNeighbours(data),
-        "EXP": EXP(trained.model, trained.run.objective.sampler, 4 if source.small else 12),
+        "EXP": EXP(trained.model, trained.run.objective.sampler, 4 if source.small else 64),
     }
     found = {}
     for name, policy in policies.items():
@@ -273,8 +276,8 @@ def cloned(source: Source) -> dict[str, Trajectories]:
     alt=(
         "Two panels with the demonstrations of the circle in grey. Left: arrows show demonstrated "
         "state-action pairs along the circle. Right: trajectories from a start on the circle and "
-        "one inside, by nearest-neighbour regression in orange and by EXP in blue; both follow the "
-        "circle."
+        "one inside, by nearest-neighbour regression in orange and by EXP in blue. All reach the "
+        "circle and follow it, the regression closely, EXP a little beside it in places."
     ),
     conditions=("circle",),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from matplotlib.patheffects import withStroke
 
 from ebmlib import figures, metrics, seeding
 from ebmlib.demonstrations import Demonstrations
@@ -97,10 +98,10 @@ def _from_origin(source: Source, policy: str) -> Figure:
     "3.3",
     title="Trajectories by the point estimate (ML)",
     alt=(
-        "Three panels with the demonstrations of path1, circle and mouse2 in grey and two "
-        "nearly identical trajectories of the most probable action in orange. They follow the "
-        "shape, but run outside the first bend of path1, outside the lower left of the circle "
-        "and well outside the bottom of mouse2's hook."
+        "Three panels with the demonstrations of path1, circle and mouse2 in grey and two nearly "
+        "identical trajectories of the most probable action in orange. They follow the shape, but "
+        "run outside the first bend of path1, outside the lower left of the circle and well "
+        "outside the bottom of mouse2's hook."
     ),
     conditions=SHOWN,
 )
@@ -131,7 +132,9 @@ def expectation_estimate(source: Source) -> Figure:
     alt=(
         "Four panels, one for each data set: distance to the nearest demonstration over ninety "
         "steps, thin lines for single seeds and a thick one for their interquartile mean, EXP in "
-        "blue and ML in orange, with a dashed line at the reach of the demonstrations' noise."
+        "blue and ML in orange. ML's thick line lies above EXP's for most of the time; on circle "
+        "and mouse2 both rise above the dashed reach of the noise and come back, on path1 and "
+        "mouse1 they end about or above it. The thin lines differ widely."
     ),
     studies=("policy",),
 )
@@ -151,7 +154,7 @@ def stray(source: Source) -> Figure:
         panel.axhline(reach, color=figures.COLOURS["reference"], linestyle="--", label="reach")
         panel.set_title(name)
         panel.set_xlabel("step $j$")
-        panel.set_ylim(bottom=0)
+    axes[0].set_ylim(bottom=0)
     axes[0].set_ylabel("distance (normalised units)")
     figures.legend_below(sheet)
     return sheet
@@ -159,11 +162,14 @@ def stray(source: Source) -> Figure:
 
 def _marked(panel: Any, density: Any) -> None:
     """The exact mode and mean of the first state's density."""
-    for name, action, marker in (("ML", density.mode(), "^"), ("EXP", density.mean(), "o")):
+    for name, action, marker, size in (
+        ("ML", density.mode(), "^", 13),
+        ("EXP", density.mean(), "o", 7),
+    ):
         panel.plot(
-            *action[0].cpu().numpy(), marker, color=figures.COLOURS[name], markersize=9,
+            *action[0].cpu().numpy(), marker, color=figures.COLOURS[name], markersize=size,
             markerfacecolor="none", markeredgewidth=2, label=f"{name}, exact", linestyle="none",
-            zorder=5,
+            zorder=5, path_effects=[withStroke(linewidth=3.2, foreground="white")],
         )  # fmt: skip
 
 
@@ -171,9 +177,10 @@ def _marked(panel: Any, density: Any) -> None:
     "action-density",
     title="The exact density of the action in two states, and the action set",
     alt=(
-        "Two panels of action space with a dashed circle, the action set. On the data the "
-        "density is one small dark spot well inside it, where the demonstrated actions of nearby "
-        "states lie too. Beside the demonstrations the spot is elsewhere and of another shape."
+        "Two panels of action space with a dashed circle, the action set. In both the density is "
+        "one dark spot well inside it, with the exact mode and mean near its centre. On the data "
+        "the demonstrated actions of nearby states lie in the spot; half a radius inside the spot "
+        "sits closer to the origin."
     ),
     conditions=("circle",),
 )
@@ -206,10 +213,11 @@ def action_density(source: Source) -> Figure:
     "fork",
     title="Two modes: trajectories and the density where the strokes part",
     alt=(
-        "Two panels. Left, demonstrations that part into a left and a right arm; the sampled "
-        "trajectories take the left arm, EXP close to it, ML and a draw cutting the corner. Right, "
-        "the density of the action at the fork: a dark spot at the left arm's action with the mode "
-        "in it, another straight up, a paler one at the right arm's; the mean lies in between."
+        "Two panels. Left, demonstrations that part into a left and a right arm; all sampled "
+        "trajectories take the left arm, those of EXP close to it, those of ML and a draw cutting "
+        "the corner widely. Right, the density of the action at the fork: one dark spot at the "
+        "left arm's action with the mode in it, a second one straight up, and a paler one at the "
+        "right arm's; the mean lies between the first two, near the first."
     ),
     conditions=("fork",),
 )
@@ -240,9 +248,9 @@ def fork(source: Source) -> Figure:
     "trajectory-probability",
     title="Log density of whole trajectories under the learned policy",
     alt=(
-        "Line plot of the summed log density of the actions over the steps of six trajectories: "
-        "that of ML rises steepest, EXP's lies close below it, the single draws and the "
-        "demonstrations rise less."
+        "Line plot of the summed log density of the actions over sixty steps of six trajectories. "
+        "All rise nearly straight. ML's is highest, EXP's lies close below it, and the two single "
+        "draws and the two demonstrations rise less steeply and with small kinks."
     ),
     conditions=("circle",),
 )
@@ -254,7 +262,7 @@ def trajectory_probability(source: Source) -> Figure:
     trained = source.trained("circle")
     data = trained.demonstrations
     steps = 5 if source.small else 60
-    grid = Grid(1.05 * data.eps, points=25 if source.small else 51)
+    grid = Grid(1.05 * data.eps, points=25 if source.small else 101)
     paths = [("demonstration", path[: steps + 1]) for path in data.trajectories[:2]]
     for name, count in (("DRAW", 2), ("EXP", 1), ("ML", 1)):
         found = _sampled(source, trained, name, np.zeros((count, 2)), steps)
@@ -280,9 +288,10 @@ def trajectory_probability(source: Source) -> Figure:
     "implicit",
     title="Actions as the gradient of a state energy (Eq 3.4)",
     alt=(
-        "Two panels with shades of a fitted state energy and arrows of its gradient over the "
-        "demonstrations. On path1 the energy rises along the path and the arrows follow it. On the "
-        "circle the arrows cannot go round: the energy has a step where the lap closes."
+        "Two panels with shades of a fitted state energy, its gradient as arrows, and the "
+        "demonstrations in grey. On path1 the energy is a ridge that rises along the path; arrows "
+        "beside it point to the path and forward. On circle the energy is a ring-shaped ridge and "
+        "the arrows point to it from both sides instead of going round."
     ),
     conditions=("path1", "circle"),
 )
