@@ -62,8 +62,9 @@ def basin(
     )  # fmt: skip
     assert axes.figure is not None
     axes.figure.colorbar(
-        colours, ax=axes, label="closest distance kept for ten steps", shrink=0.85, extend="both"
-    )
+        colours, ax=axes, label="closest distance kept for\nten steps (normalised length)",
+        shrink=0.85, extend="both",
+    )  # fmt: skip
     axes.set_aspect("equal")
     axes.grid(visible=False)
-    label_axes(axes, "$x_1$ of the start (normalised length)", "$x_2$ of the start")
+    label_axes(axes, "$x_1$ of the start (normalised length)", "$x_2$ of the start (norm. length)")

@@ -57,8 +57,9 @@ def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
     alt=(
         "Four panels with sampled trajectories over the grey demonstrated circle, full size on the "
         "left and half size on the right, epoch 100 above epoch 500. At epoch 100 the full size "
-        "goes around the circle while the half size stays on smaller and larger loops; at epoch "
-        "500 the full size has come to the circle and the half size comes nearer more slowly."
+        "goes around the circle while the half size sends the start from inside around a small "
+        "dented loop; at epoch 500 the trajectories of the full size end on the circle and those "
+        "of the half size from inside and outside have come nearer to it but not all the way."
     ),
     conditions=(FULL, HALF),
 )
@@ -83,9 +84,11 @@ def trajectories(source: Source) -> Figure:
     title="Trajectory error over epochs for every architecture variant",
     alt=(
         "Two log-log panels of trajectory error over epochs with a dashed line at the threshold "
-        "of 0.1. On the left the network of Figure 3.2 falls below it first, half size and "
-        "normalised layers 0 and 2 follow, and the fully normalised network stays far above. On "
-        "the right the plain networks fall below it within a few hundred epochs and go on falling."
+        "of 0.1. On the left the network of Figure 3.2 is close to it at epoch 50, where the "
+        "others are near one; it and half size cross it at about epoch 100, "
+        "normalised layers 0 and 2 "
+        "before 200, and the fully normalised network stays far above. On the right the plain "
+        "networks cross it between epochs 200 and 500, and those trained longer go on falling."
     ),
     studies=("architecture",),
 )
@@ -135,7 +138,8 @@ def _smooth(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     title="Loss, gradient norm and R with and without spectral normalisation",
     alt=(
         "Three panels over epochs for no, partial and full spectral normalisation. The loss dips "
-        "below minus one and returns to zero, last with full normalisation. The gradient norm "
+        "below minus one and returns to zero, more slowly with two normalised layers; with full "
+        "normalisation it falls to the end of the training. The gradient norm "
         "settles about ten times lower with full normalisation than without. R over the noise "
         "floor rises to about 1.1 for two networks and stays at one with full normalisation."
     ),

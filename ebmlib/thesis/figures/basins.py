@@ -41,11 +41,13 @@ def returned(source: Source, name: str) -> Figure:
     results = source.results("basins")
     sheet, axes = figures.new()
     share = 100 * results.values(name, "returned")
-    figures.over_seeds(axes, results.values(name, "offsets")[0], share, marker="o", markersize=4)
+    figures.over_seeds(
+        axes, results.values(name, "offsets")[0], share, marker="o", markersize=4, label="EXP"
+    )
     axes.axhline(90, color=figures.COLOURS["limit"], linestyle="--", label="90 %")
     if name == "circle":
         axes.axvspan(-0.75, -0.25, color="#eeeeee", zorder=0, label="1.25 to 1.75 radii")
-    axes.set_xlabel("distance of the start from the centre line, positive inside")
+    axes.set_xlabel("distance of the start from the centre line (normalised length), + inside")
     axes.set_ylabel("starts that return (%)")
     axes.set_ylim(-3, 103)
     figures.legend_below(sheet)
@@ -94,7 +96,7 @@ def field(source: Source, name: str) -> Figure:
     )  # fmt: skip
     parts.set_ylabel("turn against the line (degrees)")
     for panel in (whole, parts):
-        panel.set_xlabel("distance from the centre line")
+        panel.set_xlabel("distance from the line (normalised length)")
         panel.set_ylim(bottom=0)
     figures.legend_below(sheet)
     return sheet

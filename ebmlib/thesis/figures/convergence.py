@@ -118,8 +118,9 @@ def over_steps(source: Source) -> Figure:
         "Four maps over five noise levels and six K with a number in every cell. At K the progress "
         "is near one in every stable cell. At 0.46 K it is near 0.46 in the lower left, where "
         "noise level and K are small, and one to the right. At 1.5 K it is near 1.5 in the lower "
-        "left and one to the right, and after 10 K between four and six there. The column of the "
-        "largest noise level is marked: its chains run away."
+        "left and one to the right, and the distance after 10 K is three to five steps there and "
+        "near zero to the right. The column of the largest noise level is marked: "
+        "its chains run away."
     ),
     studies=("convergence",),
 )
@@ -159,9 +160,9 @@ def _over_grid(results: Results, quantity: str) -> tuple[dict[tuple[float, int],
     alt=(
         "Scatter plot, one mark a model: R over its noise floor on the horizontal axis against the "
         "excess total variation to the model's exact density on the vertical one. "
-        "Blue marks, which R calls converged, lie both below the dashed line of agreement and near "
-        "one, where chain and density have nothing in common; a few orange marks, which R rejects, "
-        "lie below the line as well."
+        "Blue marks, which R calls converged, lie below the dashed line and above it, many at one, "
+        "where chain and density have nothing in common. Of the orange marks, which R rejects, "
+        "some lie far above the line and some below it, at the left of a dotted line."
     ),
     studies=("convergence",),
 )
@@ -172,15 +173,19 @@ def verdict_of_R(source: Source) -> Figure:
     colours = {True: figures.COLOURS["chain"], False: figures.COLOURS["limit"]}
     names = {True: "yes", False: "no"}
     for said in (True, False):
-        for noise, marker in ((True, "o"), (False, "x")):
+        for noise, marker in ((True, "o"), (False, "D")):
             chosen = [r for r in rows if R_says(r) == said and noise_started(r) == noise]
             # a model whose R ran away is shown at the right edge
             x = [min(r["R_plateau"] or UNSTABLE, UNSTABLE) - 1 for r in chosen]
             label = f"$R$: {names[said]}, {'noise' if noise else 'other'} start"
-            axes.plot(x, [r["excess"] for r in chosen], marker, color=colours[said], markersize=5,
-                      alpha=0.8, label=label)  # fmt: skip
-    axes.axhline(EXCESS, color=figures.COLOURS["reference"], linestyle="--", linewidth=1)
-    axes.axvline(ABOVE - 1, color=figures.COLOURS["reference"], linestyle=":", linewidth=1)
+            face = {} if noise else {"markerfacecolor": "none", "markersize": 8}
+            axes.plot(x, [r["excess"] for r in chosen], marker,
+                      **{"color": colours[said], "markersize": 5, "alpha": 0.8} | face,
+                      label=label)  # fmt: skip
+    axes.axhline(EXCESS, color=figures.COLOURS["reference"], linestyle="--", linewidth=1,
+                 label="most for agreement")  # fmt: skip
+    axes.axvline(ABOVE - 1, color=figures.COLOURS["reference"], linestyle=":", linewidth=1,
+                 label="least rise for yes")  # fmt: skip
     axes.set_xscale("symlog", linthresh=0.01)
     axes.set_xlim(left=-0.001)
     label_axes(axes, "$R$ over its noise floor, less 1 (last fifth)",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     alt=(
         "Line plot of the loss over a thousand epochs. It starts at zero, falls to a minimum below "
         "minus one at about epoch fifty, is back near zero by epoch one hundred and fifty and "
-        "oscillates around zero from then on, by about a tenth of the minimum's depth."
+        "oscillates around zero from then on, mostly by a tenth of the minimum's depth."
     ),
     conditions=("circle",),
 )
@@ -41,9 +41,10 @@ def loss_curve(source: Source) -> Figure:
     "4.6",
     title="Mean step R over training on circle, K = 100",
     alt=(
-        "Line plot of R over epochs. It starts on the dotted noise floor, rises within the first "
-        "hundred and fifty epochs and stays on a plateau between the noise floor and the dashed "
-        "line of a converged chain on a Gaussian of the data's narrowest scale."
+        "Line plot of R over epochs. It starts on the dotted noise floor, rises steeply until "
+        "about epoch one hundred and only slightly from then on, to a plateau between the noise "
+        "floor and the dashed line of a converged chain on a Gaussian of the data's narrowest "
+        "scale."
     ),
     conditions=("circle",),
 )
@@ -103,7 +104,7 @@ def mean_step_on_mouse1(source: Source) -> Figure:
         "Two panels over a thousand epochs with logarithmic vertical axes. The magnitude of the "
         "loss rises to its peak at about epoch fifty and falls to a low, noisy level. The gradient "
         "norms of all six layers rise with it; those of FCN[2] and of the output layer FCN[3] fall "
-        "back by an order of magnitude, those of the four layers nearer to the input stay high."
+        "back to a fifth and less, those of the four layers nearer to the input stay high."
     ),
     conditions=("circle",),
 )

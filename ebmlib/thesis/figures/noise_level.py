@@ -101,8 +101,8 @@ def _populations(axes: Axes, states: Tensor, sampled: Tensor, target: Tensor, r:
     alt=(
         "Two log-log panels against alpha over s, one line for each K. The mean of the chains is "
         "within one s of the demonstrated mean up to alpha of about s and jumps to the upper edge "
-        "beyond the dotted stability limit of two. The variance ratio lies between a fifth and two "
-        "up to s, above the dashed floor of the last step's noise, and jumps likewise."
+        "beyond the dotted stability limit of two. The variance ratio lies between a half and one "
+        "and a half up to s, above the dashed floor of the last step's noise, and jumps likewise."
     ),
     studies=("noise-level",),
 )
@@ -144,9 +144,10 @@ def gap_over_noise_level(source: Source) -> Figure:
     alt=(
         "Three grids of cells, alpha over s across and K upwards, each cell with its number. In "
         "the first the chains' mean is below one s everywhere but in the last column, which ran "
-        "away. In the second the variance ratio is near one to two but in the last column. In the "
+        "away. In the second the variance ratio is between a half and two but in the "
+        "last column. In the "
         "third the mean of the exact density is tens of s off in the cells with small alpha and "
-        "small K, left of a line, and in the last column."
+        "small K, left of a line, some s in two cells on it, and tens in the last column."
     ),
     studies=("noise-level",),
 )
@@ -209,8 +210,8 @@ def _cells(panel: Axes, results: Results, quantity: str, shift: tuple[float, flo
     alt=(
         "Line plot of the share of chains that are out of the mode after 100 steps, against alpha "
         "over s. It stays below a tenth up to about one and a half, passes one half below three "
-        "and reaches four fifths; a dashed curve for a Gaussian of the model's own scale lies "
-        "below it and rises steeply towards its stability limit."
+        "and reaches three quarters; a dashed curve for a Gaussian of the model's own scale lies "
+        "closely below it up to two, crosses it and rises to one at its stability limit."
     ),
     studies=("escape",),
 )

@@ -165,7 +165,7 @@ def tail(source: Source) -> Figure:
         generator = seeding.generator(source.seed, f"figure/tail/{policy}", source.where)
         sampled = rollout(act, points.repeat(repetitions, 1), steps, generator=generator)
         figures.trajectories(panel, sampled, label=policy, faint=policy == "DRAW")
-        panel.set_title({"EXP": "EXP", "DRAW": "single draws"}[policy])
+        panel.set_title({"EXP": "EXP", "DRAW": "DRAW (single draws)"}[policy])
         view(panel, demonstrations, 0.3)
     results = source.results("tail")
     rows = {name: results.values("mouse1", f"{name}_ends").ravel() for name in ("EXP", "DRAW")}
@@ -183,7 +183,7 @@ def _strips(axes: Axes, rows: dict[str, np.ndarray], band: tuple[float, float]) 
         colour = figures.COLOURS["demonstration" if name == "data" else name]
         axes.plot(place + jitter, ends, ".", color=colour, markersize=4)
     axes.set_xticks(range(len(rows)), ["demonstrations", "EXP", "single draws"])
-    axes.set_ylabel("last position across the movement")
+    axes.set_ylabel("last position across the\nmovement (normalised length)")
 
 
 def neighbour(source: Source) -> Figure:
@@ -209,10 +209,14 @@ def neighbour(source: Source) -> Figure:
             color=figures.COLOURS[colour], label=label, zorder=5,
         )  # fmt: skip
     results = source.results("offsets")
-    named = {"nearest": "to the nearest action", "turn": "EXP to EXP on the line",
-             "nearest_turn": "nearest to nearest on the line"}  # fmt: skip
-    for quantity, label in named.items():
-        figures.over_seeds(curve, DISTANCES, results.values("mouse2", quantity), label=label)
+    named = {"nearest": ("angle of EXP to the nearest action", "-"),
+             "turn": ("turn of EXP against the line", "--"),
+             "nearest_turn": ("turn of the nearest twenty", ":")}  # fmt: skip
+    for number, (quantity, (label, style)) in enumerate(named.items(), start=1):
+        figures.over_seeds(
+            curve, DISTANCES, results.values("mouse2", quantity), label=label, color=f"C{number}",
+            linestyle=style,
+        )  # fmt: skip
     curve.set_xlabel("distance from the centre line (normalised length)")
     curve.set_ylabel("angle (degrees)")
     figures.legend_below(sheet)
@@ -253,14 +257,16 @@ figure(
 figure(
     "actions",
     title="Demonstrated actions and the action set B_eps(0) of Eq 3.3",
-    alt="Four panels of points inside a dashed circle of radius epsilon: a ring for circle, an arc "
-    "of a ring for path1, arcs of varying radius for mouse1 and mouse2.",
+    alt="Four panels of points inside a dashed circle of radius epsilon: a ring of a third of that "
+    "radius for circle, the right half of such a ring for path1, a blob to the upper right of the "
+    "origin for mouse1 and a band around most of it for mouse2.",
 )(actions)
 figure(
     "tail-mouse1",
     title="The tail of mouse1: demonstrations, EXP and single draws",
     alt="Two panels of trajectories over the forking strokes of mouse1, by EXP and by single "
-    "draws, and strips of their last positions, which fill the gap between the two branches.",
+    "draws, and strips of their last positions over all seeds, most in two groups like those "
+    "of the demonstrations and some in the shaded gap between them.",
     conditions=("mouse1",),
     studies=("tail",),
 )(tail)
