@@ -53,16 +53,16 @@ def c34(basins: Results, trajectories: Results) -> Verdict:
     settle = min(found.low for found in inside) > 0.9 - 1e-9 and end.high < 0.1
     as_told = 1.25 <= region.low and region.high <= 1.75
     shares = ", ".join(f"{100 * found.value:.0f}" for found in inside)
-    limit = " (the farthest that was tried)" if region.low >= farthest else ""
+    least = "at least " if region.value >= farthest else ""  # none was placed farther out
     reading = (
         f"From 0.25, 0.5 and 0.75 inside the circle {shares} % return; the worst of the "
         f"trajectories that start 0.4 inside ends {end.text(2)} from it. Outside, the region "
-        f"reaches to {region.text(3)} radii{limit}."
+        f"reaches to {least}{region.text(3)} radii."
     )
     if settle and as_told:
         return Verdict(REPRODUCED, region, reading)
     if settle:
-        where = f"starts inside; the region of convergence is {region.value:.3g} radii, not 1.5"
+        where = f"starts inside; the region reaches to {least}{region.value:.3g} radii, not 1.5"
         return Verdict(IN_RANGE, region, reading, where=where)
     if as_told:
         return Verdict(IN_RANGE, region, reading, where="the region outside, not starts inside")

@@ -89,9 +89,10 @@ def c26(dynamics: Results) -> Verdict:
     number = estimate(seeds)
     always = all(low > CORRELATED for low in falling.values())
     reading = (
-        f"While the loss falls, the smallest correlation of a layer is "
-        f"{min(falling.values()):.2f}. Over the whole training the loss is followed in all "
-        f"data sets by {_list(follow)}; the weakest layer has {number.value:.2f}."
+        f"While the loss falls, the correlation of no layer is below "
+        f"{min(falling.values()):.2f} (the lower end of its interval). Over the whole training "
+        f"the loss is followed in all data sets by {_list(follow)}; the weakest layer has "
+        f"{number.value:.2f}."
     )
     if len(follow) == len(LAYERS):
         return Verdict(REPRODUCED, number, reading)

@@ -72,9 +72,10 @@ def c32(offsets: Results) -> Verdict:
 def c35(tail: Results) -> Verdict:
     """Between the branches, or in them."""
     spread = tail.values("mouse1", "data")[0]
-    share = estimate(tail.values("mouse1", "EXP_gap"))
+    # 1 - shares of either side leaves rounding of 1e-17
+    share = estimate(tail.values("mouse1", "EXP_gap").round(9))
     smaller = estimate(tail.values("mouse1", "EXP_smaller"))
-    drawn = estimate(tail.values("mouse1", "DRAW_gap"))
+    drawn = estimate(tail.values("mouse1", "DRAW_gap").round(9))
     narrower = estimate(tail.values("mouse1", "EXP_spread"))
     holds = spread[-1] >= 2 * spread[1] and (share.low > 0.25 or smaller.high < 0.1)
     reading = (

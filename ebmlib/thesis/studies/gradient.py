@@ -86,7 +86,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     epochs = sorted(cell.trained.result.snapshots)[-1:] if cell.small else EPOCHS
     chains = (8, 32) if cell.small else CHAINS
     steps = (0, 5) if cell.small else STEPS
-    grid = Grid(1.5 * data.eps, points=31 if cell.small else 61)
+    grid = Grid(1.5 * data.eps, points=31 if cell.small else 241)
     everything = pairs_of(data, cell.device)
     chosen = torch.randperm(data.n_pairs, generator=cell.generator("batch"), device=cell.device)
     pairs = Pairs(*(column[chosen[:PAIRS]] for column in everything))
