@@ -29,9 +29,9 @@ def _curve(panel: Any, x: Any, rows: np.ndarray, **style: Any) -> None:
     title="Error of the contrastive gradient against the exact one",
     alt=(
         "Two log-log panels. Left, the relative error over the number of chains: from exact draws "
-        "it falls nearly as one over the square root, with chains of a hundred steps it lies a "
-        "little higher at epoch 100. Right, the bias over the number of steps: it falls more than "
-        "tenfold and levels off after about thirty steps."
+        "it falls as one over the square root, with chains of a hundred steps it lies a little "
+        "higher and leaves that line above five hundred chains. Right, the bias over the number of "
+        "steps: it falls more than tenfold and levels off after about thirty steps, at about a tenth."
     ),
     studies=("gradient",),
 )
