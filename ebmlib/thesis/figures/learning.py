@@ -31,7 +31,7 @@ def _curve(panel: Any, x: Any, rows: np.ndarray, **style: Any) -> None:
         "Two log-log panels. Left, the relative error over the number of chains: from exact draws "
         "it falls as one over the square root, with chains of a hundred steps it lies a little "
         "higher and leaves that line above five hundred chains. Right, the bias over the number of "
-        "steps: it falls more than tenfold and levels off after about thirty steps, at about a tenth."
+        "steps: it falls more than tenfold and levels off after about thirty steps, at about 0.1."
     ),
     studies=("gradient",),
 )
