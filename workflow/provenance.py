@@ -57,7 +57,8 @@ def describe(
     """
     if sources:
         named = [f"{name} ({digest[:8]})" for name, digest in sources.items()]
-        more = [f"{len(named) - SHOWN} more models"] if len(named) > SHOWN else []
+        left = len(named) - SHOWN
+        more = [f"{left} more model{'s' if left > 1 else ''}"] if left > 0 else []
         parts = ["drawn from " + "; ".join(named[:SHOWN] + more)]
     else:
         rest = {key: value for key, value in values.items() if key not in ("device", "profile")}
