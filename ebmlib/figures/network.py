@@ -8,7 +8,8 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from ebmlib.energy import EnergyModel
 from ebmlib.figures.style import COLOURS
 
-_HEIGHT, _WIDTH = 0.9, 1.7
+_HEIGHT, _WIDTH = 1.1, 2.4
+_FIRST = 4.5  # where the first FCN block stands
 
 
 def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = ()) -> None:
@@ -34,10 +35,10 @@ def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = (
             )
         )  # fmt: skip
         text = f"{name}\n{layer.in_features} → {layer.out_features}\n{count:,} parameters"
-        axes.text(x, y, text, ha="center", va="center", fontsize=7.5, zorder=3)
+        axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=3)
         if activation:
             axes.text(
-                x, y - 0.72, activation, ha="center", va="center", fontsize=7.5, style="italic"
+                x, y - 0.85, activation, ha="center", va="center", fontsize=8.5, style="italic"
             )
 
     def arrow(start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
@@ -50,22 +51,22 @@ def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = (
         )  # fmt: skip
 
     fcn = [name for name in layers if name.startswith("FCN")]
-    half, step = _WIDTH / 2 + 0.06, 2.55
+    half, step = _WIDTH / 2 + 0.06, 3.0
     for y, letter, name, activation in (
-        (1.0, "state $x$", "FE_x", "LeakyReLU"),
-        (-1.0, "action $a$", "FE_a", "ELU"),
+        (1.1, "state $x$", "FE_x", "LeakyReLU"),
+        (-1.1, "action $a$", "FE_a", "ELU"),
     ):
-        axes.text(-0.55, y, letter, ha="right", va="center")
-        arrow((-0.45, y), (1.0 - half, y))
+        axes.text(-0.85, y, letter, ha="right", va="center")
+        arrow((-0.75, y), (1.0 - half, y))
         block(1.0, y, name, activation)
-        arrow((1.0 + half, y), (3.6 - half, 0.25 * y))
+        arrow((1.0 + half, y), (_FIRST - half, 0.25 * y))
     for number, name in enumerate(fcn):
-        x = 3.6 + step * number
+        x = _FIRST + step * number
         last = number == len(fcn) - 1
         block(x, 0, name, "no activation" if last else "ReLU")
         if 0 < number < len(fcn) - 1 and model.config.residual:
             arrow((x - step / 2 - 0.1, 0.1), (x + step / 2 - 0.05, 0.1), -0.75)
-            axes.text(x, 1.15, "+ input", ha="center", va="bottom", fontsize=7.5)
+            axes.text(x, 1.3, "+ input", ha="center", va="bottom", fontsize=8.5)
         if not last:
             arrow((x + half, 0), (x + step - half, 0))
         else:
@@ -73,8 +74,8 @@ def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = (
             axes.text(x + half + 0.6, 0, "$f(x, a)$", ha="left", va="center")
     if normalised:
         words = "dashed: the blocks that section 3.2.1 wraps with spectral normalisation"
-        axes.text(3.6 - half, -1.75, words, fontsize=8, color=COLOURS["limit"], va="center")
-    axes.set_xlim(-1.6, 3.6 + step * (len(fcn) - 1) + half + 1.6)
-    axes.set_ylim(-2.0, 1.9)
+        axes.text(_FIRST - half, -1.95, words, fontsize=8.5, color=COLOURS["limit"], va="center")
+    axes.set_xlim(-2.2, _FIRST + step * (len(fcn) - 1) + half + 1.6)
+    axes.set_ylim(-2.3, 2.1)
     axes.set_aspect("equal")
     axes.set_axis_off()

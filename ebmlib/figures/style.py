@@ -95,9 +95,10 @@ def legend_below(figure: Figure) -> None:
     for axes in figure.axes:
         for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
             named.setdefault(label, handle)
-    figure.legend(
-        named.values(), named.keys(), loc="outside lower center", ncols=min(4, len(named))
-    )
+    # Rows of nearly equal length, at most four names in each.
+    rows = -(-len(named) // 4)
+    columns = -(-len(named) // max(1, rows))
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=max(1, columns))
 
 
 def label_axes(axes: Axes, x: str, y: str) -> None:

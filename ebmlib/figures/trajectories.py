@@ -30,8 +30,8 @@ def demonstrations(axes: Axes, data: Demonstrations, arrows: bool = False) -> No
         states = data.trajectories[0][:-1:6]
         steps = np.diff(data.trajectories[0], axis=0)[::6]
         axes.quiver(
-            *states.T, *steps.T, angles="xy", scale_units="xy", scale=0.5, width=0.005,
-            color=COLOURS["EXP"], zorder=3, label="action, twice its length",
+            *states.T, *steps.T, angles="xy", scale_units="xy", scale=0.4, width=0.007,
+            color=COLOURS["EXP"], zorder=3, label="action, two and a half times its length",
         )  # fmt: skip
     axes.plot(0, 0, "o", color=COLOURS["reference"], markersize=4, zorder=4)
     axes.annotate("start", (0, 0), xytext=(5, 5), textcoords="offset points", fontsize=8)

@@ -202,6 +202,7 @@ def starts(source: Source) -> Figure:
         axes.set_yscale("log")
         axes.set_ylim(0.4, 20)
         axes.set_xlim(0, 600)
+        axes.set_xticks(range(0, 600, 100))  # 600 would stand beside the next panel's 0
         axes.set_title(f"$K$ = {steps}")
         figures.label_axes(axes, "epoch", "KL(data || model) (nats)" if steps == 20 else "")
     figures.legend_below(sheet)
@@ -293,6 +294,9 @@ def cloning(source: Source) -> Figure:
     for line in right.lines:
         if line.get_label() == "ML":
             line.set_label("regression")
+    for panel in (left, right):
+        panel.set_xticks((-2, -1.5, -1, -0.5, 0))
+        panel.set_yticks((-1, -0.5, 0, 0.5, 1))
     left.set_title("what is given: state-action pairs")
     right.set_title("cloned policies")
     figures.legend_below(sheet)

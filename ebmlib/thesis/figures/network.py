@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def architecture(source: Source) -> Figure:
     """Sizes and counts of the default network."""
     model = EnergyModel(EnergyConfig(), 2, 2, generator=seeding.generator(0, "figure"))
-    sheet, axes = figures.new(width=10, height=3.3)
+    sheet, axes = figures.new(width=8.5, height=2.6)
     figures.architecture(axes, model, normalised=("FCN[0]", "FCN[2]"))
     return sheet
 

@@ -89,6 +89,7 @@ def _from_origin(source: Source, policy: str) -> Figure:
         figures.demonstrations(panel, data)
         paths = _sampled(source, trained, policy, data.sigma * noise, 90)
         figures.trajectories(panel, paths, label=policy)
+        panel.lines[0].set_label("demonstrations")  # one name, however many there are of each
         panel.set_title(name)
     figures.legend_below(sheet)
     return sheet
@@ -143,7 +144,7 @@ def stray(source: Source) -> Figure:
     from ebmlib.thesis.statistics import interquartile_mean
 
     results = source.results("policy")
-    sheet, axes = figures.new(1, 4, width=10, height=3.0, sharey=True)
+    sheet, axes = figures.new(1, 4, width=10, height=3.8, sharey=True)
     for panel, name in zip(axes, results.conditions, strict=True):
         for policy in ("EXP", "ML"):
             curves = results.values(name, f"{policy}_distance")
@@ -307,7 +308,8 @@ def implicit_action(source: Source) -> Figure:
         value = energy.value(plane.reshape(-1, 2)).reshape(70, 70)
         shades = panel.contourf(*lines, value.T, levels=14, cmap="YlOrBr", alpha=0.55, zorder=0)
         panel.grid(False)
-        sheet.colorbar(shades, ax=panel, shrink=0.8, label="fitted state energy $E(x)$")
+        beside = panel.inset_axes((1.03, 0, 0.05, 1))  # as high as the panel, whatever its aspect
+        sheet.colorbar(shades, cax=beside, label="fitted state energy $E(x)$")
         figures.demonstrations(panel, data)
         states = plane[::6, ::6].reshape(-1, 2)
         states = states[metrics.distance_to_polyline(states, data.trajectories[0]) < 0.3]
