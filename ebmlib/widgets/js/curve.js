@@ -2,7 +2,7 @@
 
 import { niceTicks } from "./plot.js";
 
-const EDGE = { left: 44, right: 8, top: 8, bottom: 22 }; // CSS pixels
+const EDGE = { left: 50, right: 8, top: 8, bottom: 22 }; // CSS pixels
 
 /** Values in at most `count` groups of neighbours, their means. */
 function thinned(values, count) {
@@ -27,7 +27,7 @@ export function drawCurve(canvas, colours, { values, level, length }) {
   const box = { x: EDGE.left, y: EDGE.top, w: width - EDGE.left - EDGE.right, h: height - EDGE.top - EDGE.bottom };
   const means = thinned(values, Math.floor(box.w / 2));
   const range = Math.max(level, ...means) - Math.min(level, ...means);
-  const room = 0.1 * Math.max(range, 0.5 * Math.abs(level), 1e-3);
+  const room = 0.1 * Math.max(range, 0.5 * Math.abs(level), values.length ? 1e-3 : 1);
   const low = Math.min(level, ...means) - room, high = Math.max(level, ...means) + room;
   const x = (epoch) => box.x + (epoch / length) * box.w;
   const y = (value) => box.y + ((high - value) / (high - low)) * box.h;
