@@ -49,7 +49,7 @@ class ShownVerdict:
             "",
             f"**Claim.** {c.statement} *(Section {c.section} of the thesis.)*",
             "",
-            f"**Measured.** {c.merit}. **Rule.** {c.rule}",
+            f"**Measured.** {c.merit[0].upper()}{c.merit[1:]}. **Rule.** {c.rule}",
             "",
             f"**Result.** {v.reading}",
             "",

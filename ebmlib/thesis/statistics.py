@@ -29,10 +29,16 @@ class Estimate(NamedTuple):
 
     def text(self, digits: int = 3) -> str:
         """``0.0134 [0.0131, 0.0138]``, to significant digits; no interval from one seed."""
-        number = f"{self.value:.{digits}g}"
+        number = _text(self.value, digits)
         if self.n < 2:
             return number
-        return f"{number} [{self.low:.{digits}g}, {self.high:.{digits}g}]"
+        return f"{number} [{_text(self.low, digits)}, {_text(self.high, digits)}]"
+
+
+def _text(value: float, digits: int) -> str:
+    """To significant digits; up to a million written out, 1090 and not 1.09e+03."""
+    rounded = f"{value:.{digits}g}"
+    return f"{float(rounded):.0f}" if "e+0" in rounded and abs(value) < 1e6 else rounded
 
 
 def interquartile_mean(values: ArrayLike, axis: int = -1) -> np.ndarray:

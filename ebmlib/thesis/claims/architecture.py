@@ -113,12 +113,13 @@ def c18(architecture: Results) -> Verdict:
     at_floor = all(row["R_largest"] < 1.02 for row in normalised)
     stagnant = all(row["error"][-1] >= THRESHOLD for row in normalised)
     loss = estimate([row["loss_largest"] for row in normalised])
+    free = estimate([row["loss_largest"] for row in architecture.completed(FULL)])
     R = estimate([row["R_largest"] for row in normalised])
     error = estimate([row["error"][-1] for row in normalised])
     reading = (
         f"The median gradient norm is {norm.text()}, the largest magnitude of the loss "
-        f"{loss.text()}, the largest R {R.text(4)} times the noise floor, and the trajectory error "
-        f"at the end {error.text()}."
+        f"{loss.text()} (without normalisation {free.text()}), the largest R {R.text(4)} times the "
+        f"noise floor, and the trajectory error at the end {error.text()}."
     )
     if flat and at_floor and stagnant:
         where = "the stagnation; gradient norms are small but not near 1e-4"

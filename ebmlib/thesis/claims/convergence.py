@@ -176,7 +176,7 @@ def c29(convergence: Results) -> Verdict:
         reading += (
             f"{len(drifting)} of {len(stages)} stable cells of the grid show the pattern, all with "
             f"K up to {max(yes):.1f} relaxation times 2 s^2 / alpha^2 of the chain"
-            + (f"; the others begin at {min(no):.1f}." if no else ".")
+            + (f"; the others have {min(no):.1f} and more." if no else ".")
         )
     if preset.drifts:
         return Verdict(REPRODUCED, preset.after, reading)
