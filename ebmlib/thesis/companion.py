@@ -17,6 +17,8 @@ from ebmlib.thesis.shown import ClaimsTable, HeldOut, ShownVerdict, Summary
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ebmlib.demonstrations import Demonstrations
+
 PROFILES = ("smoke", "default", "full")
 
 
@@ -60,6 +62,12 @@ class Companion:
         trained = self.store.train_or_load(self.run(name, seed), device=self.where)
         self._asked[f"{name}, seed {trained.run.seed}"] = trained.record["key"]
         return trained
+
+    def demonstrations(self, name: str) -> Demonstrations:
+        """The demonstrations of a condition."""
+        demonstrations = condition(name).demonstrations()
+        self._asked[f"data set {name}"] = demonstrations.digest()
+        return demonstrations
 
     def results(self, name: str) -> study.Results:
         """The results of a study (see :func:`ebmlib.thesis.study.load`)."""

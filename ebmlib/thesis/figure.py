@@ -19,6 +19,8 @@ from ebmlib.thesis.study import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ebmlib.demonstrations import Demonstrations
+
 NUMBERS = (
     *("2.1", "2.2", "3.1", "3.2", "3.3", "3.4"),
     *(f"4.{number}" for number in range(1, 28)),
@@ -46,6 +48,10 @@ class Source(Protocol):
 
     def trained(self, name: str, seed: int | None = None) -> Trained:
         """The trained model of a condition."""
+        ...
+
+    def demonstrations(self, name: str) -> Demonstrations:
+        """The demonstrations of a condition, where no model is asked for."""
         ...
 
     def results(self, name: str) -> Results:

@@ -101,7 +101,7 @@ def error_over_epochs(source: Source) -> Figure:
         ("figure-3-2", "plain", "plain-tanh", "plain-path1"),
     )
     for panel, names in zip(axes, groups, strict=True):
-        panel.axhline(THRESHOLD, color="black", linestyle="--", linewidth=0.8, label="similar")
+        panel.axhline(THRESHOLD, color="black", linestyle="--", linewidth=0.8, label="threshold")
         for name in names:
             found = results.completed(f"architecture/{name}")
             if not found:

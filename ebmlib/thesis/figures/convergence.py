@@ -53,7 +53,7 @@ def particles_on_circle(source: Source) -> Figure:
         for panel, look, ends in zip(row, LOOKS, chains, strict=True):
             particles(panel, trained.demonstrations, states, actions, ends)
             alpha = trained.run.objective.sampler.alpha
-            panel.set_title(f"$\\alpha = {alpha:g}$, {look} steps", fontsize=9)
+            panel.set_title(f"$\\alpha$ = {alpha:g}, {look} steps", fontsize=9)
             panel.label_outer()
     figures.legend_below(sheet)
     return sheet
@@ -183,9 +183,9 @@ def verdict_of_R(source: Source) -> Figure:
                       **{"color": colours[said], "markersize": 5, "alpha": 0.8} | face,
                       label=label)  # fmt: skip
     axes.axhline(EXCESS, color=figures.COLOURS["reference"], linestyle="--", linewidth=1,
-                 label="most for agreement")  # fmt: skip
+                 label="border of the exact verdict")  # fmt: skip
     axes.axvline(ABOVE - 1, color=figures.COLOURS["reference"], linestyle=":", linewidth=1,
-                 label="least rise for yes")  # fmt: skip
+                 label="least rise for a yes")  # fmt: skip
     axes.set_xscale("symlog", linthresh=0.01)
     axes.set_xlim(left=-0.001)
     label_axes(axes, "$R$ over its noise floor, less 1 (last fifth)",

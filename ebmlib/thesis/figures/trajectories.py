@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from ebmlib import figures, seeding
 from ebmlib.policy import EXP, ML, Draw, Policy, Trajectories, rollout
-from ebmlib.thesis.conditions import DATASETS, condition
+from ebmlib.thesis.conditions import DATASETS
 from ebmlib.thesis.figure import Source, figure
 from ebmlib.thesis.studies.offsets import DISTANCES, NEIGHBOURS, POPULATION
 from ebmlib.thesis.studies.trajectories import (
@@ -55,7 +55,7 @@ REPETITIONS = 3
 def dataset(source: Source, name: str) -> Figure:
     """All demonstrations of a data set, with every sixth action of one of them."""
     sheet, axes = figures.new(height=3.6)
-    figures.demonstrations(axes, condition(name).demonstrations(), arrows=True)
+    figures.demonstrations(axes, source.demonstrations(name), arrows=True)
     return sheet
 
 
@@ -63,16 +63,16 @@ def datasets(source: Source) -> Figure:
     """All four data sets on one sheet."""
     sheet, axes = figures.new(2, 2, width=8, height=7)
     for panel, name in zip(axes.flat, DATASETS, strict=True):
-        figures.demonstrations(panel, condition(name).demonstrations(), arrows=True)
+        figures.demonstrations(panel, source.demonstrations(name), arrows=True)
         panel.set_title(name)
     return sheet
 
 
 def actions(source: Source) -> Figure:
     """All demonstrated actions of the four data sets and their action sets."""
-    sheet, axes = figures.new(1, 4, width=10, height=2.9)
-    for panel, name in zip(axes, DATASETS, strict=True):
-        figures.actions(panel, condition(name).demonstrations())
+    sheet, axes = figures.new(2, 2, width=6.8, height=6.4)
+    for panel, name in zip(axes.flat, DATASETS, strict=True):
+        figures.actions(panel, source.demonstrations(name))
         panel.set_title(name)
     return sheet
 
@@ -153,7 +153,7 @@ def tail(source: Source) -> Figure:
     demonstrations, sampler = trained.demonstrations, trained.run.objective.sampler
     shown = np.stack(demonstrations.trajectories)
     points = torch.tensor(shown[:, BRANCHING], dtype=torch.float32, device=source.where)
-    sheet, axes = figures.new(1, 3, width=10, height=3.6)
+    sheet, axes = figures.new(1, 3, width=9, height=3.6)
     origin, normal = across(demonstrations)
     steps = shown.shape[1] - 1 - BRANCHING
     chosen: dict[str, tuple[Policy, int]] = {
@@ -259,7 +259,7 @@ figure(
     title="Demonstrated actions and the action set B_eps(0) of Eq 3.3",
     alt="Four panels of points inside a dashed circle of radius epsilon: a ring of a third of that "
     "radius for circle, the right half of such a ring for path1, a blob to the upper right of the "
-    "origin for mouse1 and a band around most of it for mouse2.",
+    "origin for mouse1 and a loop that passes by the origin for mouse2.",
 )(actions)
 figure(
     "tail-mouse1",
