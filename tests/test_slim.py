@@ -92,6 +92,16 @@ def book(tmp_path: Path) -> Book:
     return Book(tmp_path / "book")
 
 
+def test_no_line_breaks_between_a_formula_and_its_punctuation(book: Book) -> None:
+    book.add("page.html", f"<p>see ({INLINE}), “{INLINE}”, {INLINE} and {INLINE}.</p>{DISPLAYED},")
+    book.slim()
+    text = book.text("page.html")
+    kept = re.findall(r'<span class="unbroken">(\W?)<span.*?</mjx-container></span>([^<]*)', text)
+    assert kept == [("(", "),"), ("“", "”,"), ("", ".")]
+    assert text.count("<mjx-container") == 5
+    assert ".unbroken{white-space:nowrap}" in book.text("_static/math.css")
+
+
 def test_equations_are_set_and_keep_their_numbers(book: Book) -> None:
     book.add("part/page.html", f"<p>{INLINE}, again {INLINE}</p>{DISPLAYED}")
     book.slim()

@@ -42,7 +42,13 @@ SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 STATE = "application/vnd.jupyter.widget-state+json"
 
 _MATH = re.compile(
-    r'(<(span|div) class="[^"]*\bmath notranslate[^"]*"[^>]*>)(.*?)(</\2>)', re.DOTALL
+    r'(?P<begin><(?P<tag>span|div) class="[^"]*\bmath notranslate[^"]*"[^>]*>)'
+    r"(?P<content>.*?)(?P<end></(?P=tag)>)",
+    re.DOTALL,
+)
+# A formula with the brackets and quotation marks before it and the marks behind it.
+_PUNCTUATED = re.compile(
+    rf"(?P<before>[(\[‘“]*){_MATH.pattern}(?P<after>[.,;:!?)\]’”]*)", re.DOTALL
 )
 _TEX = re.compile(r"\\(?:\((?P<inline>.*)\\\)|\[(?P<display>.*)\\\])", re.DOTALL)
 _ICON = re.compile(
@@ -55,6 +61,8 @@ _IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
 _STYLES = {"fa": "fas", "fa-solid": "fas", "fa-regular": "far", "fa-brands": "fab"}
 # MathJax in a page measures the height of the text's x, to make its own as high; style can do that.
 _MATH_SIZE = 'mjx-container[jax="CHTML"]{font-size:calc(1ex/.442)}'
+UNBROKEN = "unbroken"
+_MATH_LINES = f".{UNBROKEN}{{white-space:nowrap}}"
 
 
 def _attribute(tag: str, name: str) -> str:
@@ -113,7 +121,7 @@ def slim(book: Path) -> None:
     told = _ask_node(book, pages, sheets)
     css = styles.icon_face(book, told["css"]) + told["css"] + styles.ICONS
     (book / STYLE).write_text(css, encoding="utf-8")
-    (book / MATH_STYLE).write_text(told["mathCss"] + _MATH_SIZE, encoding="utf-8")
+    (book / MATH_STYLE).write_text(told["mathCss"] + _MATH_SIZE + _MATH_LINES, encoding="utf-8")
     for page in pages:
         _set_math(page, told["math"])
         _draw_icons(page, told["icons"])
@@ -128,7 +136,7 @@ def _equations(page: Page) -> list[tuple[str, bool]]:
     """Return the page's equations as TeX, and whether each stands on its own."""
     found = []
     for element in _MATH.finditer(page.text):
-        tex = _TEX.search(element[3])
+        tex = _TEX.search(element["content"])
         if tex:
             inline = tex["inline"]
             found.append((html.unescape(inline or tex["display"]), inline is None))
@@ -141,9 +149,14 @@ def _set_math(page: Page, equations: dict[tuple[str, bool], str]) -> None:
             inline = tex["inline"]
             return equations[html.unescape(inline or tex["display"]), inline is None]
 
-        return element[1] + _TEX.sub(container, element[3]) + element[4]
+        before, after = element["before"], element["after"]
+        formula = element["begin"] + _TEX.sub(container, element["content"]) + element["end"]
+        if element["tag"] == "span" and (before or after):
+            # to the browser a formula is a box, and a line may break between it and a comma
+            return f'<span class="{UNBROKEN}">{before}{formula}{after}</span>'
+        return before + formula + after
 
-    page.change(_MATH, set_one)
+    page.change(_PUNCTUATED, set_one)
 
 
 def _icon(classes: str) -> str:

@@ -53,26 +53,3 @@ const unfold = () => {
 };
 window.addEventListener("hashchange", unfold);
 document.addEventListener("DOMContentLoaded", unfold);
-
-/* 5. A line may break between a formula and the comma behind it, or the quotation mark before it: a
-      formula is one box to the browser. */
-document.addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("span.math").forEach((formula) => {
-    const after = formula.nextSibling, before = formula.previousSibling;
-    const mark = after?.nodeType === Node.TEXT_NODE ? after.data.match(/^[.,;:!?)\]’”]+/)?.[0] : "";
-    const opening = before?.nodeType === Node.TEXT_NODE ? before.data.match(/[(\[‘“]+$/)?.[0] : "";
-    if (!mark && !opening) return;
-    const whole = document.createElement("span");
-    whole.style.whiteSpace = "nowrap";
-    formula.before(whole);
-    if (opening) {
-      before.data = before.data.slice(0, -opening.length);
-      whole.append(opening);
-    }
-    whole.append(formula);
-    if (mark) {
-      after.data = after.data.slice(mark.length);
-      whole.append(mark);
-    }
-  });
-});
