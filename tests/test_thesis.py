@@ -197,6 +197,10 @@ def test_committed_results_belong_to_this_code_and_have_their_seeds(name):
     assert not results.stale, f"measure again: python -m ebmlib study {name}"
     made = study.study(name)
     assert results.conditions == list(made.conditions)
+    runs = made.runs()
+    assert results.provenance["configurations"] == provenance.configurations(runs)
+    assert results.provenance["data"] == provenance.data(runs)
+    assert "dirty" not in (results.provenance["commit"] or "")
     assert results.seeds() == list(range(made.planned_seeds))
     assert len(results.rows) == len(made.conditions) * made.planned_seeds
     assert not results.provenance["small"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import platform
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,6 +18,9 @@ import numpy as np
 import torch
 
 from ebmlib import config
+from ebmlib.run import Run
+
+CONFIGURATIONS = "configurations"
 
 
 def code_digest(module: ModuleType | None) -> str:
@@ -31,14 +36,26 @@ def code_digest(module: ModuleType | None) -> str:
     return config.digest(ast.dump(tree))
 
 
-def record(digest: str, device: Any, small: bool, begun: float) -> dict[str, Any]:
+def configurations(runs: Mapping[str, Run]) -> dict[str, Any]:
+    """The configuration of every condition as a dictionary."""
+    return {name: config.to_dict(run) for name, run in runs.items()}
+
+
+def data(runs: Mapping[str, Run]) -> dict[str, str]:
+    """The digest of the data of every condition."""
+    return {name: run.demonstrations().digest() for name, run in runs.items()}
+
+
+def record(
+    digest: str, runs: Mapping[str, Run], device: torch.device | str, small: bool
+) -> dict[str, Any]:
     """What is kept with results: what they belong to, where, when and with what they were made.
 
     Args:
         digest: of everything that determines them.
+        runs: of the conditions, by name; the rows have their seeds.
         device: where they were measured.
         small: with tiny trainings.
-        begun: when, by ``time.time()``.
     """
     cuda = torch.device(device).type == "cuda"
     return {
@@ -53,8 +70,24 @@ def record(digest: str, device: Any, small: bool, begun: float) -> dict[str, Any
             "numpy": np.__version__,
         },
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(time.time() - begun, 1),
+        "data": data(runs),
+        CONFIGURATIONS: configurations(runs),
     }
+
+
+def to_json(record: Mapping[str, Any]) -> str:
+    """The record as text, an entry and a configuration a line."""
+
+    def lines(entries: Mapping[str, Any], indent: str) -> str:
+        return f",\n{indent}".join(
+            f"{json.dumps(name)}: {value if name == CONFIGURATIONS else json.dumps(value)}"
+            for name, value in entries.items()
+        )
+
+    entries = dict(record)
+    if CONFIGURATIONS in entries:
+        entries[CONFIGURATIONS] = "{\n  " + lines(entries[CONFIGURATIONS], "  ") + "\n }"
+    return "{\n " + lines(entries, " ") + "\n}"
 
 
 def _commit() -> str | None:

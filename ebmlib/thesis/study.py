@@ -16,7 +16,6 @@ import importlib
 import inspect
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +29,7 @@ import torch
 from ebmlib import checkpoint, config, seeding
 from ebmlib.errors import DivergenceError, InputError, StoreError
 from ebmlib.progress import Progress
+from ebmlib.run import Run
 from ebmlib.store import Store, Trained
 from ebmlib.thesis import provenance
 from ebmlib.thesis.conditions import condition, sampler_updates, tiny
@@ -97,15 +97,19 @@ class Study:
         cost = sum(sampler_updates(condition(name)) for name in self.conditions)
         return SEEDS_IF_SHORT if cost <= SHORT else SEEDS
 
+    def runs(self, small: bool = False) -> dict[str, Run]:
+        """The run of every condition, with seed 0."""
+        return {name: _run(name, 0, small) for name in self.conditions}
+
     def digest(self, small: bool = False) -> str:
         """SHA-256 of everything that determines the rows, but for the seeds."""
-        runs = {name: _run(name, 0, small) for name in self.conditions}
+        runs = self.runs(small)
         return config.digest(
             {
                 "study": self.name,
                 "code": provenance.code_digest(inspect.getmodule(self.measure)),
-                "conditions": {name: config.to_dict(run) for name, run in runs.items()},
-                "data": sorted({run.demonstrations().digest() for run in runs.values()}),
+                "conditions": provenance.configurations(runs),
+                "data": sorted(set(provenance.data(runs).values())),
                 "training_revision": TRAINING_REVISION,
             }
         )
@@ -118,7 +122,7 @@ class Results:
     Attributes:
         study: the study's name.
         rows: dictionaries with ``condition``, ``seed`` and the measured numbers.
-        provenance: digest, versions, device, time, commit.
+        provenance: what :func:`ebmlib.thesis.provenance.record` says.
     """
 
     study: str
@@ -177,9 +181,9 @@ class Results:
     def to_json(self) -> str:
         """As the text of a results file."""
         rows = ",\n  ".join(json.dumps(row) for row in self.rows)
-        provenance = json.dumps(dict(self.provenance), indent=1)
         return (
-            f'{{\n"study": {json.dumps(self.study)},\n"provenance": {provenance},\n'
+            f'{{\n"study": {json.dumps(self.study)},\n'
+            f'"provenance": {provenance.to_json(self.provenance)},\n'
             f'"rows": [\n  {rows}\n]\n}}\n'
         )
 
@@ -201,7 +205,7 @@ def study(name: str) -> Study:
     return known[name]
 
 
-def _run(name: str, seed: int, small: bool) -> Any:
+def _run(name: str, seed: int, small: bool) -> Run:
     run = condition(name, seed)
     return tiny(run) if small else run
 
@@ -234,7 +238,6 @@ def measure(
     chosen = list(range(what.planned_seeds) if seeds is None else seeds)
     digest = what.digest(small)
     folder = work / what.name / digest[:16]
-    begun = time.time()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -246,7 +249,8 @@ def measure(
             rows.append(_row(what, name, seed, store, device, folder, small))
             progress.update(done + 1)
     rows.sort(key=lambda row: (what.conditions.index(row["condition"]), row["seed"]))
-    return Results(what.name, tuple(rows), provenance.record(digest, device, small, begun))
+    record = provenance.record(digest, what.runs(small), device, small)
+    return Results(what.name, tuple(rows), record)
 
 
 def _row(
