@@ -91,10 +91,19 @@ def to_json(record: Mapping[str, Any]) -> str:
 
 
 def _commit() -> str | None:
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    place = Path(__file__).parent
+    """The commit of the checkout; ``-dirty`` if more than results differs from it."""
+
+    def git(*arguments: str) -> str:
+        place = Path(__file__).parent
+        command = ["git", *arguments]
+        return subprocess.run(
+            command, cwd=place, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
     try:
-        found = subprocess.run(command, cwd=place, capture_output=True, text=True, check=True)
+        head = git("rev-parse", "--short=12", "HEAD")
+        apart = ":(top,exclude)ebmlib/thesis/results"
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)", apart)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip()
+    return f"{head}-dirty" if changed else head
