@@ -9,6 +9,7 @@
 # models: `model` trains those that chapters show, a study those of every seed; what the store has is
 # loaded. Chapters read results: those of the full profile's own studies, or the package's.
 import json
+import re
 import sys
 
 sys.path.insert(0, workflow.basedir)
@@ -26,6 +27,7 @@ ONLY = [name for name in str(config.get("only", "")).split(",") if name]
 WANTED = CHAPTERS.with_needs(ONLY or list(CHAPTERS.chapters))
 # Tiny models are trained within their chapters: starting a job would take longer than its work.
 MODELS = {job_name(m): m for m in CHAPTERS.models(WANTED)} if PROFILE != "smoke" else {}
+LONG = "|".join(re.escape(job_name(m)) for m in CHAPTERS.long) or "(?!)"  # (?!): nothing
 if PROFILE == "full":
     from ebmlib.thesis.study import studies
 
@@ -68,6 +70,15 @@ rule model:
     shell:
         "exec python -m workflow.train {params.condition} --profile {PROFILE} --device {DEVICE}"
         " --gpus '{GPUS}' --output {output:q} > {log:q} 2>&1"
+
+
+use rule model as long_model with:
+    wildcard_constraints:
+        model=LONG,
+    priority: 1
+
+
+ruleorder: long_model > model
 
 
 rule study:

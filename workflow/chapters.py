@@ -56,6 +56,7 @@ class ChapterList:
     chapters: Mapping[str, Chapter]
     profiles: Mapping[str, Mapping[str, Any]]
     complete: bool = False  # the built book must hold the whole thesis
+    long: tuple[str, ...] = ()  # conditions whose training takes longest
 
     def __getitem__(self, name: str) -> Chapter:
         """Return a chapter; raise WorkflowError with the names that exist."""
@@ -136,7 +137,9 @@ def load(path: Path = CHAPTERS) -> ChapterList:
     profiles = table.get("profiles", {})
     if unknown := set(profiles) - set(PROFILES):
         raise WorkflowError(f"{path.name}: unknown profile '{unknown.pop()}'")
-    chapter_list = ChapterList(chapters, profiles, bool(table.get("complete", False)))
+    chapter_list = ChapterList(
+        chapters, profiles, bool(table.get("complete", False)), tuple(table.get("long", ()))
+    )
     chapter_list.with_needs(list(chapters))
     return chapter_list
 
