@@ -4,12 +4,13 @@ import dataclasses
 import json
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from ebmlib.errors import DivergenceError, InputError, StoreError
+from ebmlib.errors import DivergenceError, InputError, NoiseLevelWarning, StoreError
 from ebmlib.store import Store
 from ebmlib.thesis import claim, figure, provenance, study
 from ebmlib.thesis.companion import Companion
@@ -278,3 +279,12 @@ def test_a_figure_carries_what_it_was_drawn_from(tmp_path):
     assert about["figure"] == "4.6"
     assert list(about["from"]) == ["circle, seed 0"]
     json.dumps(about)
+
+
+def test_a_noise_level_past_the_limit_on_purpose_is_no_cause_for_warning(tmp_path):
+    companion = Companion("smoke", "cpu", Store(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        companion.trained("noise/alpha-0.02-K-25")
+    with pytest.warns(NoiseLevelWarning):
+        Store(tmp_path / "own").train_or_load(companion.run("noise/alpha-0.02-K-25"))

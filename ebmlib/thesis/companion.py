@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
+from ebmlib.errors import NoiseLevelWarning
 from ebmlib.run import Run, device_of
 from ebmlib.store import Store, Trained
 from ebmlib.thesis import claim, figure, study
@@ -59,7 +61,9 @@ class Companion:
 
     def trained(self, name: str, seed: int | None = None) -> Trained:
         """The trained model of a condition: from the store, or trained now and kept."""
-        trained = self.store.train_or_load(self.run(name, seed), device=self.where)
+        with warnings.catch_warnings():  # some conditions are past the stability limit on purpose
+            warnings.simplefilter("ignore", NoiseLevelWarning)
+            trained = self.store.train_or_load(self.run(name, seed), device=self.where)
         self._asked[f"{name}, seed {trained.run.seed}"] = trained.record["key"]
         return trained
 
