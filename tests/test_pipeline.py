@@ -33,6 +33,7 @@ from workflow import environment as setup
 from workflow.lock import without_cuda
 from workflow.paths import WorkflowError
 from workflow.progress import Progress, duration
+from workflow.terminal import Display
 
 
 @pytest.fixture
@@ -413,6 +414,25 @@ def test_progress_survives_half_lines_and_begins_anew(tmp_path: Path) -> None:
     assert seen.read() and seen.ended and not seen.ok and seen.reason == "why"
     path.write_text(json.dumps({"time": 200.0, "event": "start", "expected": None}) + "\n")
     assert seen.read() and not seen.ended and not seen.tasks and seen.started == 200.0
+
+
+def test_every_kind_of_job_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of all rules of the Snakefile that show progress."""
+    named = re.findall(
+        r"^rule (\w+)|^use rule \w+ as (\w+)", (ROOT / "Snakefile").read_text(), re.M
+    )
+    rules = {a or b for a, b in named} - {"all", "chapters", "book"}
+    assert {"chapter", "model", "study"} < rules
+    log = tmp_path / "log"
+    log.write_text(
+        "job count\n" + "".join(f"{rule}   2\n" for rule in rules) + "book   1\ntotal  9\n"
+    )
+    ended = {"event": "end", "ok": True, "seconds": 1, "reason": "", "time": time.time()}
+    (tmp_path / "one.progress").write_text(
+        json.dumps({"time": time.time(), "event": "start"}) + "\n" + json.dumps(ended) + "\n"
+    )
+    Display(tmp_path, ["one"], time.time() - 1, log).finish()
+    assert f"(1 of {2 * len(rules)}," in capsys.readouterr().out
 
 
 def test_a_resumed_task_estimates_from_its_own_rate(tmp_path: Path) -> None:
