@@ -10,7 +10,9 @@ with 256 pairs an update where the preset has 512:
 - ``start/...``        where chains start (sections 2.3.2 and 2.4);
 - ``noise/...``        noise level against steps K (sections 4.3.1 and 4.3.3), with 128 pairs;
 - ``fork``             data with two modes (section 3.3);
-- ``joint/circle``     the joint density of state and action (section 3.2).
+- ``joint/circle``     the joint density of state and action (section 3.2);
+- ``lr/...``, ``size/...``, ``depth/...``, ``normalised/...``, ``sigma/...``, ``fork/...`` and
+  ``mouse1/...`` other settings, for claims that do not hold at ours.
 """
 
 from __future__ import annotations
@@ -84,6 +86,68 @@ def _joint() -> dict[str, Run]:
     return {"joint/circle": replace(base, objective=objective)}
 
 
+RATES = (0.01, 0.03, 0.1)
+"""Learning rates, where ours is 0.001."""
+
+DEPTHS = (4, 8, 16)
+"""Numbers of hidden layers, where Figure 3.2 has two."""
+
+NORMALISED_DEPTHS = (2, 4, 8)
+SIGMAS = (0.02, 0.05)
+"""Noise on the demonstrated positions, where ours is 0.01."""
+
+WIDER_DATA = ("path1", "circle", "mouse2")
+
+
+def _learning_rates() -> dict[str, Run]:
+    """Networks of section 4.2 at higher rates; there, or lost, in a few hundred epochs."""
+    base = preset("circle").with_(sgld_dim=256, epochs=300, snapshot_every=50)
+    plain = replace(base.with_(epochs=500), energy=EnergyConfig.plain())
+    found: dict[str, Run] = {}
+    for lr in RATES:
+        kinds = {
+            "figure-3-2": base,
+            "early": base.with_(epochs=24, snapshot_every=3),
+            "regularised": base.with_(reg_l1=1e-3, reg_l2=1e-3),
+            "sn-fcn-0-2": base.with_(spectral_norm="fcn_0_2", epochs=500),
+            "plain": plain.with_(epochs=500 if lr == RATES[1] else 3000),
+            "plain-tanh": plain.with_(first_activation="tanh"),
+            "plain-path1": plain.with_(dataset="path1"),
+        }
+        found |= {f"lr/{kind}-{lr:g}": run.with_(lr=lr) for kind, run in kinds.items()}
+    return found
+
+
+def _other_settings() -> dict[str, Run]:
+    sized = preset("circle").with_(sgld_dim=256, epochs=1000, snapshot_every=50)
+    found = {
+        "size/quarter": sized.with_(z_dim=16, h_dim=32),
+        "size/eighth": sized.with_(z_dim=8, h_dim=16),
+    }
+    base = preset("circle").with_(sgld_dim=128, epochs=200)
+    for depth in DEPTHS:
+        found[f"depth/residual-{depth}"] = base.with_(hidden_layers=depth)
+        found[f"depth/no-residual-{depth}"] = base.with_(hidden_layers=depth, residual=False)
+    normalised = base.with_(
+        epochs=500, snapshot_every=50, spectral_norm="fcn_and_fe_x", residual=False
+    )
+    for depth in NORMALISED_DEPTHS:
+        found[f"normalised/no-residual-{depth}"] = normalised.with_(hidden_layers=depth)
+    for sigma in SIGMAS:
+        for name in WIDER_DATA:
+            run = preset(name).with_(dataset_sigma=sigma, sgld_dim=256, epochs=500)
+            found[f"sigma/{name}-{sigma:g}"] = run
+    # with less noise on the positions the action's scale shrinks, and alpha has to follow
+    quiet = preset("mouse2").with_(dataset_sigma=0.003, alpha=0.005, sgld_K=200)
+    found["sigma/mouse2-0.003"] = quiet.with_(sgld_dim=256, epochs=500)
+    fork = preset("circle").with_(dataset="fork", sgld_dim=128)
+    found |= {f"fork/lr-{lr:g}": fork.with_(lr=lr) for lr in (0.003, 0.01)}
+    found["fork/epochs-3000"] = fork.with_(epochs=3000)
+    mouse = preset("mouse1").with_(sgld_dim=128, alpha=0.003)
+    found |= {f"mouse1/alpha-0.003-K-{steps}": mouse.with_(sgld_K=steps) for steps in (100, 256)}
+    return found
+
+
 CONDITIONS: dict[str, Run] = {
     **{name: preset(name) for name in DATASETS},
     "mouse1-K-100": preset("mouse1").with_(sgld_K=100),
@@ -92,6 +156,8 @@ CONDITIONS: dict[str, Run] = {
     **_starts(),
     **_noise_levels(),
     **_joint(),
+    **_learning_rates(),
+    **_other_settings(),
 }
 """Name -> run with seed 0."""
 
