@@ -234,13 +234,13 @@ def test_a_verdict_held_out_is_judged_without_the_first_seeds():
 
     rows = [{"condition": "circle", "seed": k, "value": 9.0 if k < 2 else -1.0} for k in range(4)]
     results = study.Results("escape", tuple(rows), {"digest": ""})
-    found = dataclasses.replace(claim.get("C17"), studies=("escape",), judge=judge)
+    found = dataclasses.replace(claim.get("C27"), studies=("escape",), judge=judge)
     over_all = found.verdict(lambda name: results)
     alone = found.verdict(lambda name: results, claim.FIRST_HELD_OUT)
     assert (over_all.outcome, over_all.seeds) == (claim.REPRODUCED, 4)
     assert (alone.outcome, alone.seeds) == (claim.NOT_REPRODUCED, 2)
     told = HeldOut(2, ((ShownVerdict(found, over_all), ShownVerdict(found, alone)),))
-    assert "0 of 1" in repr(told) and "C17, reproduced over all" in repr(told)
+    assert "0 of 1" in repr(told) and "C27, reproduced over all" in repr(told)
     same = HeldOut(2, ((ShownVerdict(found, alone), ShownVerdict(found, alone)),))
     assert repr(same).endswith("1 of 1 verdicts stay what they are.")
 

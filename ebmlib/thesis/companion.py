@@ -12,9 +12,9 @@ import torch
 from ebmlib.errors import NoiseLevelWarning
 from ebmlib.run import Run, device_of
 from ebmlib.store import Store, Trained
-from ebmlib.thesis import claim, figure, study
+from ebmlib.thesis import claim, elsewhere, figure, study
 from ebmlib.thesis.conditions import condition, tiny
-from ebmlib.thesis.shown import ClaimsTable, HeldOut, ShownVerdict, Summary
+from ebmlib.thesis.shown import ClaimsTable, HeldOut, SearchTable, ShownVerdict, Summary
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -107,6 +107,13 @@ class Companion:
     def claims_table(self) -> ClaimsTable:
         """All verdicts, shown in a notebook as a table with links."""
         return ClaimsTable(tuple(self.verdicts()))
+
+    def search_table(self) -> SearchTable:
+        """Where claims that fail at our setting were looked for, shown in a notebook as a table."""
+        known = elsewhere.searches()
+        return SearchTable(
+            tuple((self.verdict(id), tuple(known[id].found(self.results))) for id in known)
+        )
 
     def counts(self) -> dict[str, int]:
         """How many claims have each outcome."""

@@ -42,6 +42,7 @@ class Search:
         rule: when the claim holds at a setting, stated before any was measured.
         bound: values of the number between or beyond which it may hold, drawn as lines.
         studies: names of the studies whose results the judge gets, in this order.
+        figure: the figure that shows the settings.
         judge: results -> the settings tried.
     """
 
@@ -51,6 +52,7 @@ class Search:
     rule: str
     bound: tuple[float, ...]
     studies: tuple[str, ...]
+    figure: str
     judge: Callable[..., list[Found]]
 
     def found(self, load: Callable[[str], Results], first_seed: int = 0) -> list[Found]:
@@ -68,6 +70,7 @@ def search(
     merit: str,
     rule: str,
     studies: tuple[str, ...],
+    figure: str,
     bound: tuple[float, ...] = (),
 ) -> Callable[[Callable[..., list[Found]]], Search]:
     """Register the decorated judge as the search for a claim."""
@@ -75,7 +78,7 @@ def search(
     def register(judge: Callable[..., list[Found]]) -> Search:
         if claim in _REGISTRY:
             raise InputError(f"Claim {claim} has two searches.")
-        _REGISTRY[claim] = Search(claim, over, merit, rule, bound, studies, judge)
+        _REGISTRY[claim] = Search(claim, over, merit, rule, bound, studies, figure, judge)
         return _REGISTRY[claim]
 
     return register

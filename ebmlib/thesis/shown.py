@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ebmlib.thesis import claim, figure
+from ebmlib.thesis import claim, elsewhere, figure
 from ebmlib.thesis.claim import Claim, Verdict
+from ebmlib.thesis.elsewhere import Found
 
 _CLASSES = {
     claim.REPRODUCED: "claim-reproduced",
@@ -36,8 +37,12 @@ class ShownVerdict:
         return (
             f"{c.id} ({c.section}) {v.outcome}{where}: {c.statement}\n"
             f"  measured: {c.merit}: {self.number}, {_seeds(v.seeds)}\n"
-            f"  rule: {c.rule}\n  reading: {v.reading}{stale}"
+            f"  rule: {c.rule}\n{self._searched()}  reading: {v.reading}{stale}"
         )
+
+    def _searched(self) -> str:
+        search = elsewhere.searches().get(self.claim.id)
+        return f"  other settings: {search.over}; rule there: {search.rule}\n" if search else ""
 
     def _repr_markdown_(self) -> str:
         c, v = self.claim, self.verdict
@@ -56,6 +61,12 @@ class ShownVerdict:
             f"**Verdict.** {v.outcome[0].upper()}{v.outcome[1:]}{where}; number {self.number}, "
             f"{_seeds(v.seeds)}. Tried: {c.tried}.",
         ]
+        if search := elsewhere.searches().get(c.id):
+            lines += [
+                "",
+                f"**Other settings.** Looked for at {search.over}. It holds there if {search.rule} "
+                f"({{numref}}`{label(search.figure)}`).",
+            ]
         if v.stale:
             lines += ["", "**Stale.** These results were measured with another state of the code."]
         return "\n".join([*lines, ":::", ""])
@@ -110,6 +121,39 @@ class ClaimsTable:
     def __repr__(self) -> str:
         """One line for each claim."""
         return "\n".join(f"{s.claim.id} {s.verdict.outcome}: {s.number}" for s in self.verdicts)
+
+
+@dataclass(frozen=True)
+class SearchTable:
+    """Where else claims were looked for, as a table; every row links to the claim's box.
+
+    Attributes:
+        found: for each claim with a search, what was found at the other settings.
+    """
+
+    found: tuple[tuple[ShownVerdict, tuple[Found, ...]], ...]
+
+    def _repr_markdown_(self) -> str:
+        lines = ["| Claim | What the thesis says | Looked for at | Holds at |", "|---|---|---|---|"]
+        for shown, found in self.found:
+            good = [each.setting for each in found if each.holds]
+            where = "; ".join(good) if good else "none of them"
+            over = elsewhere.searches()[shown.claim.id].over
+            cells = [
+                f"{{ref}}`{shown.claim.id} <{shown.target}>`",
+                shown.claim.statement,
+                over,
+                f"{len(good)} of {len(found)}: {where}" if good else where,
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """One line for each claim."""
+        return "\n".join(
+            f"{shown.claim.id}: {sum(each.holds for each in found)} of {len(found)}"
+            for shown, found in self.found
+        )
 
 
 @dataclass(frozen=True)

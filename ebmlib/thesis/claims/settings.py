@@ -67,6 +67,7 @@ OVER_RATES = f"learning rates {', '.join(f'{lr:g}' for lr in RATES)}, where ours
     rule="the claim's own rule for a data set",
     bound=(1.0,),
     studies=("data-noise",),
+    figure="other-data",
 )
 def c09(noise: Results) -> list[Found]:
     """ML against a broader band of data."""
@@ -90,6 +91,7 @@ def c09(noise: Results) -> list[Found]:
     rule="the claim's own rule for a data set",
     bound=(RETURNED,),
     studies=("data-noise",),
+    figure="other-data",
 )
 def c10(noise: Results) -> list[Found]:
     """Returning to a broader band of data."""
@@ -112,6 +114,7 @@ def c10(noise: Results) -> list[Found]:
     rule="the 95 % interval of the ratio lies above 2",
     bound=(2.0,),
     studies=("learning-rate",),
+    figure="other-rates",
 )
 def c12(rates: Results) -> list[Found]:
     """Two normalised layers at higher learning rates."""
@@ -131,6 +134,7 @@ def c12(rates: Results) -> list[Found]:
     "second half of the training",
     bound=(2.0,),
     studies=("depth",),
+    figure="other-depths",
 )
 def c13(depth: Results) -> list[Found]:
     """Residual layers in deeper networks."""
@@ -153,6 +157,7 @@ def c13(depth: Results) -> list[Found]:
     "l1 = l2 = 0.001 in none",
     bound=(1.0,),
     studies=("level",),
+    figure="other-rates",
 )
 def c16(level: Results) -> list[Found]:
     """The level of f at higher learning rates."""
@@ -171,6 +176,7 @@ def c16(level: Results) -> list[Found]:
     rule="the claim's own rule",
     bound=(1.0,),
     studies=("fork-settings",),
+    figure="other-trainings",
 )
 def c17(fork: Results) -> list[Found]:
     """Models of the fork that are trained further."""
@@ -193,6 +199,7 @@ def c17(fork: Results) -> list[Found]:
     rule="the claim's own rule; trajectories are looked at after 500 epochs",
     bound=(1e-5, 1e-3),
     studies=("normalised-depth", "architecture"),
+    figure="other-depths",
 )
 def c18(normalised: Results, architecture: Results) -> list[Found]:
     """Spectral normalisation where no residual connection goes around it."""
@@ -219,6 +226,7 @@ def c18(normalised: Results, architecture: Results) -> list[Found]:
     rule="the claim's own rule",
     bound=(1e3,),
     studies=("learning-rate",),
+    figure="other-rates",
 )
 def c19(rates: Results) -> list[Found]:
     """Tanh against ReLU where the loss grows large."""
@@ -239,6 +247,7 @@ def c19(rates: Results) -> list[Found]:
     "over the data (24 updates)",
     bound=(THRESHOLD,),
     studies=("learning-rate", "early"),
+    figure="other-rates",
 )
 def c20(rates: Results, early: Results) -> list[Found]:
     """The plain network's end and the embedding network's begin."""
@@ -259,6 +268,7 @@ def c20(rates: Results, early: Results) -> list[Found]:
     "(interval above 0.1)",
     bound=(THRESHOLD,),
     studies=("architecture", "sizes"),
+    figure="other-trainings",
 )
 def c21(architecture: Results, sizes: Results) -> list[Found]:
     """The same factor of two among smaller networks."""
@@ -283,6 +293,7 @@ def c21(architecture: Results, sizes: Results) -> list[Found]:
     rule="the claim's own rule",
     bound=SETTLES,
     studies=("mixing",),
+    figure="other-trainings",
 )
 def c31(mixing: Results) -> list[Found]:
     """Noise so small that 100 steps should not be enough and 256 might be."""
@@ -306,6 +317,7 @@ def c31(mixing: Results) -> list[Found]:
     rule="the interquartile mean of the ratio is between 2 and 4.5 and its interval excludes 1",
     bound=(2.0, 4.5),
     studies=("learning-rate",),
+    figure="other-rates",
 )
 def c33(rates: Results) -> list[Found]:
     """Circle against path1 at higher learning rates."""
@@ -324,6 +336,7 @@ def c33(rates: Results) -> list[Found]:
     rule="the claim's own rule for trajectories",
     bound=(0.25,),
     studies=("tail-starts",),
+    figure="other-trainings",
 )
 def c35(tails: Results) -> list[Found]:
     """Starts nearer to where the strokes part."""
@@ -344,6 +357,7 @@ def c35(tails: Results) -> list[Found]:
     rule="at 0.3, 0.5 and 0.7 the interval of the angle lies above twice the angle on the line",
     bound=(2.0,),
     studies=("offsets-noise",),
+    figure="other-data",
 )
 def c36(offsets: Results) -> list[Found]:
     """A demonstrated action that is less, and more, noisy."""
@@ -366,6 +380,7 @@ def c36(offsets: Results) -> list[Found]:
     "less than a tenth of a step, root mean square over demonstrated states",
     bound=(1.0,),
     studies=("budget",),
+    figure="other-budgets",
 )
 def c39(budget: Results) -> list[Found]:
     """Fewer chains and steps, and what they cost in exactness."""

@@ -1,0 +1,147 @@
+"""Maps of the settings other than ours at which claims were looked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ebmlib import figures
+from ebmlib.thesis.claims.settings import INEXACT
+from ebmlib.thesis.elsewhere import searches
+from ebmlib.thesis.figure import Source, figure
+from ebmlib.thesis.statistics import estimate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+HOLDS, FAILS = "#0072B2", "#D55E00"
+
+
+def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = False) -> None:
+    """The settings of a claim's search, one a line: its number, its interval, whether it holds."""
+    found = searches()[id].found(source.results)
+    for holds, colour, marker, face in ((True, HOLDS, "o", HOLDS), (False, FAILS, "s", "none")):
+        rows = [row for row, each in enumerate(found) if each.holds is holds]
+        numbers = [found[row].number for row in rows]
+        value = np.array([number.value for number in numbers])
+        reach = np.array([(n.value - n.low, n.high - n.value) for n in numbers]).reshape(-1, 2)
+        axes.errorbar(
+            value, rows, xerr=np.maximum(reach, 0).T, fmt=marker, color=colour,
+            markerfacecolor=face, markersize=5, capsize=2, linewidth=1,
+            label="the claim holds" if holds else "it does not",
+        )  # fmt: skip
+    for bound in searches()[id].bound:
+        axes.axvline(bound, color="black", linestyle="--", linewidth=0.8, label="_bound")
+    axes.set_yticks(range(len(found)), [each.setting for each in found])
+    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    if log:
+        axes.set_xscale("log")
+    axes.set_xlabel(label)
+    axes.set_title(id)
+
+
+@figure(
+    "other-rates",
+    title="Higher learning rates: the claims on loss, level and epochs",
+    alt="To be written once it has been seen, at more than ten words of length.",
+    studies=("learning-rate", "level", "early"),
+)
+def rates(source: Source) -> Figure:
+    """C12, C16, C19, C20 and C33 over the learning rate."""
+    sheet, axes = figures.new(3, 2, width=9.0, height=6.0)
+    shown = (
+        ("C12", "epochs with over without normalisation", True),
+        ("C16", "largest $|f|$ over float32's limit for $\\exp f$", True),
+        ("C19", "largest loss with ReLU (nats)", True),
+        ("C20", "trajectory error of the plain network", True),
+        ("C33", "epochs on circle over those on path1", True),
+    )
+    for panel, (id, label, log) in zip(axes.flat, shown, strict=False):
+        settings(panel, source, id, label, log=log)
+    axes.flat[-1].set_visible(False)
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "other-depths",
+    title="Deeper networks: the claims on residual layers and on full spectral normalisation",
+    alt="To be written once it has been seen, at more than ten words of length.",
+    studies=("depth", "normalised-depth", "architecture"),
+)
+def depths(source: Source) -> Figure:
+    """C13 and C18 over the number of hidden layers."""
+    sheet, axes = figures.new(1, 2, width=9.0, height=2.6)
+    settings(axes[0], source, "C13", "gradient carried, with over without residuals", log=True)
+    settings(axes[1], source, "C18", "median gradient norm", log=True)
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "other-data",
+    title="Data with less and with more noise: the claims on drift, return and copying",
+    alt="To be written once it has been seen, at more than ten words of length.",
+    studies=("data-noise", "offsets-noise"),
+)
+def data(source: Source) -> Figure:
+    """C09, C10 and C36 over the noise on the demonstrated positions."""
+    sheet, axes = figures.new(1, 3, width=10.0, height=3.2)
+    settings(axes[0], source, "C09", "ML's late distance over the reach")
+    settings(axes[1], source, "C10", "share of EXP rollouts that return")
+    settings(axes[2], source, "C36", "angle at 0.5 over that on the line")
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "other-trainings",
+    title="Other sizes, trainings and places: the claims on the fork, the size and the mouse",
+    alt="To be written once it has been seen, at more than ten words of length.",
+    studies=("fork-settings", "architecture", "sizes", "mixing", "tail-starts"),
+)
+def trainings(source: Source) -> Figure:
+    """C17, C21, C31 and C35."""
+    sheet, axes = figures.new(2, 2, width=9.0, height=4.2)
+    settings(axes[0, 0], source, "C17", "EXP strays from the fork (steps)", log=True)
+    settings(axes[0, 1], source, "C21", "error of the smaller network", log=True)
+    settings(axes[1, 0], source, "C31", "settling time of $K = 256$ (epochs)")
+    settings(axes[1, 1], source, "C35", "share that ends between the branches")
+    figures.legend_below(sheet)
+    return sheet
+
+
+@figure(
+    "other-budgets",
+    title="Time and error of an action by chains and steps",
+    alt="To be written once it has been seen, at more than ten words of length.",
+    studies=("budget",),
+)
+def budgets(source: Source) -> Figure:
+    """C39: what fewer chains and steps save, and what they cost in exactness."""
+    results = source.results("budget")
+    sheet, axes = figures.new(1, 2, width=9.0, height=3.4, sharex=True, sharey=True)
+    styles = {4: ("#E69F00", "s"), 16: ("#009E73", "^"), 64: ("#0072B2", "o")}
+    for panel, name in zip(axes, ("mouse1", "mouse2"), strict=True):
+        chains, steps = (np.array(results.of(name)[0][key]) for key in ("chains", "steps"))
+        time = results.values(name, "milliseconds") / results.values(name, "step")[:, None]
+        error = results.values(name, "error")
+        for count, (colour, marker) in styles.items():
+            chosen = np.flatnonzero(chains == count)
+            x = [estimate(time[:, k]).value for k in chosen]
+            y = [estimate(error[:, k]).value for k in chosen]
+            panel.plot(x, y, "-", color=colour, marker=marker, label=f"{count} chains")
+            for k, at in zip(chosen, zip(x, y, strict=True), strict=True):
+                panel.annotate(f"{steps[k]}", at, xytext=(3, 4), textcoords="offset points")
+        panel.axvline(1, color="black", linestyle="--", linewidth=0.8, label="_in time")
+        panel.axhline(INEXACT, color="black", linestyle="--", linewidth=0.8, label="_exact enough")
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_title(name)
+        panel.set_xlabel("time of an action over that of a step")
+    axes[0].set_ylabel("error of the action (steps)")
+    figures.legend_below(sheet)
+    return sheet
