@@ -40,7 +40,7 @@ class Plant(NamedTuple):
 LAWS, SCORE, STARTS = "test_gaussian_laws.py", "test_score.py", "test_starts.py"
 TRAINING, OBJECTIVE, EXACT = "test_training.py", "test_objective.py", "test_exact.py"
 STORE, POLICY, ENERGY = "test_store.py", "test_policy.py", "test_energy.py"
-THESIS = "test_thesis.py"
+THESIS, SETTINGS = "test_thesis.py", "test_thesis_settings.py"
 SESSION, SUPPORT = "browser/test_session_browser.py", "test_browser_support.py"
 STATIONARY = f"{LAWS}::test_stationary_variance_is_wider_than_the_target"
 AFTER_K = f"{LAWS}::test_mean_and_variance_after_k_steps"
@@ -252,6 +252,22 @@ PLANTS = [
           f"{THESIS}::test_a_study_measures_every_condition_and_seed_once_and_goes_on_after_a_kill"),
     Plant("a stale verdict that does not say so", "thesis/shown.py", "if v.stale:", "if False:",
           f"{THESIS}::test_a_stale_verdict_says_so_wherever_it_is_shown"),
+    Plant("other settings also for a claim that holds", "thesis/claim.py",
+          "found.outcome == NOT_REPRODUCED and search is not None", "search is not None",
+          f"{SETTINGS}::test_a_claim_that_holds_at_ours_is_not_searched"),
+    Plant("a claim reproduced where it holds nowhere", "thesis/claim.py", "if not good:",
+          "if not found:", f"{SETTINGS}::test_a_claim_that_holds_nowhere_says_how_far_it_is_from_it"),
+    Plant("held-out searches with all seeds", "thesis/elsewhere.py", ".from_seed(first_seed)", "",
+          f"{SETTINGS}::test_a_search_is_judged_without_the_first_seeds_where_its_verdict_is"),
+    Plant("a diverged training left out of the range", "thesis/claims/settings.py",
+          "LIMIT if value is None else", "0.0 if value is None else",
+          f"{SETTINGS}::test_a_training_that_diverged_counts_as_having_left_the_range"),
+    Plant("residual layers judged upside down", "thesis/claims/settings.py",
+          "_ratio(depth, with_, without,", "_ratio(depth, without, with_,",
+          f"{SETTINGS}::test_residual_layers_must_carry_twice_as_much_early_or_late"),
+    Plant("the action of a budget from as many chains as usual", "thesis/studies/settings.py",
+          "replace(sampler, steps=steps), chains)", "replace(sampler, steps=steps))",
+          f"{SETTINGS}::test_more_chains_come_nearer_to_the_exact_action"),
     # the browser that looks at the book
     Plant("requests of a page not noted", "browser/session.mjs", "requests.push(request.url())",
           "undefined", f"{SESSION}::test_a_page_that_does_nothing_wrong_is_clean", "tests"),

@@ -124,14 +124,19 @@ def test_the_table_lists_what_was_found():
 # --- judges ---------------------------------------------------------------------------------------
 
 
-def test_residual_layers_must_carry_twice_as_much_early_and_late():
+def test_residual_layers_must_carry_twice_as_much_early_or_late():
     def columns(early, late):
         return {"carried_early": early, "carried_late": late}
 
     kinds = {f"depth__no-residual-{d}": columns(1.0, 1.0) for d in (4, 8, 16)}
     kinds |= {f"depth__residual-{d}": columns(*both) for d, both in
               ((4, (3.0, 1.0)), (8, (1.0, 3.0)), (16, (3.0, 3.0)))}  # fmt: skip
-    assert held("C13", results(**kinds)) == ["16 hidden layers"]
+    assert held("C13", results(**kinds)) == [
+        "4 hidden layers, early",
+        "8 hidden layers, late",
+        "16 hidden layers, early",
+        "16 hidden layers, late",
+    ]
 
 
 def test_regularisation_keeps_f_in_range_only_where_it_would_leave():

@@ -92,7 +92,7 @@ RATES = (0.01, 0.03, 0.1)
 DEPTHS = (4, 8, 16)
 """Numbers of hidden layers, where Figure 3.2 has two."""
 
-NORMALISED_DEPTHS = (2, 4, 8)
+NORMALISED_DEPTHS = (2, 4, 8, 16)
 SIGMAS = (0.02, 0.05)
 """Noise on the demonstrated positions, where ours is 0.01."""
 
