@@ -132,8 +132,8 @@ def c12(rates: Results) -> list[Found]:
     "C13",
     over=f"{', '.join(map(str, DEPTHS))} hidden layers, where ours are two; 128 pairs, 200 epochs",
     merit="the claim's ratio, in the first 50 epochs and in the second half of the training",
-    rule="the 95 % interval of the ratio lies above 2; as at ours, one of the two windows is enough "
-    "for a range",
+    rule="the 95 % interval of the ratio lies above 2; as at ours, one of the two windows is "
+    "enough for a range",
     bound=(2.0,),
     studies=("depth",),
     figure="other-depths",
@@ -277,8 +277,8 @@ def c21(architecture: Results, sizes: Results) -> list[Found]:
     )  # fmt: skip
     found = []
     for text, large, small in (
-        ("a half against a quarter of the size", half, quarter),
-        ("a quarter against an eighth of the size", quarter, eighth),
+        ("half against quarter size", half, quarter),
+        ("quarter against eighth size", quarter, eighth),
     ):
         at_500 = estimate([error_at(row, 500) for row in large[0].completed(large[1])])
         at_1000 = estimate([error_at(row, 1000) for row in small[0].completed(small[1])])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from ebmlib import figures
 from ebmlib.thesis.claims.settings import INEXACT
@@ -14,9 +15,17 @@ from ebmlib.thesis.statistics import estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 HOLDS, FAILS = "#0072B2", "#D55E00"
+
+
+def _plain(axis: Axis, span: float) -> None:
+    """Numbers written out on a logarithmic axis: 1, 2, 5, 10, or decades alone where it is long."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < 100 else (1,)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = False) -> None:
@@ -39,6 +48,10 @@ def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = Fal
     axes.grid(axis="y", visible=False)
     if log:
         axes.set_xscale("log")
+        ends = [end for n in (each.number for each in found) for end in (n.low, n.high)]
+        ends += searches()[id].bound
+        _plain(axes.xaxis, max(ends) / min(ends))
+    axes.margins(x=0.08)
     axes.set_xlabel(label)
     axes.set_title(id)
 
@@ -53,10 +66,10 @@ def rates(source: Source) -> Figure:
     """C12, C16, C19, C20 and C33 over the learning rate."""
     sheet, axes = figures.new(3, 2, width=9.0, height=6.0)
     shown = (
-        ("C12", "epochs with over without normalisation", True),
-        ("C16", "largest $|f|$ over float32's limit for $\\exp f$", True),
+        ("C12", "epochs with over without normalisation", False),
+        ("C16", "largest $|f|$ over the limit for $\\exp f$", True),
         ("C19", "largest loss with ReLU (nats)", True),
-        ("C20", "trajectory error of the plain network", True),
+        ("C20", "trajectory error of the plain network", False),
         ("C33", "epochs on circle over those on path1", True),
     )
     for panel, (id, label, log) in zip(axes.flat, shown, strict=False):
@@ -92,7 +105,7 @@ def data(source: Source) -> Figure:
     sheet, axes = figures.new(1, 3, width=10.0, height=3.2)
     settings(axes[0], source, "C09", "ML's late distance over the reach")
     settings(axes[1], source, "C10", "share of EXP rollouts that return")
-    settings(axes[2], source, "C36", "angle at 0.5 over that on the line")
+    settings(axes[2], source, "C36", "angle over that on the line")
     figures.legend_below(sheet)
     return sheet
 
@@ -106,10 +119,10 @@ def data(source: Source) -> Figure:
 def trainings(source: Source) -> Figure:
     """C17, C21, C31 and C35."""
     sheet, axes = figures.new(2, 2, width=9.0, height=4.2)
-    settings(axes[0, 0], source, "C17", "EXP strays from the fork (steps)", log=True)
-    settings(axes[0, 1], source, "C21", "error of the smaller network", log=True)
+    settings(axes[0, 0], source, "C17", "EXP strays from the fork (steps)")
+    settings(axes[0, 1], source, "C21", "error of the smaller network")
     settings(axes[1, 0], source, "C31", "settling time of $K = 256$ (epochs)")
-    settings(axes[1, 1], source, "C35", "share that ends between the branches")
+    settings(axes[1, 1], source, "C35", "share that ends in the gap")
     figures.legend_below(sheet)
     return sheet
 
@@ -140,6 +153,8 @@ def budgets(source: Source) -> Figure:
         panel.axhline(INEXACT, color="black", linestyle="--", linewidth=0.8, label="_exact enough")
         panel.set_xscale("log")
         panel.set_yscale("log")
+        _plain(panel.xaxis, 10)
+        _plain(panel.yaxis, 10)
         panel.set_title(name)
         panel.set_xlabel("time of an action over that of a step")
     axes[0].set_ylabel("error of the action (steps)")
