@@ -215,7 +215,7 @@ def c18(normalised: Results, architecture: Results) -> list[Found]:
             for row in rows
         )
         norm = estimate([row["gradient_norm"] for row in rows])
-        found.append(Found(f"{layers} hidden layers without residuals", norm, holds))
+        found.append(Found(f"{layers} hidden layers", norm, holds))
     return found
 
 
