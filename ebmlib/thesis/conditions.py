@@ -89,6 +89,9 @@ def _joint() -> dict[str, Run]:
 RATES = (0.01, 0.03, 0.1)
 """Learning rates, where ours is 0.001."""
 
+LEVEL_RATES = (0.01, 0.03, 0.05, 0.1)
+"""For the level of f, which leaves float32's range somewhere between two of the above."""
+
 DEPTHS = (4, 8, 16)
 """Numbers of hidden layers, where Figure 3.2 has two."""
 
@@ -106,15 +109,16 @@ def _learning_rates() -> dict[str, Run]:
     found: dict[str, Run] = {}
     for lr in RATES:
         kinds = {
-            "figure-3-2": base,
             "early": base.with_(epochs=24, snapshot_every=3),
-            "regularised": base.with_(reg_l1=1e-3, reg_l2=1e-3),
             "sn-fcn-0-2": base.with_(spectral_norm="fcn_0_2", epochs=500),
             "plain": plain.with_(epochs=500 if lr == RATES[1] else 3000),
             "plain-tanh": plain.with_(first_activation="tanh"),
             "plain-path1": plain.with_(dataset="path1"),
         }
         found |= {f"lr/{kind}-{lr:g}": run.with_(lr=lr) for kind, run in kinds.items()}
+    for lr in LEVEL_RATES:
+        found[f"lr/figure-3-2-{lr:g}"] = base.with_(lr=lr)
+        found[f"lr/regularised-{lr:g}"] = base.with_(lr=lr, reg_l1=1e-3, reg_l2=1e-3)
     return found
 
 

@@ -41,7 +41,7 @@ def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = Fal
         axes.errorbar(
             value, rows, xerr=np.maximum(reach, 0).T, fmt=marker, color=colour,
             markerfacecolor=face, markersize=5, capsize=2, linewidth=1,
-            label="the claim holds" if holds else "it does not",
+            label="the claim holds" if holds else "the claim does not hold",
         )  # fmt: skip
     for bound in searches()[id].bound:
         axes.axvline(bound, color="black", linestyle="--", linewidth=0.8, label="_bound")
@@ -73,9 +73,9 @@ def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = Fal
 )
 def rates(source: Source) -> Figure:
     """C12, C16, C19, C20 and C33 over the learning rate."""
-    sheet, axes = figures.new(3, 2, width=9.0, height=6.0)
+    sheet, axes = figures.new(3, 2, width=7.5, height=6.0)
     shown = (
-        ("C12", "epochs with over without normalisation", False),
+        ("C12", "epochs, normalised over free", False),
         ("C16", "largest $|f|$ over the limit for $\\exp f$", True),
         ("C19", "largest loss with ReLU (nats)", True),
         ("C20", "trajectory error of the plain network", False),
@@ -83,6 +83,8 @@ def rates(source: Source) -> Figure:
     )
     for panel, (id, label, log) in zip(axes.flat, shown, strict=False):
         settings(panel, source, id, label, log=log)
+    for panel in axes[:, 1]:
+        panel.set_yticklabels([])  # the same rates as on the left
     axes.flat[-1].set_visible(False)
     figures.legend_below(sheet)
     return sheet
@@ -101,8 +103,8 @@ def rates(source: Source) -> Figure:
 )
 def depths(source: Source) -> Figure:
     """C13 and C18 over the number of hidden layers."""
-    sheet, axes = figures.new(1, 2, width=9.0, height=2.6)
-    settings(axes[0], source, "C13", "gradient carried, with over without residuals", log=True)
+    sheet, axes = figures.new(1, 2, width=8.0, height=2.8)
+    settings(axes[0], source, "C13", "carried, with over without", log=True)
     settings(axes[1], source, "C18", "median gradient norm", log=True)
     figures.legend_below(sheet)
     return sheet
@@ -143,7 +145,7 @@ def data(source: Source) -> Figure:
 )
 def trainings(source: Source) -> Figure:
     """C17, C21, C31 and C35."""
-    sheet, axes = figures.new(2, 2, width=9.0, height=4.2)
+    sheet, axes = figures.new(2, 2, width=8.0, height=4.2)
     settings(axes[0, 0], source, "C17", "EXP strays from the fork (steps)")
     settings(axes[0, 1], source, "C21", "error of the smaller network")
     settings(axes[1, 0], source, "C31", "settling time of $K = 256$ (epochs)")
@@ -166,7 +168,7 @@ def trainings(source: Source) -> Figure:
 def budgets(source: Source) -> Figure:
     """C39: what fewer chains and steps save, and what they cost in exactness."""
     results = source.results("budget")
-    sheet, axes = figures.new(1, 2, width=9.0, height=3.4, sharex=True, sharey=True)
+    sheet, axes = figures.new(1, 2, width=8.0, height=3.6, sharex=True, sharey=True)
     styles = {4: ("#E69F00", "s"), 16: ("#009E73", "^"), 64: ("#0072B2", "o")}
     for panel, name in zip(axes, ("mouse1", "mouse2"), strict=True):
         chains, steps = (np.array(results.of(name)[0][key]) for key in ("chains", "steps"))

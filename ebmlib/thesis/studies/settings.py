@@ -17,7 +17,14 @@ import torch
 
 from ebmlib.exact import Grid, model_density
 from ebmlib.policy import EXP
-from ebmlib.thesis.conditions import DEPTHS, NORMALISED_DEPTHS, RATES, SIGMAS, WIDER_DATA
+from ebmlib.thesis.conditions import (
+    DEPTHS,
+    LEVEL_RATES,
+    NORMALISED_DEPTHS,
+    RATES,
+    SIGMAS,
+    WIDER_DATA,
+)
 from ebmlib.thesis.studies import (
     architecture,
     convergence,
@@ -131,8 +138,8 @@ def mixing(cell: Cell) -> dict[str, Any]:
     return dynamics.measure(cell) | convergence.measure(cell)
 
 
-def _at_rates(*kinds: str) -> tuple[str, ...]:
-    return tuple(f"lr/{kind}-{lr:g}" for kind in kinds for lr in RATES)
+def _at_rates(*kinds: str, rates: tuple[float, ...] = RATES) -> tuple[str, ...]:
+    return tuple(f"lr/{kind}-{lr:g}" for kind in kinds for lr in rates)
 
 
 STUDIES = (
@@ -143,7 +150,7 @@ STUDIES = (
     ),
     Study("early", _at_rates("early"), early, SEEDS),
     Study("sizes", ("size/quarter", "size/eighth"), architecture.measure, SEEDS),
-    Study("level", _at_rates("figure-3-2", "regularised"), network.measure),
+    Study("level", _at_rates("figure-3-2", "regularised", rates=LEVEL_RATES), network.measure),
     Study(
         "depth",
         tuple(f"depth/{kind}-{depth}" for kind in ("residual", "no-residual") for depth in DEPTHS),
