@@ -269,6 +269,9 @@ PLANTS = [
     Plant("the action of a budget from as many chains as usual", "thesis/studies/settings.py",
           "replace(sampler, steps=steps), chains)", "replace(sampler, steps=steps))",
           f"{SETTINGS}::test_more_chains_come_nearer_to_the_exact_action"),
+    Plant("a kernel that dies at its start given up", "execute.py",
+          "KERNEL_STARTS = 3", "KERNEL_STARTS = 1",
+          "test_pipeline.py::test_a_kernel_that_dies_at_its_start_is_started_again", "workflow"),
     # the browser that looks at the book
     Plant("requests of a page not noted", "browser/session.mjs", "requests.push(request.url())",
           "undefined", f"{SESSION}::test_a_page_that_does_nothing_wrong_is_clean", "tests"),

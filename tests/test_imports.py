@@ -40,6 +40,7 @@ ORDER = [
     "thesis.statistics thesis.conditions thesis.provenance",
     "thesis.study",
     "thesis.studies",
+    "thesis.elsewhere",
     "thesis.claim thesis.figure",
     "thesis.claims",
     "thesis.figures",

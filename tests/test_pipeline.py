@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from build_support import (
@@ -27,6 +28,7 @@ from build_support import (
 )  # fmt: skip
 from packaging.requirements import Requirement
 from packaging.version import Version
+from papermill.engines import NBClientEngine, papermill_engines
 
 from workflow import chapters, execute, locks, stage
 from workflow import environment as setup
@@ -205,6 +207,35 @@ def test_a_killed_build_leaves_nothing_running_and_the_same_command_goes_on(
     assert "first on cpu" in project.notebook("waiting").read_text()
     assert project.notebook("other").stat().st_mtime_ns == before  # it was done: not done again
     assert not list(project.notebook("waiting").parent.glob(".*"))  # no half notebooks
+
+
+@pytest.mark.parametrize(
+    ("says", "deaths", "starts"),
+    [("Kernel died before replying to kernel_info", 2, 3), ("another failure", 1, 1),
+     ("Kernel died before replying to kernel_info", 9, 3)],
+)  # fmt: skip
+def test_a_kernel_that_dies_at_its_start_is_started_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, says: str, deaths: int, starts: int
+) -> None:
+    """Two that start at one time may choose one port; what fails later is not tried again."""
+    started = []
+
+    def start(notebook: object, kernel_name: str, **options: object) -> str:
+        started.append(kernel_name)
+        if len(started) <= deaths:
+            raise RuntimeError(says)
+        return "executed"
+
+    monkeypatch.setenv("EBMLIB_PROGRESS", str(tmp_path / "progress"))
+    monkeypatch.setattr(NBClientEngine, "execute_managed_notebook", start)
+    engine = papermill_engines.get_engine(execute._reporting_engine())
+    manager = SimpleNamespace(nb=SimpleNamespace(cells=[]), cell_start=None)
+    if deaths < starts:
+        assert engine.execute_managed_notebook(manager, "python3") == "executed"
+    else:
+        with pytest.raises(RuntimeError, match=says):
+            engine.execute_managed_notebook(manager, "python3")
+    assert len(started) == starts
 
 
 def test_a_second_run_waits_and_says_so(project: Project) -> None:

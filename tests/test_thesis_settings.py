@@ -140,19 +140,16 @@ def test_residual_layers_must_carry_twice_as_much_early_or_late():
 
 
 def test_regularisation_keeps_f_in_range_only_where_it_would_leave():
-    levels = {0.01: (0.5, 0.4), 0.03: (2.0, 0.5), 0.1: (3.0, 2.0)}
-    given = at_rates(
-        figure_3_2=lambda lr: {"f_largest": levels[lr][0] * OVERFLOW},
-        regularised=lambda lr: {"f_largest": levels[lr][1] * OVERFLOW},
-    )
-    given = replace(
-        given,
-        rows=tuple(
-            row | {"condition": row["condition"].replace("figure_3_2", "figure-3-2")}
-            for row in given.rows
-        ),
-    )
-    assert held("C16", given) == ["learning rate 0.03"]
+    levels = {0.01: (0.5, 0.4), 0.03: (2.0, 0.5), 0.05: (0.9, 0.5), 0.1: (3.0, 2.0)}
+    rows = [
+        {"condition": f"lr/{kind}-{lr:g}", "seed": seed, "f_largest": level * OVERFLOW}
+        for lr, both in levels.items()
+        for kind, level in zip(("figure-3-2", "regularised"), both, strict=True)
+        for seed in SEEDS
+    ]
+    assert held("C16", Results("escape", tuple(rows), {})) == ["learning rate 0.03"]
+    rows[10]["f_largest"] = 0.5 * OVERFLOW  # one seed that would not leave
+    assert held("C16", Results("escape", tuple(rows), {})) == []
 
 
 def test_a_training_that_diverged_counts_as_having_left_the_range():

@@ -20,6 +20,10 @@ from typing import Any
 from workflow import chapters, job, progress
 from workflow.paths import ROOT, WorkflowError, logs
 
+KERNEL_STARTS = 3
+NOT_STARTED = "Kernel died before replying"
+"""What jupyter_client says of a kernel that ended before its first answer."""
+
 
 def prepare(chapter: chapters.Chapter) -> Any:
     """Return a chapter's notebook, not yet executed, with ``<<key>>`` in its text replaced.
@@ -129,6 +133,14 @@ def _reporting_engine() -> str:
                 return cell_start(cell, *arguments, **keywords)
 
             nb_man.cell_start = report_and_start
+            # Two kernels that start at one time may choose one port, and one of them dies of it.
+            for _ in range(KERNEL_STARTS - 1):
+                try:
+                    return super().execute_managed_notebook(nb_man, kernel_name, **options)
+                except RuntimeError as error:
+                    if NOT_STARTED not in str(error):
+                        raise
+                    print(f"{error}; starting another one", flush=True)
             return super().execute_managed_notebook(nb_man, kernel_name, **options)
 
     papermill_engines.register("reporting", ReportingEngine)
