@@ -64,7 +64,7 @@ class ShownVerdict:
         if search := elsewhere.searches().get(c.id):
             lines += [
                 "",
-                f"**Other settings.** Looked for at {search.over}. It holds there if {search.rule} "
+                f"**Other settings.** Looked for at {search.over}. Rule there: {search.rule} "
                 f"({{numref}}`{label(search.figure)}`).",
             ]
         if v.stale:

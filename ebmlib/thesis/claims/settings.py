@@ -1,8 +1,8 @@
 """Searches: settings other than ours at which a claim that fails at ours may hold.
 
-Every criterion follows the claim's own, and was written down before any of these settings was measured,
-but for C13's: it asked for both windows at once, where the claim has a range for either, and was
-brought in line when seed 0 had been seen.
+Every criterion follows the claim's own, and was written down before any of these settings was
+measured, but for C13's: it asked for both windows at once, where the claim has a range for either,
+and was brought in line when seed 0 had been seen.
 """
 
 from __future__ import annotations
