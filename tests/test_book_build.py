@@ -167,7 +167,12 @@ def test_pages_fit_every_screen_and_mode(smoke_book: Path, width: int, dark: boo
         f"{top}/book/{name}.html": str(shots / f"{name.replace('/', '-')}.png") for name in MAIN
     }
     addresses = [f"{top}/{page}.html" for page in stage.toc_pages()]
+    several = 0
     for page in visit(addresses, width=width, dark=dark, screenshots=wanted):
         assert not page["tooWide"], page["address"]
         assert page["dark"] == dark, page["address"]
+        for panel in page["panels"]:  # text of 13 px must not fall below 9
+            assert panel["reached"] and 0.65 < panel["shown"] < 1.01, (page["address"], panel)
+        several += len(page["panels"])
+    assert several > 20
     assert all(Path(place).stat().st_size > 10_000 for place in wanted.values())

@@ -201,6 +201,18 @@ def test_what_widgets_show_comes_after_the_text(book: Book) -> None:
     assert literal is not None and json.loads(literal[1]) == json.loads(state)
 
 
+def test_figures_of_several_panels_are_told_apart(book: Book) -> None:
+    (book.root / "_images").mkdir()
+    Image.new("RGB", (8, 6)).save(book.root / "_images" / "a.png")
+    widths = (700, slim.WIDE - 1, slim.WIDE, 1000)
+    book.add("page.html", "".join(
+        f'<img alt="A" src="_images/a.png" style="width: {w}px;" />' for w in widths
+    ))  # fmt: skip
+    book.slim()
+    told = ['class="wide"' in image for image in re.findall(r"<img[^>]*>", book.text("page.html"))]
+    assert told == [False, False, True, True]
+
+
 def test_pictures_keep_every_pixel_and_say_their_size(book: Book) -> None:
     image = Image.radial_gradient("L").convert("RGBA").resize((64, 48))
     (book.root / "_images").mkdir()

@@ -58,6 +58,8 @@ _SCRIPT = re.compile(r"[ \t]*<script\b([^>]*)>(.*?)</script>\n?", re.DOTALL)
 _STYLESHEET = re.compile(r'[ \t]*<link\b[^>]*rel="stylesheet"[^>]*>\n?')
 _PRELOAD = re.compile(r'[ \t]*<link rel="preload" as="script"[^>]*>\n?')
 _IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
+_OWN_WIDTH = re.compile(r'style="[^"]*\bwidth: (\d+)px')
+WIDE = 800  # px: figures of one panel are narrower
 _STYLES = {"fa": "fas", "fa-solid": "fas", "fa-regular": "far", "fa-brands": "fab"}
 # MathJax in a page measures the height of the text's x, to make its own as high; style can do that.
 _MATH_SIZE = 'mjx-container[jax="CHTML"]{font-size:calc(1ex/.442)}'
@@ -246,7 +248,8 @@ def _outsourced(page: Page, state: str) -> str:
 def _lighten_images(page: Page) -> None:
     """Show the same pixels in fewer bytes, and say how large they are: the text then stands still.
 
-    A link on a picture still leads to the original.
+    A link on a picture still leads to the original. Figures of several panels are told apart by the
+    class `wide`: a phone does not shrink them until nothing can be read (book/assets/book.css).
     """
     seen = 0
 
@@ -265,6 +268,9 @@ def _lighten_images(page: Page) -> None:
         attributes = attributes.replace(source, source.removesuffix(".png") + ".webp")
         if not re.search(r"\b(width|height)=", attributes):  # a style may still make it smaller
             attributes += f' width="{width}" height="{height}"'
+        own = _OWN_WIDTH.search(attributes)
+        if own and int(own[1]) >= WIDE and not _attribute(attributes, "class"):
+            attributes += ' class="wide"'
         lazy = ' loading="lazy"' if seen > 1 else ""  # the first may be in sight at once
         return f"<img{attributes}{lazy}>"
 

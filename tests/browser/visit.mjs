@@ -4,7 +4,8 @@
  * node_modules/playwright-core), dark (colour scheme), width, screenshots (by address, where the picture
  * goes; optional), javascript (false to do without).
  * Prints a JSON list: per page its address, title, the requests it made, console errors, images
- * without alternative text, and whether the page is wider than the window.
+ * without alternative text, whether the page is wider than the window, and its figures of several panels:
+ * as what part of their own width they are shown, and whether they are all there or can be moved.
  */
 import { finish, launch, openWindow, settle, wanted, watch } from "./session.mjs";
 
@@ -31,6 +32,10 @@ for (const address of wanted.pages) {
     broken: [...document.images].filter((image) => image.complete && !image.naturalWidth)
       .map((image) => image.src),
     dark: document.documentElement.dataset.theme === "dark",
+    panels: [...document.querySelectorAll("figure img.wide")].map((image) => ({
+      shown: image.getBoundingClientRect().width / parseFloat(image.style.width),
+      reached: image.closest("a").scrollWidth + 1 >= image.getBoundingClientRect().width,
+    })),
     tooWide: document.documentElement.scrollWidth > window.innerWidth + 1,
   }));
   if (shot) await page.screenshot({ path: shot, fullPage: true });
