@@ -56,6 +56,17 @@ def action_density(demonstrations: Demonstrations, states: Tensor, grid: Grid) -
     return density(log_density, grid, states)
 
 
+def sample_actions(
+    demonstrations: Demonstrations, states: Tensor, *, generator: torch.Generator
+) -> Tensor:
+    """One action of another demonstration at every state (n, d), drawn from p(a | x), (n, d)."""
+    weights, means = _mixture(demonstrations, states)
+    chosen = torch.multinomial(weights, 1, generator=generator)
+    mean = means[torch.arange(len(means), device=means.device), chosen[:, 0]]
+    noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
+    return mean + demonstrations.sigma * noise
+
+
 def expected_action(demonstrations: Demonstrations, states: Tensor) -> Tensor:
     """E[a | x] of the demonstrations, (n, d): the best action in squared error."""
     weights, means = _mixture(demonstrations, states)

@@ -45,7 +45,7 @@ class Start(Protocol):
     def draw(
         self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
     ) -> Negatives:
-        """``m`` starts; their states are those of the batch, in turn, unless the bank has them."""
+        """``m`` starts at the states of the batch, in turn."""
         ...
 
     def keep(self, bank: Bank, negatives: Negatives, ends: Tensor) -> Bank:
@@ -125,57 +125,54 @@ class PersistentStart:
 
 @dataclass(frozen=True)
 class ReplayStart:
-    """A replay buffer of past chains (section 2.4, Du and Mordatch 2019).
+    """A replay buffer of past chains (section 2.4, Du and Mordatch 2019) for a conditional density.
 
-    The last ``capacity`` chain ends are kept with their states. A new chain goes on from one of
-    them, at random, or with probability ``restart`` starts again from noise at a batch state.
+    The last ``per_pair`` chain ends of every demonstrated pair are kept. A new chain goes on from
+    one of its own pair's, at random, or with probability ``restart`` starts again from noise.
+
+    The chains' states are those of the batch, as with every start: only then does what f says of
+    the state alone cancel in the loss. In one buffer for all pairs the states of the chains would
+    drift away from those of the data, and f would grow at the ones without bound.
     """
 
-    capacity: int = 10_000
+    per_pair: int = 5
     restart: float = 0.05
 
     def __post_init__(self) -> None:
-        checks.count("replay capacity", self.capacity)
+        checks.count("replay per_pair", self.per_pair)
         checks.fraction("restart probability", self.restart)
 
     def bank(self, pairs: Pairs, sampler: SGLD, *, generator: torch.Generator) -> Bank:
-        """See :class:`Start`; keys ``states``, ``actions``, ``ids``, ``filled``, ``cursor``."""
-        capacity = self.capacity
+        """See :class:`Start`; keys ``actions`` (n, per_pair, d_a) and ``ended`` (n,), how many."""
+        n, d = pairs.actions.shape
         return {
-            "states": pairs.states.new_zeros((capacity, pairs.states.shape[1])),
-            "actions": pairs.actions.new_zeros((capacity, pairs.actions.shape[1])),
-            "ids": torch.zeros(capacity, dtype=torch.long, device=pairs.states.device),
-            "filled": torch.zeros((), dtype=torch.long),
-            "cursor": torch.zeros((), dtype=torch.long),
+            "actions": pairs.actions.new_zeros((n, self.per_pair, d)),
+            "ended": torch.zeros(n, dtype=torch.long, device=pairs.states.device),
         }
 
     def draw(
         self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
     ) -> Negatives:
         """See :class:`Start`."""
-        fresh = NoiseStart().draw(batch, m, {}, sampler, generator=generator)
-        filled = int(bank["filled"])
-        if filled == 0:
-            return fresh
-        device = batch.states.device
+        states, noise, ids = NoiseStart().draw(batch, m, {}, sampler, generator=generator)
+        device = states.device
         restart = torch.rand(m, generator=generator, device=device) < self.restart
-        slot = torch.randint(filled, (m,), generator=generator, device=device)
-        row = restart[:, None]
-        return Negatives(
-            torch.where(row, fresh.states, bank["states"][slot]),
-            torch.where(row, fresh.start, bank["actions"][slot]),
-            torch.where(restart, fresh.ids, bank["ids"][slot]),
-        )
+        there = bank["ended"][ids].clamp(max=self.per_pair)
+        slot = (torch.rand(m, generator=generator, device=device) * there).long()
+        past = bank["actions"][ids, slot]
+        again = restart | (there == 0)
+        return Negatives(states, torch.where(again[:, None], noise, past), ids)
 
     def keep(self, bank: Bank, negatives: Negatives, ends: Tensor) -> Bank:
-        """See :class:`Start`; the oldest ends make room."""
-        count = min(len(ends), self.capacity)
-        cursor = int(bank["cursor"])
-        slots = (cursor + torch.arange(count, device=ends.device)) % self.capacity
-        return {
-            "states": bank["states"].index_copy(0, slots, negatives.states[-count:]),
-            "actions": bank["actions"].index_copy(0, slots, ends[-count:]),
-            "ids": bank["ids"].index_copy(0, slots, negatives.ids[-count:]),
-            "filled": (bank["filled"] + count).clamp(max=self.capacity),
-            "cursor": (bank["cursor"] + count) % self.capacity,
-        }
+        """See :class:`Start`; a pair's oldest ends make room."""
+        ids = negatives.ids
+        order = torch.argsort(ids, stable=True)
+        count = torch.bincount(ids, minlength=len(bank["ended"]))
+        first = count.cumsum(0) - count  # where a pair's chains begin in this order
+        turn = torch.empty_like(ids)
+        turn[order] = torch.arange(len(ids), device=ids.device) - first[ids[order]]
+        kept = turn >= count[ids] - self.per_pair  # of several chains at one pair the last
+        slots = (bank["ended"][ids] + turn) % self.per_pair
+        actions = bank["actions"].clone()
+        actions[ids[kept], slots[kept]] = ends[kept]
+        return {"actions": actions, "ended": bank["ended"] + count}

@@ -72,7 +72,7 @@ BAD = {
     (SGLD, "temperature"): NON_NEGATIVE,
     (SGLD, "drift"): [bad for bad in POSITIVE if bad is not None],
     (SGLD, "final_alpha"): [bad for bad in POSITIVE if bad is not None],
-    (ReplayStart, "capacity"): COUNT,
+    (ReplayStart, "per_pair"): COUNT,
     (ReplayStart, "restart"): [1.1, *NON_NEGATIVE],
     (ContrastiveDivergence, "sampler"): [SGLD, *OBJECT],
     (ContrastiveDivergence, "start"): [NoiseStart, *OBJECT],

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from ebmlib import SGLD, DataStart, NoiseStart, Pairs, PersistentStart, ReplayStart
-from ebmlib.starts import Negatives, Start
+from ebmlib.starts import Start
 
 SAMPLER = SGLD(alpha=0.1, steps=3)
-STARTS = [NoiseStart(), DataStart(), PersistentStart(), ReplayStart(capacity=8)]
+STARTS = [NoiseStart(), DataStart(), PersistentStart(), ReplayStart(per_pair=2)]
 
 
 def numbered(n, offset=0):
@@ -77,55 +77,75 @@ def test_persistent_bank_keeps_the_last_of_several_chains_at_one_pair(generator)
     assert torch.equal(kept[[1, 3]], bank["actions"][[1, 3], 0])
 
 
-def entered(start, bank, first, count):
-    """The bank after chains numbered ``first`` ... ended at their numbers."""
-    ids = torch.arange(first, first + count)
-    negatives = Negatives(torch.stack([ids, -ids], 1).double(), ids[:, None].double(), ids)
-    return start.keep(bank, negatives, ids[:, None].double())
+def test_a_pair_s_replay_buffer_is_a_ring_in_which_the_oldest_make_room(generator):
+    start, data = ReplayStart(per_pair=3, restart=0.0), numbered(4)
+    bank = start.bank(data, SAMPLER, generator=generator())
+
+    def entered(bank, places, ends):
+        drawn = start.draw(pick(data, places), len(ends), bank, SAMPLER, generator=generator())
+        return start.keep(bank, drawn, torch.tensor(ends)[:, None].double())
+
+    def held(bank, place):
+        return sorted(bank["actions"][place, :, 0].tolist())
+
+    before = bank["actions"].clone()
+    after = entered(bank, [2, 0], [1.0, 2.0])
+    assert torch.equal(bank["actions"], before), "the bank passed in is not changed"
+    assert after["ended"].tolist() == [1, 0, 1, 0]
+    assert held(after, 2) == [0.0, 0.0, 1.0] and held(after, 0) == [0.0, 0.0, 2.0]
+    after = entered(after, [2], [3.0])
+    after = entered(after, [2, 1], [4.0, 9.0])
+    after = entered(after, [2], [5.0])
+    assert held(after, 2) == [3.0, 4.0, 5.0] and held(after, 1) == [0.0, 0.0, 9.0]
+    after = entered(after, [2, 3], [float(n) for n in range(10, 20)])  # in turn, five for each
+    assert held(after, 2) == [14.0, 16.0, 18.0], "of several chains the last"
+    assert held(after, 3) == [15.0, 17.0, 19.0]
+    assert held(after, 0) == [0.0, 0.0, 2.0]
+    after = entered(after, [2], [20.0])
+    assert held(after, 2) == [16.0, 18.0, 20.0]
 
 
-def test_replay_buffer_is_a_ring_in_which_the_oldest_make_room(generator):
-    start = ReplayStart(capacity=7, restart=0.0)
-    bank = start.bank(numbered(3), SAMPLER, generator=generator())
-    assert int(bank["filled"]) == 0
-    bank = entered(start, bank, 1, 3)
-    assert int(bank["filled"]) == 3
-    bank = entered(start, bank, 4, 3)
-    bank = entered(start, bank, 7, 3)
-    assert int(bank["filled"]) == 7
-    assert sorted(bank["ids"].tolist()) == list(range(3, 10))
-    assert torch.equal(bank["actions"][:, 0], bank["ids"].double())
-    assert torch.equal(bank["states"][:, 1], -bank["ids"].double())
-    bank = entered(start, bank, 20, 12)  # more than it holds: the last seven
-    assert sorted(bank["ids"].tolist()) == list(range(25, 32))
-    bank = entered(start, bank, 40, 1)
-    assert sorted(bank["ids"].tolist()) == [*range(26, 32), 40]
+def filled(start, data, generator):
+    """A bank in which chain j of pair i ended at 100 i + j, for j = 1 ... per_pair."""
+    bank = start.bank(data, SAMPLER, generator=generator())
+    n = len(data.ids)
+    for turn in range(1, start.per_pair + 1):
+        drawn = start.draw(data, n, bank, SAMPLER, generator=generator())
+        bank = start.keep(bank, drawn, (100.0 * drawn.ids + turn)[:, None].double())
+    return bank
 
 
-def test_replay_draws_only_what_has_been_filled_with_its_own_state(generator):
-    start = ReplayStart(capacity=100, restart=0.0)
-    bank = start.bank(numbered(3), SAMPLER, generator=generator())
-    fresh = start.draw(numbered(3), 6, bank, SAMPLER, generator=generator())
-    assert fresh.ids.tolist() == [0, 1, 2, 0, 1, 2], "an empty buffer restarts every chain"
-    bank = entered(start, bank, 50, 4)
-    drawn = start.draw(numbered(3), 4000, bank, SAMPLER, generator=generator())
-    assert set(drawn.ids.tolist()) == {50, 51, 52, 53}
-    assert torch.equal(drawn.start[:, 0], drawn.ids.double())
-    assert torch.equal(drawn.states[:, 0], drawn.ids.double())
-    counts = torch.bincount(drawn.ids - 50).double()
-    assert ((counts - 1000).abs() < 5.5 * math.sqrt(4000 * 0.25 * 0.75)).all()
+def test_replay_draws_the_ends_of_a_pair_at_random_and_of_no_other(generator):
+    start, data, m = ReplayStart(per_pair=4, restart=0.0), numbered(3), 12_000
+    empty = start.bank(data, SAMPLER, generator=generator())
+    fresh = start.draw(data, 3000, empty, SAMPLER, generator=generator())
+    assert abs(float(fresh.start[:, 0].square().mean()) / 0.1**2 - 1) < 5.5 * math.sqrt(2 / 3000)
+    drawn = start.draw(data, m, filled(start, data, generator), SAMPLER, generator=generator())
+    pair, turn = drawn.start[:, 0].long() // 100, drawn.start[:, 0].long() % 100
+    assert torch.equal(pair, drawn.ids)
+    counts = torch.bincount(turn - 1, minlength=4).double()
+    assert ((counts - m / 4).abs() < 5.5 * math.sqrt(m * 0.25 * 0.75)).all()
 
 
 @pytest.mark.parametrize("restart", [0.0, 0.05, 0.6, 1.0])
-def test_replay_restarts_with_its_probability_from_noise_at_a_batch_state(restart, generator):
-    start, m = ReplayStart(capacity=50, restart=restart), 20_000
-    bank = start.bank(numbered(3), SAMPLER, generator=generator())
-    bank = entered(start, bank, 100, 50)
-    drawn = start.draw(numbered(3), m, bank, SAMPLER, generator=generator())
-    restarted = drawn.ids < 3
+def test_replay_restarts_with_its_probability_from_noise(restart, generator):
+    start, data, m = ReplayStart(per_pair=3, restart=restart), numbered(4), 20_000
+    drawn = start.draw(data, m, filled(start, data, generator), SAMPLER, generator=generator())
+    noise = drawn.start[(drawn.start[:, 0] - drawn.start[:, 0].round()).abs() > 1e-9, 0]
     spread = math.sqrt(restart * (1 - restart) / m)
-    assert abs(float(restarted.double().mean()) - restart) <= 5.5 * spread
-    noise = drawn.start[restarted, 0]
-    assert torch.equal(drawn.states[restarted, 0], drawn.ids[restarted].double())
+    assert abs(len(noise) / m - restart) <= 5.5 * spread
     if len(noise):
         assert abs(float(noise.square().mean()) / 0.1**2 - 1) < 5.5 * math.sqrt(2 / len(noise))
+
+
+@pytest.mark.parametrize("start", STARTS, ids=lambda start: type(start).__name__)
+def test_chains_have_the_states_of_the_batch(start, generator):
+    """Else what f says of the state alone would not cancel in a conditional loss."""
+    data = numbered(6)
+    bank = start.bank(data, SAMPLER, generator=generator())
+    for places in ([5, 1], [0, 3], [1, 5], [2, 4]):
+        batch = pick(data, places)
+        drawn = start.draw(batch, 4, bank, SAMPLER, generator=generator())
+        assert drawn.ids.tolist() == places * 2
+        assert torch.equal(drawn.states, data.states[drawn.ids])
+        bank = start.keep(bank, drawn, drawn.start + 1)

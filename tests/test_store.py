@@ -125,9 +125,9 @@ def test_key_changes_with_every_field_of_the_configuration(tiny_run):
     for part in ("energy", "objective", "training", "data"):
         for name, changed in changes(getattr(tiny_run, part)):
             found[f"{part}.{name}"] = replace(tiny_run, **{part: changed})
-    replay = tiny_run.with_(start=ReplayStart(capacity=5))
+    replay = tiny_run.with_(start=ReplayStart(per_pair=2))
     found["replay"] = replay
-    found["replay.restart"] = replay.with_(start=ReplayStart(capacity=5, restart=0.5))
+    found["replay.restart"] = replay.with_(start=ReplayStart(per_pair=2, restart=0.5))
     expected = {
         f"{part}.{f.name}"
         for part in ("energy", "training", "data", "objective")
@@ -406,7 +406,7 @@ def test_clear_leaves_a_training_that_is_under_way(store, tiny):
 def test_a_run_comes_back_from_its_record(store, tiny_run):
     for run in (
         tiny_run,
-        tiny_run.with_(start=ReplayStart(capacity=3), drift=0.1, final_alpha=0.02, final_lr=1e-4),
+        tiny_run.with_(start=ReplayStart(per_pair=3), drift=0.1, final_alpha=0.02, final_lr=1e-4),
     ):
         assert Run.from_dict(json.loads(json.dumps(run.to_dict()))) == run
     with pytest.raises(InputError, match=r"No configuration class is called 'os\.system'"):

@@ -8,8 +8,9 @@ import pytest
 from ebmlib import Store
 from ebmlib.exact import Grid, model_density
 from ebmlib.thesis import Companion, claim, elsewhere, figure, study
+from ebmlib.thesis.claims.architecture import epochs_to
 from ebmlib.thesis.claims.network import OVERFLOW
-from ebmlib.thesis.conditions import RATES
+from ebmlib.thesis.conditions import RATES, SIGMAS, WIDER_DATA
 from ebmlib.thesis.elsewhere import Found, Search
 from ebmlib.thesis.shown import SearchTable
 from ebmlib.thesis.statistics import estimate
@@ -41,7 +42,7 @@ def at_rates(**kinds):
 
 
 def held(id, *given):
-    return [found.setting for found in elsewhere.searches()[id].judge(*given) if found.holds]
+    return [found.where for found in elsewhere.searches()[id].judge(*given) if found.holds]
 
 
 # --- what a search does to a verdict --------------------------------------------------------------
@@ -52,7 +53,9 @@ def fails(*_):
 
 
 def verdict(monkeypatch, judge, settings_found):
-    search = Search("C27", "x", "y", "z", (), ("dynamics",), "4.7", lambda _: settings_found)
+    search = Search(
+        "C27", "x", "width (m)", "y", "z", (), ("dynamics",), "4.7", lambda _: settings_found
+    )
     monkeypatch.setitem(elsewhere._REGISTRY, "C27", search)
     made = replace(claim.get("C27"), judge=judge)
     return made.verdict(lambda name: results(circle={"value": 1.0}))
@@ -63,19 +66,35 @@ def test_a_claim_that_holds_elsewhere_is_reproduced_in_that_range(monkeypatch):
     told = verdict(monkeypatch, fails, found)
     assert (told.outcome, told.where) == (claim.IN_RANGE, "at B")
     assert told.number.value == 7.0, "the number stays the one at our setting"
-    assert told.reading == "It fails. Of 2 other settings tried it holds at 1: B (2)."
+    assert told.reading == (
+        "It fails. Of 2 other settings tried it holds at 1. There, width (m): 2 (B)."
+    )
+
+
+def test_the_range_in_which_a_claim_holds_elsewhere_is_named(monkeypatch):
+    found = [Found("A", estimate([1.0]), True, "on mouse2"), Found("B", estimate([2.0]), True)]
+    assert verdict(monkeypatch, fails, found).where == "at A, on mouse2; B"
+
+
+def test_one_setting_is_told_in_the_singular(monkeypatch):
+    found = [Found("A", estimate([1.0]), False)]
+    told = verdict(monkeypatch, fails, found).reading
+    assert (
+        told
+        == "It fails. At the one other setting tried it does not hold. There, width (m): 1 (A)."
+    )
 
 
 def test_a_claim_that_holds_nowhere_says_how_far_it_is_from_it(monkeypatch):
     found = [Found("A", estimate([1.0]), False), Found("B", estimate([2.0]), False)]
     told = verdict(monkeypatch, fails, found)
     assert told.outcome == claim.NOT_REPRODUCED
-    assert "holds at none; the number there is 1 (A) to 2 (B)." in told.reading
+    assert "holds at none. There, width (m): 1 (A) to 2 (B)." in told.reading
 
 
 def test_many_settings_are_counted_and_not_all_named(monkeypatch):
     found = [Found(name, estimate([1.0]), True) for name in "ABCDEF"]
-    assert verdict(monkeypatch, fails, found).where == "at A; B; C; D and 2 more settings"
+    assert verdict(monkeypatch, fails, found).where == "at A; B; C; D; and 2 more settings"
 
 
 def test_a_claim_that_holds_at_ours_is_not_searched(monkeypatch):
@@ -101,8 +120,9 @@ def test_a_search_is_made_of_what_there_is(search):
     assert set(search.studies) <= set(figure.get(search.figure).studies)
     found = search.found(companion.results)
     assert found and len({each.setting for each in found}) == len(found)
-    assert search.over in str(companion.verdict(search.claim))
-    assert search.over in companion.verdict(search.claim)._repr_markdown_()
+    shown = companion.verdict(search.claim)
+    for text in (str(shown), shown._repr_markdown_()):
+        assert search.over in text and search.merit in text and search.rule in text
 
 
 def test_every_claim_that_fails_was_looked_for_elsewhere():
@@ -149,6 +169,9 @@ def test_regularisation_keeps_f_in_range_only_where_it_would_leave():
     ]
     assert held("C16", Results("escape", tuple(rows), {})) == ["learning rate 0.03"]
     rows[10]["f_largest"] = 0.5 * OVERFLOW  # one seed that would not leave
+    (where,) = held("C16", Results("escape", tuple(rows), {}))
+    assert where.startswith("learning rate 0.03, ") and where.endswith("in 4 of 5 seeds")
+    rows[15]["f_largest"] = 1.5 * OVERFLOW  # one that leaves all the same
     assert held("C16", Results("escape", tuple(rows), {})) == []
 
 
@@ -159,11 +182,123 @@ def test_a_training_that_diverged_counts_as_having_left_the_range():
     assert held("C19", both) == []
 
 
+def at_last(errors, path1=0.01):
+    """Rows of a plain network on circle, with this error at 3000 updates, and on path1."""
+    return at_rates(
+        plain=lambda lr: {"epochs": [3000], "error": [errors[lr]]},
+        plain_path1=lambda lr: {"epochs": [3000], "error": [path1]},
+    )
+
+
 def test_the_plain_network_must_fail_where_the_other_has_begun_well():
-    errors = {0.01: (0.5, 0.05), 0.03: (0.05, 0.05), 0.1: (0.5, 0.5)}
-    rates = at_rates(plain=lambda lr: {"epochs": [3000], "error": [errors[lr][0]]})
-    early = at_rates(early=lambda lr: {"early_error": [1.0, errors[lr][1]]})
-    assert held("C20", rates, early) == ["learning rate 0.01"]
+    early = at_rates(early=lambda lr: {"early_error": [1.0, 0.05 if lr < 0.1 else 0.5]})
+    given = at_last({0.01: 0.5, 0.03: 0.05, 0.1: 0.5})
+    assert held("C20", given, early) == [
+        "learning rate 0.01",
+        "learning rate 0.03, for the embedding network",
+    ]
+    on_path1 = at_last({0.01: 0.05, 0.03: 0.05, 0.1: 0.5}, path1=0.5)
+    assert held("C20", on_path1, early) == ["learning rate 0.01", "learning rate 0.03"]
+
+
+def arrival(epoch, last=1000):
+    """Trajectory errors of a training that is similar from ``epoch`` on, if ever."""
+    epochs = list(range(50, last + 1, 50))
+    return {"epochs": epochs, "error": [0.05 if at >= epoch else 0.5 for at in epochs]}
+
+
+def test_normalised_layers_must_take_twice_the_epochs():
+    at = {0.01: (500, 200), 0.03: (300, 200), 0.1: (2000, 200)}  # 2000: it never arrives
+    given = at_rates(
+        sn_fcn_0_2=lambda lr: arrival(at[lr][0]), embedding=lambda lr: arrival(at[lr][1])
+    )
+    assert held("C12", given) == ["learning rate 0.01", "learning rate 0.1"]
+    diverged = at_rates(
+        sn_fcn_0_2=lambda lr: {"diverged": 1}, embedding=lambda lr: arrival(at[lr][1])
+    )
+    numbers = [found.number.value for found in elsewhere.searches()["C12"].judge(diverged)]
+    of_condition = 1000 / epochs_to(arrival(200))[0]
+    assert numbers == pytest.approx([of_condition] * 3)
+
+
+def test_circle_must_take_three_times_the_epochs_of_path1():
+    at = {0.01: (600, 200), 0.03: (1200, 200), 0.1: (200, 200)}
+    given = at_rates(
+        plain=lambda lr: arrival(at[lr][0], 3000), plain_path1=lambda lr: arrival(at[lr][1], 3000)
+    )
+    assert held("C33", given) == [
+        "learning rate 0.01",
+        "learning rate 0.03, but not three times as many",
+    ]
+
+
+def test_a_smaller_network_must_fail_or_take_longer():
+    def sizes(quarter, eighth):
+        return results(**{"size__quarter": arrival(quarter), "size__eighth": arrival(eighth)})
+
+    half = results(architecture__half=arrival(200))
+    assert held("C21", half, sizes(2000, 2000)) == ["half against quarter size"]
+    part = "where the smaller needs more epochs"
+    assert held("C21", half, sizes(400, 800)) == [
+        f"half against quarter size, {part}",
+        f"quarter against eighth size, {part}",
+    ]
+    assert held("C21", half, sizes(200, 200)) == []
+
+
+def test_gradients_through_normalised_layers_must_be_small_and_the_loss_flat():
+    free = results(**{"architecture__figure-3-2": {"loss_largest": 1.0}})
+    small = {"gradient_norm": 1e-4, "loss_largest": 0.05, "R_largest": 1.0, "error": [0.5]}
+    kinds = {2: small, 4: small | {"gradient_norm": 0.01}, 8: small | {"loss_largest": 0.5},
+             16: small | {"error": [0.01]}}  # fmt: skip
+    given = results(**{f"normalised__no-residual-{n}": row for n, row in kinds.items()})
+    assert held("C18", given, free) == [
+        "2 hidden layers",
+        "4 hidden layers, but for the gradient norm",
+    ]
+
+
+def noisy(**columns):
+    """Results on data with other noise, the same at every setting; 0.06 and 0.15 are reached."""
+    made = {
+        f"sigma__{name}-{sigma:g}": columns | {"reach": 3 * sigma}
+        for name in WIDER_DATA
+        for sigma in SIGMAS
+    }
+    return results(**made)
+
+
+def test_drift_is_held_against_the_reach_of_the_noise():
+    late = noisy(ML_late=0.1, ML_early=0.02)
+    assert held("C09", late) == [f"{name}, noise 0.02" for name in WIDER_DATA]
+    assert held("C09", noisy(ML_late=0.1, ML_early=0.06)) == [], "it has not grown"
+
+
+def test_return_is_from_beyond_the_reach_and_leaves_a_smaller_gap():
+    columns = {"EXP_return_0.1": 0.5, "EXP_return_0.3": 1.0, "ML_gap_0.1": 0.1, "ML_gap_0.3": 0.1}
+    smaller = noisy(**columns, **{"EXP_gap_0.1": 0.01, "EXP_gap_0.3": 0.01})
+    assert held("C10", smaller) == [f"{name}, noise 0.05" for name in WIDER_DATA]
+    larger = noisy(**columns, **{"EXP_gap_0.1": 0.01, "EXP_gap_0.3": 0.2})
+    assert held("C10", larger) == []
+
+
+def test_exp_must_stray_from_the_fork_where_single_draws_do_not():
+    strays = {"lr-0.003": (2.0, 0.5), "lr-0.01": (2.0, 2.0), "epochs-3000": (0.5, 0.5)}
+    rows = {f"fork__{name}": {"EXP_stray": exp, "draw_stray": draw}
+            for name, (exp, draw) in strays.items()}  # fmt: skip
+    assert held("C17", results(**rows)) == ["learning rate 0.003"]
+
+
+def test_many_steps_must_settle_where_few_still_mix():
+    settled = {"lag_settled": 1000.0, "R_change": 0.01, "lag_rise": 1.0, "excess": 0.0}
+    mixing = settled | {"R_change": 0.2, "excess": 0.5}
+
+    def given(few, many):
+        return results(**{"mouse1__alpha-0.003-K-100": few, "mouse1__alpha-0.003-K-256": many})
+
+    assert held("C31", given(mixing, settled)) == ["noise level 0.003"]
+    assert held("C31", given(settled, settled)) == ["noise level 0.003, for K = 256"]
+    assert held("C31", given(mixing, mixing)) == []
 
 
 def test_an_action_must_be_in_time_and_exact_enough():
@@ -176,7 +311,8 @@ def test_an_action_must_be_in_time_and_exact_enough():
     late = good | {"milliseconds": [20.0] * n}
     found = held("C39", results(mouse1=good, mouse2=good))
     assert len(found) == n - 2 and "4 chains of 12 steps" not in found
-    assert held("C39", results(mouse1=good, mouse2=late)) == []
+    assert held("C39", results(mouse1=late, mouse2=late)) == []
+    assert held("C39", results(mouse1=late, mouse2=good))[-1].endswith(", on mouse2")
 
 
 def test_angles_are_held_against_the_line_s_own():
@@ -186,7 +322,7 @@ def test_angles_are_held_against_the_line_s_own():
     near = columns(4.0, 5.0, 6.0, 7.0, 9.0, 10.0, 12.0)
     far = columns(10.0, 10.0, 10.0, 10.0, 15.0, 15.0, 30.0)
     given = results(**{"sigma__mouse2-0.003": near, "sigma__mouse2-0.02": far})
-    assert held("C36", given) == ["noise 0.003"]
+    assert held("C36", given) == ["noise 0.003", "noise 0.02, at 0.7 beside the centre line"]
 
 
 def test_tails_from_later_places_do_not_count_the_claim_s_own():

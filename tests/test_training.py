@@ -34,7 +34,7 @@ STARTS = {
     "noise": NoiseStart(),
     "data": DataStart(),
     "persistent": PersistentStart(),
-    "replay": ReplayStart(capacity=30, restart=0.2),
+    "replay": ReplayStart(per_pair=3, restart=0.2),
 }
 CONFIG = TrainingConfig(epochs=9, lr=0.01, snapshot_every=4)
 

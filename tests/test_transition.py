@@ -8,7 +8,7 @@ import torch
 from scipy import integrate
 
 from ebmlib import SGLD, InputError, gaussian, gumbel, seeding
-from ebmlib.demonstrated import action_density, expected_action, known
+from ebmlib.demonstrated import action_density, expected_action, known, sample_actions
 from ebmlib.demonstrations import DemonstrationConfig, load_demonstrations
 from ebmlib.exact import Grid, density
 from ebmlib.transition import Transition, total_variation
@@ -122,6 +122,18 @@ def test_the_demonstrated_density_is_what_demonstrations_are_drawn_from():
     assert (np.abs(actions.mean(axis=0) - expected) < 5 * error + 0.005).all()
     assert np.cov(actions.T) == pytest.approx(covariance, rel=0.35, abs=0.02)
     assert np.diag(covariance).min() > 1.1 * 0.2**2  # where on the path is not certain
+
+
+def test_actions_of_another_demonstration_have_the_demonstrated_density(generator):
+    data = load_demonstrations(DemonstrationConfig("circle", 20, repetitions=2, sigma=0.2))
+    x = torch.as_tensor(data.reference[7:8] + np.array([0.12, -0.05]))
+    n = 20_000
+    drawn = sample_actions(data, x.repeat(n, 1), generator=generator())
+    p = action_density(data, x, Grid(1.5, points=201))
+    covariance = p.covariance()[0]
+    error = (drawn.mean(dim=0) - p.mean()[0]).abs()
+    assert (error < 5 * (covariance.diagonal() / n).sqrt()).all()
+    assert torch.cov(drawn.T).numpy() == pytest.approx(covariance.numpy(), rel=0.06, abs=0.002)
 
 
 def test_the_demonstrated_density_is_known_for_copies_of_one_path_only():

@@ -23,8 +23,8 @@ NOT_TESTABLE = "not testable"
 OUTCOMES = (REPRODUCED, IN_RANGE, NOT_REPRODUCED, NOT_TESTABLE)
 
 FIRST_HELD_OUT = 2
-"""The rules were settled while seeds 0 and 1 were looked at; none has changed since then. Those of
-searches (:mod:`ebmlib.thesis.elsewhere`) were settled before any of their seeds was measured."""
+"""The rules of claims were settled while seeds 0 and 1 were looked at; none has changed since then.
+What was settled when for searches, :mod:`ebmlib.thesis.claims.settings` says."""
 
 IDENTIFIERS = tuple(f"C{number:02d}" for number in range(1, 41))
 """All claims of the thesis."""
@@ -82,7 +82,9 @@ SHOWN = 4
 """So many settings are named where a claim holds at several."""
 
 
-def widened(verdict: Verdict, found: Sequence[elsewhere.Found]) -> Verdict:
+def widened(
+    verdict: Verdict, search: elsewhere.Search, found: Sequence[elsewhere.Found]
+) -> Verdict:
     """A verdict of a claim that fails at our setting, after others were searched.
 
     It is reproduced in a stated range if the claim holds at some of them; the number stays the one
@@ -92,21 +94,29 @@ def widened(verdict: Verdict, found: Sequence[elsewhere.Found]) -> Verdict:
     if not good:
         low = min(found, key=lambda each: each.number.value)
         high = max(found, key=lambda each: each.number.value)
-        told = (
-            f"Of {len(found)} other settings tried it holds at none; the number there is "
-            f"{low.number.text(2)} ({low.setting})"
-        )
+        told = f"{low.number.text(2)} ({low.setting})"
         if len(found) > 1:
             told += f" to {high.number.text(2)} ({high.setting})"
-        return replace(verdict, reading=f"{verdict.reading} {told}.")
-    named = [f"{each.setting} ({each.number.text(2)})" for each in good[:SHOWN]]
-    told = f"Of {len(found)} other settings tried it holds at {len(good)}: {'; '.join(named)}"
-    told += "." if len(good) <= SHOWN else f"; and {len(good) - SHOWN} more."
-    where = "at " + "; ".join(each.setting for each in good[:SHOWN])
+        reading = f"{verdict.reading} {_tried(found, good)} There, {search.number}: {told}."
+        return replace(verdict, reading=reading)
+    named = [f"{each.number.text(2)} ({each.where})" for each in good[:SHOWN]]
+    where = [each.where for each in good[:SHOWN]]
     if len(good) > SHOWN:
-        where += f" and {len(good) - SHOWN} more settings"
-    reading = f"{verdict.reading} {told}"
-    return replace(verdict, outcome=IN_RANGE, reading=reading, where=where)
+        named.append(f"and {len(good) - SHOWN} more")
+        where.append(f"and {len(good) - SHOWN} more settings")
+    told = f"{_tried(found, good)} There, {search.number}: {'; '.join(named)}."
+    return replace(
+        verdict,
+        outcome=IN_RANGE,
+        reading=f"{verdict.reading} {told}",
+        where=f"at {'; '.join(where)}",
+    )
+
+
+def _tried(found: Sequence[elsewhere.Found], good: Sequence[elsewhere.Found]) -> str:
+    if len(found) == 1:
+        return f"At the one other setting tried it {'holds' if good else 'does not hold'}."
+    return f"Of {len(found)} other settings tried it holds at {len(good) or 'none'}."
 
 
 @dataclass(frozen=True)
@@ -148,7 +158,7 @@ class Claim:
         found, own = self.judge(*results), tuple(results)
         search = elsewhere.searches().get(self.id)
         if found.outcome == NOT_REPRODUCED and search is not None:
-            found = widened(found, search.found(load, first_seed))
+            found = widened(found, search, search.found(load, first_seed))
             results += [load(name) for name in search.studies]
         return replace(
             found,

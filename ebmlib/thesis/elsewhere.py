@@ -1,8 +1,8 @@
 """Where else a claim was looked for: the settings tried when it does not hold at ours.
 
-A claim is judged at one setting. Where it fails there, a *search* measures the claim's own figure
-of merit at others, by the claim's own criterion. If it holds at some, the claim is reproduced in
-that range; the others stand beside them in a figure, so that a reader sees the border.
+A claim is judged at one setting. Where it fails there, a *search* judges it at others, by the
+claim's own rule, ranges included. If it holds at some, the claim is reproduced in that range; the
+others stand beside them in a figure, so that a reader sees the border.
 """
 
 from __future__ import annotations
@@ -23,12 +23,19 @@ class Found:
     Attributes:
         setting: in words that follow "at": ``"8 hidden layers"``.
         number: the figure of merit there.
-        holds: whether the claim's criterion is met.
+        holds: whether the claim's rule is met, in full or in a range that the rule itself has.
+        part: that range, where it is met in no more: ``"in 4 of 5 seeds"``.
     """
 
     setting: str
     number: Estimate
     holds: bool
+    part: str = ""
+
+    @property
+    def where(self) -> str:
+        """The setting, and the range within it."""
+        return f"{self.setting}, {self.part}" if self.part else self.setting
 
 
 @dataclass(frozen=True)
@@ -38,8 +45,10 @@ class Search:
     Attributes:
         claim: its identifier.
         over: what was varied, with its values.
-        merit: the number at a setting, with its unit.
-        rule: when the claim holds at a setting, stated before any was measured.
+        number: what the number at a setting is, in a few words with its unit: ``"median gradient
+            norm"``. It need not be the claim's own number.
+        merit: the same in full.
+        rule: when the claim holds at a setting.
         bound: values of the number between or beyond which it may hold, drawn as lines.
         studies: names of the studies whose results the judge gets, in this order.
         figure: the figure that shows the settings.
@@ -48,6 +57,7 @@ class Search:
 
     claim: str
     over: str
+    number: str
     merit: str
     rule: str
     bound: tuple[float, ...]
@@ -67,6 +77,7 @@ def search(
     claim: str,
     *,
     over: str,
+    number: str,
     merit: str,
     rule: str,
     studies: tuple[str, ...],
@@ -78,7 +89,7 @@ def search(
     def register(judge: Callable[..., list[Found]]) -> Search:
         if claim in _REGISTRY:
             raise InputError(f"Claim {claim} has two searches.")
-        _REGISTRY[claim] = Search(claim, over, merit, rule, bound, studies, figure, judge)
+        _REGISTRY[claim] = Search(claim, over, number, merit, rule, bound, studies, figure, judge)
         return _REGISTRY[claim]
 
     return register

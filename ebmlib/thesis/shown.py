@@ -42,7 +42,12 @@ class ShownVerdict:
 
     def _searched(self) -> str:
         search = elsewhere.searches().get(self.claim.id)
-        return f"  other settings: {search.over}; rule there: {search.rule}\n" if search else ""
+        if search is None:
+            return ""
+        return (
+            f"  other settings: {search.over}\n"
+            f"  measured there: {search.merit}\n  rule there: {search.rule}\n"
+        )
 
     def _repr_markdown_(self) -> str:
         c, v = self.claim, self.verdict
@@ -64,8 +69,9 @@ class ShownVerdict:
         if search := elsewhere.searches().get(c.id):
             lines += [
                 "",
-                f"**Other settings.** Looked for at {search.over}. Rule there: {search.rule} "
-                f"({{numref}}`{label(search.figure)}`).",
+                f"**Other settings.** Looked for at {search.over} "
+                f"({{numref}}`{label(search.figure)}`). Measured there: {search.merit}. Rule "
+                f"there: {search.rule}.",
             ]
         if v.stale:
             lines += ["", "**Stale.** These results were measured with another state of the code."]
@@ -136,7 +142,7 @@ class SearchTable:
     def _repr_markdown_(self) -> str:
         lines = ["| Claim | What the thesis says | Looked for at | Holds at |", "|---|---|---|---|"]
         for shown, found in self.found:
-            good = [each.setting for each in found if each.holds]
+            good = [each.where for each in found if each.holds]
             where = "; ".join(good) if good else "none of them"
             over = elsewhere.searches()[shown.claim.id].over
             cells = [

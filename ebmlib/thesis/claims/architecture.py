@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
-from ebmlib.thesis.statistics import epochs_until, estimate
+from ebmlib.thesis.statistics import Estimate, epochs_until, estimate
 from ebmlib.thesis.study import Results, Row
 
 THRESHOLD = 0.1
@@ -61,6 +61,53 @@ def steepest(row: Row) -> float:
     return float(size["FE_a"] * size["FCN[0]"] * hidden * size["FCN[3]"])
 
 
+# Rules that a search (settings.py) applies at other settings are functions: one rule, two callers.
+
+
+def far_more_epochs(ratio: Estimate) -> str:
+    """The rule of C12."""
+    return REPRODUCED if ratio.low > 2 else NOT_REPRODUCED
+
+
+def all_normalised(rows: list[Row], loss_without: float) -> str:
+    """The rule of C18, from trainings with everything normalised and the largest loss without."""
+    small = all(1e-5 < row["gradient_norm"] < 1e-3 for row in rows)
+    flat = all(row["loss_largest"] < loss_without / 10 for row in rows)
+    at_floor = all(row["R_largest"] < 1.02 for row in rows)
+    stagnant = all(row["error"][-1] >= THRESHOLD for row in rows)
+    if not (flat and at_floor and stagnant):
+        return NOT_REPRODUCED
+    return REPRODUCED if small else IN_RANGE
+
+
+def tanh_keeps(tanh: list[float], relu: list[float]) -> str:
+    """The rule of C19, from the largest losses."""
+    return REPRODUCED if max(tanh) < 1e3 <= max(relu) else NOT_REPRODUCED
+
+
+def late_and_early(plain: Estimate, path1: Estimate, begun: list[Estimate]) -> str:
+    """The rule of C20, from the plain network's last errors and the other's first."""
+    if min(error.value for error in begun) >= THRESHOLD:
+        return NOT_REPRODUCED
+    return REPRODUCED if max(plain.value, path1.value) >= THRESHOLD else IN_RANGE
+
+
+def larger_is_faster(large: Estimate, small: Estimate, ratio: Estimate) -> str:
+    """The rule of C21, from errors at 500 and at 1000 epochs and the ratio of epochs."""
+    if large.high >= THRESHOLD:
+        return NOT_REPRODUCED
+    if small.low >= THRESHOLD:
+        return REPRODUCED
+    return IN_RANGE if ratio.low > 1 else NOT_REPRODUCED
+
+
+def three_times(ratio: Estimate) -> str:
+    """The rule of C33."""
+    if ratio.low <= 1:
+        return NOT_REPRODUCED
+    return REPRODUCED if 2 <= ratio.value <= 4.5 else IN_RANGE
+
+
 @claim(
     "C12",
     section="3.2.1",
@@ -86,7 +133,7 @@ def c12(architecture: Results) -> Verdict:
         f"not arrive. At the last epoch the mean action is off by {with_.text(2)} with and by "
         f"{without.text(2)} without it (normalised units)."
     )
-    return Verdict(REPRODUCED if ratio.low > 2 else NOT_REPRODUCED, ratio, reading)
+    return Verdict(far_more_epochs(ratio), ratio, reading)
 
 
 @claim(
@@ -108,10 +155,6 @@ def c18(architecture: Results) -> Verdict:
     normalised = architecture.completed("architecture/sn-all")
     loss_without = min(row["loss_largest"] for row in architecture.completed(FULL))
     norm = estimate([row["gradient_norm"] for row in normalised])
-    small = all(1e-5 < row["gradient_norm"] < 1e-3 for row in normalised)
-    flat = all(row["loss_largest"] < loss_without / 10 for row in normalised)
-    at_floor = all(row["R_largest"] < 1.02 for row in normalised)
-    stagnant = all(row["error"][-1] >= THRESHOLD for row in normalised)
     loss = estimate([row["loss_largest"] for row in normalised])
     free = estimate([row["loss_largest"] for row in architecture.completed(FULL)])
     R = estimate([row["R_largest"] for row in normalised])
@@ -121,12 +164,9 @@ def c18(architecture: Results) -> Verdict:
         f"{loss.text()} (without normalisation {free.text()}), the largest R {R.text(4)} times the "
         f"noise floor, and the trajectory error at the end {error.text()}."
     )
-    if flat and at_floor and stagnant:
-        where = "the stagnation; gradient norms are small but not near 1e-4"
-        return Verdict(
-            REPRODUCED if small else IN_RANGE, norm, reading, where="" if small else where
-        )
-    return Verdict(NOT_REPRODUCED, norm, reading)
+    outcome = all_normalised(normalised, loss_without)
+    where = "the stagnation; gradient norms are small but not near 1e-4"
+    return Verdict(outcome, norm, reading, where if outcome == IN_RANGE else "")
 
 
 @claim(
@@ -146,14 +186,15 @@ def c19(architecture: Results) -> Verdict:
     tanh = [row["loss_largest"] for row in architecture.completed("architecture/plain-tanh")]
     relu = [row["loss_largest"] for row in architecture.completed(PLAIN)]
     largest = estimate(tanh)
-    holds = max(tanh) < 1e3 <= max(relu)
+    outcome = tanh_keeps(tanh, relu)
+    holds = outcome == REPRODUCED
     reading = (
         f"The loss reaches {largest.text()} with tanh and {estimate(relu).text()} with ReLU "
         "(nats): " + ("only ReLU leaves the range." if holds else "neither comes near 1e3.")
         if max(tanh + relu) < 1e3 or holds
         else f"The loss reaches {max(tanh):.3g} with tanh and {max(relu):.3g} with ReLU (nats)."
     )
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, largest, reading)
+    return Verdict(outcome, largest, reading)
 
 
 @claim(
@@ -181,19 +222,15 @@ def c20(architecture: Results) -> Verdict:
         estimate([row["early_error"][k] for row in architecture.completed(FULL)]) for k in (0, 1)
     )
     needed = estimate([epochs_to(row)[0] for row in architecture.completed(FULL)])
-    few = min(updates.value, passes.value) < THRESHOLD
-    late = max(plain.value, path1.value) >= THRESHOLD
     reading = (
         f"After 3000 updates the plain network's error is {plain.text()} on circle and "
         f"{path1.text()} on path1. The embedding network's is {updates.text()} after 3 updates and "
         f"{passes.text()} after 3 passes; it draws the circle from update {needed.text()} on, so "
         f"three epochs are enough where an epoch holds {np.ceil(needed.value / 3):.0f} updates."
     )
-    if few and late:
-        return Verdict(REPRODUCED, plain, reading)
-    if few:
-        return Verdict(IN_RANGE, plain, reading, where="what is said of the embedding network")
-    return Verdict(NOT_REPRODUCED, plain, reading)
+    outcome = late_and_early(plain, path1, [updates, passes])
+    where = "what is said of the embedding network"
+    return Verdict(outcome, plain, reading, where if outcome == IN_RANGE else "")
 
 
 @claim(
@@ -221,12 +258,9 @@ def c21(architecture: Results) -> Verdict:
         f"after 1000; half the size takes {ratio.text()} times the epochs ({late} of {len(found)} "
         "pairs did not arrive)."
     )
-    if full.high < THRESHOLD <= half.low:
-        return Verdict(REPRODUCED, half, reading)
-    if full.high < THRESHOLD and ratio.low > 1:
-        where = "larger is faster, but half the size arrives well before 1000 epochs"
-        return Verdict(IN_RANGE, half, reading, where=where)
-    return Verdict(NOT_REPRODUCED, half, reading)
+    outcome = larger_is_faster(full, half, ratio)
+    where = "larger is faster, but half the size arrives well before 1000 epochs"
+    return Verdict(outcome, half, reading, where if outcome == IN_RANGE else "")
 
 
 @claim(
@@ -254,8 +288,6 @@ def c33(architecture: Results) -> Verdict:
         f"Circle takes {circle.text()} epochs and path1 {path1.text()}, a ratio of {ratio.text()} "
         f"({late} of {len(found)} pairs did not arrive)."
     )
-    if 2 <= ratio.value <= 4.5 and ratio.low > 1:
-        return Verdict(REPRODUCED, ratio, reading)
-    if ratio.low > 1:
-        return Verdict(IN_RANGE, ratio, reading, where="more epochs, but not three times as many")
-    return Verdict(NOT_REPRODUCED, ratio, reading)
+    outcome = three_times(ratio)
+    where = "more epochs, but not three times as many"
+    return Verdict(outcome, ratio, reading, where if outcome == IN_RANGE else "")

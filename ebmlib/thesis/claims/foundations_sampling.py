@@ -28,7 +28,7 @@ def _largest(found: dict[str, Estimate]) -> tuple[str, Estimate]:
     "from 1.5 times to half the trained noise level); the data set where it is largest",
     rule="Reproduced if on every data set the ratio's 95 % interval lies below 1.1 and the mean "
     "distance of a sample to the demonstrated action is at most 1.5 times that of two draws of the "
-    "data's own scale s, s sqrt(pi); in a range if on some data sets.",
+    "data's own scale s (in its narrowest direction), s sqrt(pi); in a range if on some data sets.",
     tried=f"{_PRESETS}, alpha 0.01, K 100 (mouse1: 256), trained with constant noise",
     studies=("foundations-annealing",),
 )
@@ -48,8 +48,8 @@ def c01(results: Results) -> Verdict:
     far, farthest = _largest(near)
     reading = (
         f"With constant noise the score is at most {worst.text()} times that of the best annealing "
-        f"({name}); samples are at most {farthest.text()} times as far from the demonstrated "
-        f"action as another demonstration would be ({far})."
+        f"({name}); samples are at most {farthest.text()} times s sqrt(pi) away from the "
+        f"demonstrated action ({far})."
     )
     return by_parts(holds, worst, reading, "on ")
 

@@ -123,8 +123,8 @@ def c05(results: Results) -> Verdict:
     "(mean of the last fifth of the epochs smaller than its standard deviation)",
     rule="Reproduced if among these conditions one has in every seed a KL above a flat density's, "
     "and another one below a third of it.",
-    tried="circle: eleven combinations of start, K and alpha, and alpha 0.001 to 0.02 with K 25 to "
-    "200 from noise",
+    tried="circle: its preset, eleven combinations of start, K and alpha, and alpha 0.001 to 0.02 "
+    "with K 25 to 200 from noise; the preset of path1",
     studies=(STUDY,),
     figure="loss-and-kl",
 )
@@ -169,7 +169,8 @@ def epochs_to(results: Results, name: str) -> np.ndarray:
     rule="A start is faster if the ratio's 95 % interval lies below 1 at K 20 and at K 100, and "
     f"its KL is still below {THRESHOLD:g} nats at the end. Reproduced if both are; in a range "
     "if one is.",
-    tried="circle, alpha 0.01, K 20 and 100, 1000 epochs; replay of 10000 ends with 5 % restarts",
+    tried="circle, alpha 0.01, K 20 and 100, 1000 epochs; replay of five ends a pair with 5 % "
+    "restarts; the KL is measured every 50 epochs and interpolated",
     studies=(STUDY,),
     figure="starts",
 )

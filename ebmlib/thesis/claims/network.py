@@ -21,6 +21,24 @@ def _ratio(network: Results, quantity: str, over: str, under: str) -> Estimate:
     return estimate([rows[over, seed] / rows[under, seed] for seed in seeds])
 
 
+def carries_gradients(early: Estimate, late: Estimate) -> tuple[str, str]:
+    """The rule of C13 for both windows: the outcome, and the window of a range."""
+    holds = [name for name, found in (("early", early), ("late", late)) if found.low > 2]
+    if len(holds) == 1:
+        return IN_RANGE, f"{holds[0]} in training"
+    return (REPRODUCED if holds else NOT_REPRODUCED), ""
+
+
+def keeps_level(free: np.ndarray, kept: np.ndarray) -> tuple[str, str]:
+    """The rule of C16 from the largest |f| of every seed: the outcome, and the seeds of a range."""
+    leaves = free > OVERFLOW
+    if kept.max() >= OVERFLOW or not leaves.any():
+        return NOT_REPRODUCED, ""
+    if leaves.all():
+        return REPRODUCED, ""
+    return IN_RANGE, f"without them f leaves the range in {leaves.sum()} of {len(leaves)} seeds"
+
+
 @claim(
     "C13",
     section="3.2.1",
@@ -39,7 +57,6 @@ def c13(network: Results) -> Verdict:
     """What comes through the hidden layers, with and without residuals."""
     early = _ratio(network, "carried_early", WITH, WITHOUT)
     late = _ratio(network, "carried_late", WITH, WITHOUT)
-    holds = [name for name, found in (("early", early), ("late", late)) if found.low > 2]
     reading = (
         f"The ratio with residual layers is {early.text()} times that without in the first 50 "
         f"epochs and {late.text()} times late. The norms before the hidden layers are "
@@ -47,9 +64,8 @@ def c13(network: Results) -> Verdict:
         f"{_ratio(network, 'norm_FCN[0]_late', WITH, WITHOUT).text(2)} (late) times those without "
         "(FCN[0]); without residual layers they are far from 0."
     )
-    if len(holds) == 1:
-        return Verdict(IN_RANGE, late, reading, f"{holds[0]} in training")
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, late, reading)
+    outcome, where = carries_gradients(early, late)
+    return Verdict(outcome, late, reading, where)
 
 
 @claim(
@@ -101,18 +117,11 @@ def c16(network: Results) -> Verdict:
     seeds = network.seeds()
     rows = {(row["condition"], row["seed"]): row["f_largest"] for row in network.rows}
     worst = np.array([max(rows[name, seed] for name in free) for seed in seeds])
-    kept = network.values(REGULARISED, "f_largest").max() < OVERFLOW
-    leaves = worst > OVERFLOW
-    where = f"without them f leaves the range in {leaves.sum()} of {len(seeds)} seeds"
     late = _ratio(network, "f_late", REGULARISED, WITH)
     reading = (
         f"Without regularisation the largest abs f of a seed is {estimate(worst).text()}; "
         f"exp f overflows at {OVERFLOW:.1f} and f itself only at 3.4e38. With l1 = l2 = 0.001 the "
         f"late level is {late.text(2)} times the free one."
     )
-    number = estimate(worst / OVERFLOW)
-    if kept and leaves.all():
-        return Verdict(REPRODUCED, number, reading)
-    if kept and leaves.any():
-        return Verdict(IN_RANGE, number, reading, where)
-    return Verdict(NOT_REPRODUCED, number, reading)
+    outcome, where = keeps_level(worst, network.values(REGULARISED, "f_largest"))
+    return Verdict(outcome, estimate(worst / OVERFLOW), reading, where)

@@ -60,9 +60,11 @@ def escape_at(escape: Results, condition: str, alpha_over_s: float) -> Estimate:
     statement="A noise level that is too high drives chains out of the mode even when started "
     "there.",
     merit="Share of chains, started at the demonstrated mean action, that are farther than 4 s "
-    "from it after 100 steps at alpha = 2 s (s: the data's own scale)",
+    "from it after 100 steps at the sampled noise level nearest to 2 s, 1.88 s (s: the data's own "
+    "scale, in its narrowest direction)",
     rule="Reproduced if the share is below 5 % at alpha = s / 2, above 50 % at the stability limit "
-    "2 s, and of the chains that are out at half time fewer than half are back at the end there. "
+    "2 s, and of the chains that are out at half time fewer than half are back at the end there "
+    "(each at the sampled level nearest to it). "
     "In a stated range if the two shares are passed, and chains do not come back, from a higher "
     "sampled noise level on.",
     tried="one trained circle (alpha 0.01, K 100) sampled at alpha 0.0025 to 0.03",
@@ -73,11 +75,12 @@ def c22(escape: Results) -> Verdict:
     """Escape share below and at the stability limit."""
     low, high = (escape_at(escape, "circle", place) for place in (0.5, 2.0))
     places = escape.values("circle", "alphas_over_s")[0]
+    near = [places[np.abs(places - place).argmin()] for place in (0.5, 2.0)]
     back = escape.values("circle", "returned")[:, np.abs(places - 2.0).argmin()]
     returned = estimate(np.nan_to_num(back, nan=1.0))
     reading = (
-        f"{100 * low.value:.1f} % of the chains are out of the mode at s / 2 and "
-        f"{100 * high.value:.0f} % at 2 s; of those that are out at half time, "
+        f"{100 * low.value:.1f} % of the chains are out of the mode at {near[0]:.2f} s and "
+        f"{100 * high.value:.0f} % at {near[1]:.2f} s; of those that are out at half time, "
         f"{100 * returned.value:.0f} % are back at the end."
     )
     if low.high >= 0.05:
@@ -96,7 +99,8 @@ def c22(escape: Results) -> Verdict:
     ]
     if not away:
         return Verdict(NOT_REPRODUCED, high, reading)
-    where = f"from alpha = {min(away):.1f} s on; the model's own scale is wider than s"
+    last = ", the largest sampled" if min(away) == max(places) else " on"
+    where = f"from alpha = {min(away):.1f} s{last}"
     return Verdict(IN_RANGE, high, reading, where=where)
 
 
@@ -125,8 +129,9 @@ def c23(sanity: Results, noise_level: Results) -> Verdict:
         f"{100 * min(share.value for share in starts):.1f} % of the starts and "
         f"{100 * worst.value:.1f} % of the ends pass, at least. Over the noise level the check "
         f"passes {passing(chains)} of the {len(chains)} trainings (of {len(grid)}) whose chains "
-        f"miss the demonstrated actions, and {passing(density)} of the {len(density)} whose exact "
-        "density does (mean off by over 3 s, or three times the variance of the chains)."
+        "miss the demonstrated actions (mean off by over 3 s, or over three times their variance), "
+        f"and {passing(density)} of the {len(density)} whose exact density has its mean off by "
+        "over 3 s."
     )
     holds = worst.low >= 0.99 and min(share.low for share in starts) >= 0.99
     return Verdict(REPRODUCED if holds else NOT_REPRODUCED, worst, reading)

@@ -54,6 +54,11 @@ def c32(offsets: Results) -> Verdict:
     return Verdict(NOT_REPRODUCED, number, reading)
 
 
+def between_branches(share: Estimate, smaller: Estimate) -> bool:
+    """The rule of C35 for trajectories: many end in the gap, or hardly any in one branch."""
+    return share.low > 0.25 or smaller.high < 0.1
+
+
 @claim(
     "C35",
     section="4.4.3",
@@ -77,7 +82,7 @@ def c35(tail: Results) -> Verdict:
     smaller = estimate(tail.values("mouse1", "EXP_smaller"))
     drawn = estimate(tail.values("mouse1", "DRAW_gap").round(9))
     narrower = estimate(tail.values("mouse1", "EXP_spread"))
-    holds = spread[-1] >= 2 * spread[1] and (share.low > 0.25 or smaller.high < 0.1)
+    holds = spread[-1] >= 2 * spread[1] and between_branches(share, smaller)
     reading = (
         f"The demonstrations' spread grows from {spread[1]:.2g} at step 60 to {spread[-1]:.2g}. "
         f"Of EXP's trajectories {share.text(2)} end in the gap; their spread is "
@@ -86,6 +91,17 @@ def c35(tail: Results) -> Verdict:
         "apart before they part."
     )
     return Verdict(REPRODUCED if holds else NOT_REPRODUCED, share, reading)
+
+
+def not_copied(angles: dict[float, Estimate]) -> tuple[str, str]:
+    """The rule of C36 from the angles by distance: the outcome, and the distances of a range."""
+    far = (0.3, 0.5, 0.7)
+    apart = [d for d in far if angles[d].low > 2 * angles[0.0].value]
+    if len(apart) == len(far):
+        return REPRODUCED, ""
+    if apart:
+        return IN_RANGE, f"at {' and '.join(f'{d:g}' for d in apart)} beside the centre line"
+    return NOT_REPRODUCED, ""
 
 
 @claim(
@@ -108,7 +124,6 @@ def c36(offsets: Results) -> Verdict:
     angles = by_distance(offsets, "mouse2", "nearest")
     smooth = by_distance(offsets, "mouse2", "smooth")
     turn, copy = (by_distance(offsets, "mouse2", q) for q in ("turn", "nearest_turn"))
-    apart = [d for d in (0.3, 0.5, 0.7) if angles[d].low > 2 * angles[0.0].value]
     reading = (
         f"The angle is {angles[0.0].text(2)} degrees on the line, {angles[0.3].text(2)} at 0.3, "
         f"{angles[0.5].text(2)} at 0.5 and {angles[0.7].text(2)} at 0.7. Against the mean of the "
@@ -116,10 +131,5 @@ def c36(offsets: Results) -> Verdict:
         f"at 0.7, {smooth[0.7].text(2)}. Moving out to 0.7 turns the model's action by "
         f"{turn[0.7].text(2)} degrees, the nearest neighbours' by {copy[0.7].text(2)}."
     )
-    number = angles[0.5]
-    if len(apart) == 3:
-        return Verdict(REPRODUCED, number, reading)
-    if apart:
-        places = " and ".join(f"{d:g}" for d in apart)
-        return Verdict(IN_RANGE, number, reading, where=f"at {places} beside the centre line")
-    return Verdict(NOT_REPRODUCED, number, reading)
+    outcome, where = not_copied(angles)
+    return Verdict(outcome, angles[0.5], reading, where)

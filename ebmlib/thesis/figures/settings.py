@@ -28,7 +28,7 @@ def _plain(axis: Axis, span: float) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = False) -> None:
+def settings(axes: Axes, source: Source, id: str, *, log: bool = False) -> None:
     """The settings of a claim's search, one a line: its number, its interval, whether it holds."""
     found = searches()[id].found(source.results)
     for holds, colour, marker, face in ((True, HOLDS, "o", HOLDS), (False, FAILS, "s", "none")):
@@ -54,7 +54,7 @@ def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = Fal
         ends += searches()[id].bound
         _plain(axes.xaxis, max(ends) / min(ends))
     axes.margins(x=0.08)
-    axes.set_xlabel(label)
+    axes.set_xlabel(searches()[id].number)
     axes.set_title(id)
 
 
@@ -74,15 +74,9 @@ def settings(axes: Axes, source: Source, id: str, label: str, *, log: bool = Fal
 def rates(source: Source) -> Figure:
     """C12, C16, C19, C20 and C33 over the learning rate."""
     sheet, axes = figures.new(3, 2, width=7.5, height=6.0)
-    shown = (
-        ("C12", "epochs, normalised over free", False),
-        ("C33", "epochs on circle over those on path1", True),
-        ("C19", "largest loss with ReLU (nats)", True),
-        ("C20", "trajectory error of the plain network", False),
-        ("C16", "largest $|f|$ over the limit for $\\exp f$", True),
-    )
-    for panel, (id, label, log) in zip(axes.flat, shown, strict=False):
-        settings(panel, source, id, label, log=log)
+    shown = (("C12", False), ("C33", True), ("C19", True), ("C20", False), ("C16", True))
+    for panel, (id, log) in zip(axes.flat, shown, strict=False):
+        settings(panel, source, id, log=log)
     for panel in axes[:, 1]:
         panel.set_yticklabels([])  # the same rates as on the left
     axes.flat[-1].set_visible(False)
@@ -104,8 +98,8 @@ def rates(source: Source) -> Figure:
 def depths(source: Source) -> Figure:
     """C13 and C18 over the number of hidden layers."""
     sheet, axes = figures.new(1, 2, width=8.0, height=2.8)
-    settings(axes[0], source, "C13", "carried, with over without", log=True)
-    settings(axes[1], source, "C18", "median gradient norm", log=True)
+    settings(axes[0], source, "C13", log=True)
+    settings(axes[1], source, "C18", log=True)
     figures.legend_below(sheet)
     return sheet
 
@@ -125,9 +119,9 @@ def depths(source: Source) -> Figure:
 def data(source: Source) -> Figure:
     """C09, C10 and C36 over the noise on the demonstrated positions."""
     sheet, axes = figures.new(1, 3, width=10.0, height=3.2)
-    settings(axes[0], source, "C09", "ML's late distance over the reach")
-    settings(axes[1], source, "C10", "share of EXP rollouts that return")
-    settings(axes[2], source, "C36", "angle over that on the line")
+    settings(axes[0], source, "C09")
+    settings(axes[1], source, "C10")
+    settings(axes[2], source, "C36")
     figures.legend_below(sheet)
     return sheet
 
@@ -146,10 +140,10 @@ def data(source: Source) -> Figure:
 def trainings(source: Source) -> Figure:
     """C17, C21, C31 and C35."""
     sheet, axes = figures.new(2, 2, width=8.0, height=4.2)
-    settings(axes[0, 0], source, "C17", "EXP strays from the fork (steps)")
-    settings(axes[0, 1], source, "C21", "error of the smaller network")
-    settings(axes[1, 0], source, "C31", "settling time of $K = 256$ (epochs)")
-    settings(axes[1, 1], source, "C35", "share that ends in the gap")
+    settings(axes[0, 0], source, "C17")
+    settings(axes[0, 1], source, "C21")
+    settings(axes[1, 0], source, "C31")
+    settings(axes[1, 1], source, "C35")
     figures.legend_below(sheet)
     return sheet
 

@@ -71,7 +71,10 @@ def explained(data: Demonstrations, energy: StateEnergy) -> float:
 
 
 def noise(data: Demonstrations) -> float:
-    """What no function of the state can explain: d times twice the noise's variance, as a share."""
+    """Share that the added noise has in the mean square of the actions: 2 d sigma^2 of it.
+
+    Half of it, about, is the noise of the current position, which a function of the state can see.
+    """
     return float(2 * data.dim * data.sigma**2 / (data.actions**2).sum(axis=1).mean())
 
 

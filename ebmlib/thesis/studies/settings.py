@@ -145,7 +145,7 @@ def _at_rates(*kinds: str, rates: tuple[float, ...] = RATES) -> tuple[str, ...]:
 STUDIES = (
     Study(
         "learning-rate",
-        _at_rates("figure-3-2", "sn-fcn-0-2", "plain", "plain-tanh", "plain-path1"),
+        _at_rates("embedding", "sn-fcn-0-2", "plain", "plain-tanh", "plain-path1"),
         architecture.measure,
     ),
     Study("early", _at_rates("early"), early, SEEDS),
