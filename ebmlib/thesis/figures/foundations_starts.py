@@ -111,7 +111,7 @@ def flat_density(source: Source) -> Figure:
         "against the divergence of data to model. Points left of the vertical line at one, whose "
         "loss oscillates around zero, spread over three orders of magnitude of divergence; all "
         "those of the smallest noise level lie far above the dotted line of a flat density. At the "
-        "top right, about the vertical line, are trainings that ran away."
+        "top right, about the vertical line, are the trainings of the largest, which ran away."
     ),
     studies=(CONVERGENCE,),
 )
@@ -181,9 +181,9 @@ def long_run(source: Source) -> Figure:
     "starts",
     title="Exact divergence over training by where chains start, circle",
     alt=(
-        "Two logarithmic panels, K 20 and K 100, of the divergence over epochs. Persistent chains "
-        "fall first; noise and data starts follow to about one; replay falls, turns and leaves the "
-        "panel upwards."
+        "Two logarithmic panels, K 20 and K 100, of the divergence over epochs. All starts fall "
+        "from about four and a half to about one within a hundred epochs, persistent chains first, "
+        "replay next, noise and data last, and stay there."
     ),
     studies=(CONVERGENCE,),
 )
@@ -200,7 +200,9 @@ def starts(source: Source) -> Figure:
             _kl(axes, results, name, start, style)
         _flat(axes, results)
         axes.set_yscale("log")
-        axes.set_ylim(0.4, 20)
+        axes.set_ylim(0.4, 6)
+        axes.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
+        axes.minorticks_off()
         axes.set_xlim(0, 600)
         axes.set_xticks(range(0, 600, 100))  # 600 would stand beside the next panel's 0
         axes.set_title(f"$K$ = {steps}")
