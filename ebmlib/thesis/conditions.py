@@ -146,8 +146,9 @@ def _other_settings() -> dict[str, Run]:
     for sigma in SIGMAS:
         for name in WIDER_DATA:
             found[f"sigma/{name}-{sigma:g}"] = preset(name).with_(dataset_sigma=sigma)
-    # with less noise on the positions the action's scale shrinks, and alpha has to follow
-    quiet = preset("mouse2").with_(dataset_sigma=0.003, alpha=0.005, sgld_K=200)
+    # with less noise on the positions the action's scale s shrinks, and alpha has to follow:
+    # three quarters of s, as at ours
+    quiet = preset("mouse2").with_(dataset_sigma=0.003, alpha=0.003, sgld_K=200)
     found["sigma/mouse2-0.003"] = quiet
     fork = preset("circle").with_(dataset="fork", sgld_dim=128)
     found |= {f"fork/lr-{lr:g}": fork.with_(lr=lr) for lr in (0.003, 0.01)}

@@ -147,7 +147,7 @@ def c10(noise: Results) -> list[Found]:
 @search(
     "C12",
     over=OVER_RATES,
-    number="epochs with normalisation over those without",
+    number="epochs, normalised over free",
     merit="the claim's ratio of epochs; a training that diverges does not arrive",
     rule="the claim's own",
     bound=(2.0,),
@@ -168,7 +168,7 @@ def c12(rates: Results) -> list[Found]:
     "C13",
     over=f"{', '.join(map(str, DEPTHS))} hidden layers, where ours are two, each early and late in "
     "a training of 200 epochs with 128 pairs",
-    number="gradient carried with residual layers over without",
+    number="gradient carried, with over without",
     merit="the claim's ratio, in the first 50 epochs (early) and in the last 100 (late)",
     rule="the claim's own, for which one of the two windows is enough for a range",
     bound=(2.0,),
@@ -284,7 +284,7 @@ def c19(rates: Results) -> list[Found]:
 @search(
     "C20",
     over=OVER_RATES,
-    number="the plain network's trajectory error on circle",
+    number="error of the plain network on circle",
     merit=f"trajectory error of the plain network on circle after 3000 updates; {ERROR}",
     rule="the claim's own",
     bound=(THRESHOLD,),
@@ -307,7 +307,7 @@ def c20(rates: Results, early: Results) -> list[Found]:
 @search(
     "C21",
     over="a half against a quarter of the size, and a quarter against an eighth",
-    number="epochs of the smaller network over those of the larger",
+    number="epochs, smaller over larger",
     merit="epochs to similar trajectories of the smaller network over those of the larger, same "
     "seed; one that does not arrive within 1000 epochs counts with 1000",
     rule="the claim's own, which has a range for a smaller network that only needs more epochs",
@@ -373,7 +373,7 @@ def c33(rates: Results) -> list[Found]:
 @search(
     "C35",
     over="trajectories that set out from the demonstrated states at step 55, 60, 65 and 70",
-    number="share of EXP trajectories that end in the gap",
+    number="share that ends in the gap",
     merit="share of EXP trajectories that end in the gap between the branches",
     rule="the claim's own for trajectories",
     bound=(0.25,),
@@ -394,7 +394,7 @@ def c35(tails: Results) -> list[Found]:
 @search(
     "C36",
     over="noise of standard deviation 0.003 and 0.02 on the demonstrated positions of mouse2, "
-    "where ours is 0.01; at 0.003 the noise level is 0.005 and K 200, since the data's scale is "
+    "where ours is 0.01; at 0.003 the noise level is 0.003 and K 200, since the data's scale is "
     "smaller",
     number="angle over that on the line",
     merit="angle to the nearest demonstrated action at 0.5 beside the centre line, over that on it",
