@@ -109,11 +109,11 @@ def depths(source: Source) -> Figure:
     "other-data",
     title="Data with less and with more noise: the claims on drift, return and copying",
     alt=(
-        "Three panels. ML's late distance has wide whiskers across the bound for path1, circle "
-        "and mouse2 with noise 0.02 and for path1 with 0.05, and is near zero for circle and "
-        "mouse2 with 0.05. The share of EXP rollouts that return is one for path1 and circle "
-        "with noise 0.05 and lower elsewhere. The angle is above three times that on the line "
-        "with noise 0.003, filled, and one and a half times with 0.02."
+        "Three panels. ML's late distance has wide whiskers across the bound for path1 with both "
+        "noises, the middle above it with 0.05, and lies below the bound elsewhere. The share of "
+        "EXP rollouts that return is one, but for whiskers with noise 0.02 on path1 and circle; "
+        "all its marks are hollow. The angle is three times that on the line with noise 0.003, "
+        "filled, and just below twice with 0.02."
     ),
     studies=("data-noise", "offsets-noise"),
 )
