@@ -287,6 +287,9 @@ PLANTS = [
     Plant("the action of a budget from as many chains as usual", "thesis/studies/settings.py",
           "replace(sampler, steps=steps), chains)", "replace(sampler, steps=steps))",
           f"{SETTINGS}::test_more_chains_come_nearer_to_the_exact_action"),
+    Plant("figures of several panels not told apart", "slim.py", "int(own[1]) >= WIDE",
+          "int(own[1]) > 10 * WIDE",
+          "test_slim.py::test_figures_of_several_panels_are_told_apart", "workflow"),
     Plant("a kernel that dies at its start given up", "execute.py",
           "KERNEL_STARTS = 3", "KERNEL_STARTS = 1",
           "test_pipeline.py::test_a_kernel_that_dies_at_its_start_is_started_again", "workflow"),
@@ -330,7 +333,8 @@ def copy_sources(to: Path) -> None:
         shutil.copytree(ROOT / folder, to / folder, ignore=ignore)
     (to / "build").mkdir()
     (to / "build" / "frontend").symlink_to(ROOT / "build" / "frontend")
-    shutil.copy(ROOT / "pyproject.toml", to)
+    for file in ("pyproject.toml", "_config.yml"):
+        shutil.copy(ROOT / file, to)
 
 
 def run_tests(folder: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
