@@ -272,7 +272,7 @@ PLANTS = [
     Plant("a search without the ranges of the claim's own rule", "thesis/claims/settings.py",
           "outcome != NOT_REPRODUCED, part", "outcome == REPRODUCED, part",
           f"{SETTINGS}::test_a_smaller_network_must_fail_or_take_longer"),
-    Plant("a training that diverged counts as if it had arrived", "thesis/claims/settings.py",
+    Plant("a training that diverged counts as if it had arrived", "thesis/claims/architecture.py",
           'float(condition(row["condition"]).training.epochs)', "50.0",
           f"{SETTINGS}::test_normalised_layers_must_take_twice_the_epochs"),
     Plant("drift held against the reach of our own noise", "thesis/claims/settings.py",

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ebmlib.thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from ebmlib.thesis.conditions import condition
 from ebmlib.thesis.statistics import Estimate, epochs_until, estimate
 from ebmlib.thesis.study import Results, Row
 
@@ -25,8 +26,11 @@ def epochs_to(row: Row) -> tuple[float, bool]:
     """When the error falls to the threshold and is still there one measurement later.
 
     Returns:
-        The epoch and True; the last epoch and False if that never happens (a lower bound).
+        The epoch and True; the last epoch of the condition and False if that never happens, or the
+        training diverges (a lower bound).
     """
+    if row.get("diverged"):
+        return float(condition(row["condition"]).training.epochs), False
     found = epochs_until(row["epochs"], row["error"], THRESHOLD, hold=2)
     return (found, True) if math.isfinite(found) else (float(row["epochs"][-1]), False)
 
@@ -36,14 +40,9 @@ def error_at(row: Row, epoch: int) -> float:
     return float(row["error"][row["epochs"].index(epoch)])
 
 
-def ratios(results: Results, slow: str, fast: str) -> tuple[list[float], int]:
-    """Epochs of one condition over those of another, seed by seed, and how many never arrived."""
-    paired = [
-        (epochs_to(a), epochs_to(b))
-        for a in results.completed(slow)
-        for b in results.completed(fast)
-        if a["seed"] == b["seed"]
-    ]
+def ratios(slow: list[Row], fast: list[Row]) -> tuple[list[float], int]:
+    """Epochs of some trainings over those of others, by seed, and how many pairs never arrived."""
+    paired = [(epochs_to(a), epochs_to(b)) for a in slow for b in fast if a["seed"] == b["seed"]]
     late = sum(not (a[1] and b[1]) for a, b in paired)
     return [a[0] / b[0] for a, b in paired], late
 
@@ -122,7 +121,7 @@ def three_times(ratio: Estimate) -> str:
 )
 def c12(architecture: Results) -> Verdict:
     """Epochs with spectral normalisation of two layers."""
-    found, late = ratios(architecture, "architecture/sn-fcn-0-2", FULL)
+    found, late = ratios(architecture.of("architecture/sn-fcn-0-2"), architecture.of(FULL))
     ratio = estimate(found)
     with_, without = (
         estimate([row["action_error"][-1] for row in architecture.completed(name)])
@@ -251,7 +250,7 @@ def c21(architecture: Results) -> Verdict:
     """Full against half size."""
     full = estimate([error_at(row, 500) for row in architecture.completed(FULL)])
     half = estimate([error_at(row, 1000) for row in architecture.completed("architecture/half")])
-    found, late = ratios(architecture, "architecture/half", FULL)
+    found, late = ratios(architecture.of("architecture/half"), architecture.of(FULL))
     ratio = estimate(found)
     reading = (
         f"The error is {full.text()} at full size after 500 epochs and {half.text()} at half size "
@@ -278,7 +277,7 @@ def c21(architecture: Results) -> Verdict:
 )
 def c33(architecture: Results) -> Verdict:
     """Circle against path1."""
-    found, late = ratios(architecture, PLAIN, PATH1)
+    found, late = ratios(architecture.of(PLAIN), architecture.of(PATH1))
     ratio = estimate(found)
     circle, path1 = (
         estimate([epochs_to(row)[0] for row in architecture.completed(name)])

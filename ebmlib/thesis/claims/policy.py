@@ -36,6 +36,11 @@ def comes_back(returned: Estimate, gap: Estimate) -> bool:
     return returned.value >= RETURNED and gap.high < 0
 
 
+def in_time(time: Estimate, step: float) -> bool:
+    """The rule of C39 for a data set: an action's time and that of a demonstrated step."""
+    return time.high < step
+
+
 def fails_at_modes(exp: Estimate, draw: Estimate) -> str:
     """The rule of C17 from how far the expected action and single draws stray, in steps."""
     return REPRODUCED if exp.low > 1 and draw.high < 1 else NOT_REPRODUCED
@@ -173,7 +178,7 @@ def c39(timing: Results) -> Verdict:
     """Time of an action against the time of a demonstrated step; depends on the machine."""
     timed = ("mouse1", "mouse2")
     step = {name: timing.values(name, "step")[0] for name in timed}
-    holds = {name: estimate(timing.values(name, "EXP")).high < step[name] for name in timed}
+    holds = {name: in_time(estimate(timing.values(name, "EXP")), step[name]) for name in timed}
     reading = (
         f"An EXP action takes {each(timing, 'EXP')} ms and an ML action {each(timing, 'ML')} ms on "
         f"{timing.provenance['device']}; a demonstrated step takes {step['mouse1']:.2g} ms "

@@ -19,17 +19,17 @@ from ebmlib.thesis.claims.architecture import (
     FULL,
     THRESHOLD,
     all_normalised,
-    epochs_to,
     error_at,
     far_more_epochs,
     larger_is_faster,
     late_and_early,
+    ratios,
     tanh_keeps,
     three_times,
 )
 from ebmlib.thesis.claims.dynamics import SETTLES, settles_and_mixes, settling
 from ebmlib.thesis.claims.network import OVERFLOW, carries_gradients, keeps_level
-from ebmlib.thesis.claims.policy import RETURNED, comes_back, drifts, fails_at_modes
+from ebmlib.thesis.claims.policy import RETURNED, comes_back, drifts, fails_at_modes, in_time
 from ebmlib.thesis.claims.trajectories import between_branches, by_distance, not_copied
 from ebmlib.thesis.conditions import (
     DEPTHS,
@@ -38,7 +38,6 @@ from ebmlib.thesis.conditions import (
     RATES,
     SIGMAS,
     WIDER_DATA,
-    condition,
 )
 from ebmlib.thesis.elsewhere import Found, search
 from ebmlib.thesis.statistics import Estimate, estimate
@@ -66,19 +65,6 @@ def _ratio(results: Results, over: str, under: str, quantity: str) -> Estimate:
     """A quantity of one condition over that of another, paired per seed."""
     above, below = (_column(results, name, quantity) for name in (over, under))
     return estimate(np.divide(above, below))
-
-
-def _epochs(row: Row) -> float:
-    """Epochs to similar trajectories; the last epoch of a training that never gets there."""
-    if row.get("diverged"):
-        return float(condition(row["condition"]).training.epochs)
-    return epochs_to(row)[0]
-
-
-def _times_the_epochs(slow: list[Row], fast: list[Row]) -> Estimate:
-    """Epochs of some trainings over those of others, paired per seed."""
-    by_seed = {row["seed"]: _epochs(row) for row in fast}
-    return estimate([_epochs(row) / by_seed[row["seed"]] for row in slow if row["seed"] in by_seed])
 
 
 def _error(rows: list[Row], epoch: int) -> Estimate:
@@ -160,7 +146,7 @@ def c12(rates: Results) -> list[Found]:
     found = []
     for lr in RATES:
         with_, without = (rates.of(f"lr/{kind}-{lr:g}") for kind in ("sn-fcn-0-2", "embedding"))
-        ratio = _times_the_epochs(with_, without)
+        ratio = estimate(ratios(with_, without)[0])
         found.append(_found(_rate(lr), ratio, far_more_epochs(ratio)))
     return found
 
@@ -326,7 +312,7 @@ def c21(architecture: Results, sizes: Results) -> list[Found]:
         ("half against quarter size", half, quarter),
         ("quarter against eighth size", quarter, eighth),
     ):
-        ratio = _times_the_epochs(small, large)
+        ratio = estimate(ratios(small, large)[0])
         outcome = larger_is_faster(_error(large, 500), _error(small, 1000), ratio)
         found.append(_found(text, ratio, outcome, "where the smaller needs more epochs"))
     return found
@@ -366,7 +352,7 @@ def c33(rates: Results) -> list[Found]:
     found = []
     for lr in RATES:
         circle, path1 = (rates.of(f"lr/{kind}-{lr:g}") for kind in ("plain", "plain-path1"))
-        ratio = _times_the_epochs(circle, path1)
+        ratio = estimate(ratios(circle, path1)[0])
         found.append(_found(_rate(lr), ratio, three_times(ratio), "but not three times as many"))
     return found
 
@@ -438,7 +424,7 @@ def c39(budget: Results) -> list[Found]:
             time = budget.values(name, "milliseconds")[:, k] / budget.values(name, "step")
             error = estimate(budget.values(name, "error")[:, k])
             times.append(estimate(time))
-            if times[-1].high < 1 and error.high < INEXACT:
+            if in_time(times[-1], 1.0) and error.high < INEXACT:
                 good.append(name)
         slowest = max(times, key=lambda e: e.value)
         part = f"on {good[0]}" if len(good) == 1 else ""

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from ebmlib.demonstrated import expected_action, known
 from ebmlib.demonstrations import Demonstrations
 from ebmlib.thesis.study import Cell, Study
 
@@ -66,27 +68,31 @@ def fit(data: Demonstrations, margin: float = 0.5) -> StateEnergy:
 
 def explained(data: Demonstrations, energy: StateEnergy) -> float:
     """1 - mean squared action error over the mean squared action: 1 is perfect, 0 no action."""
-    error = ((energy.action(data.states) - data.actions) ** 2).sum(axis=1).mean()
-    return float(1 - error / (data.actions**2).sum(axis=1).mean())
+    return _share(energy.action(data.states), data.actions)
 
 
-def noise(data: Demonstrations) -> float:
-    """Share that the added noise has in the mean square of the actions: 2 d sigma^2 of it.
+def _share(found: NDArray[np.float64], actions: NDArray[np.float64]) -> float:
+    error = ((found - actions) ** 2).sum(axis=1).mean()
+    return float(1 - error / (actions**2).sum(axis=1).mean())
 
-    Half of it, about, is the noise of the current position, which a function of the state can see.
-    """
-    return float(2 * data.dim * data.sigma**2 / (data.actions**2).sum(axis=1).mean())
+
+def attainable(data: Demonstrations) -> float:
+    """What the expected action explains and no function of the state can better, NaN if unknown."""
+    if not known(data):
+        return float("nan")
+    expected = expected_action(data, torch.as_tensor(data.states)).numpy()
+    return _share(expected, data.actions)
 
 
 def measure(cell: Cell) -> dict[str, Any]:
     """Share of the demonstrated actions that the best gradient field explains.
 
     Returns:
-        ``explained``, of the mean square of the actions, and ``noise``, the share that belongs to
-        the added noise.
+        ``explained``, of the mean square of the actions, and ``attainable``, the most that a
+        function of the state can explain, where that is known.
     """
     data = cell.trained.demonstrations
-    return {"explained": explained(data, fit(data)), "noise": noise(data)}
+    return {"explained": explained(data, fit(data)), "attainable": attainable(data)}
 
 
 STUDIES = (Study("implicit", ("path1", "circle", "mouse1", "mouse2"), measure, seeds=1),)
