@@ -80,7 +80,7 @@ def attainable(data: Demonstrations) -> float:
     """What the expected action explains and no function of the state can better, NaN if unknown."""
     if not known(data):
         return float("nan")
-    expected = expected_action(data, torch.as_tensor(data.states)).numpy()
+    expected = expected_action(data, torch.tensor(data.states)).numpy()
     return _share(expected, data.actions)
 
 
