@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.measuring import interleaved, provenance, summary, warn_if_busy, write
-from ebmlib import SGLD, EnergyConfig, EnergyModel, compiled, seeding
+from ebmlib import SGLD, EnergyConfig, EnergyModel, seeding
+from ebmlib.sampling import compiled
 
 ALPHA = 0.01
 MATRIX = 2000  # rows of the square matrices whose product is the machine's attainable rate

@@ -6,8 +6,8 @@ Every job trains the circle preset in a process of its own. It runs three ways:
 
 - ``eager``: without the kernel;
 - ``cold``: the kernel used in any case, and built by this process;
-- ``chosen``: as a user gets it, from an empty cache. `ebmlib.compiled.worthwhile` decides by the
-  job's size alone, so a short job must come out like ``eager`` and a long one like ``cold``.
+- ``chosen``: as a user gets it, from an empty cache. `worthwhile` decides by the job's size
+  alone, so a short job must come out like ``eager`` and a long one like ``cold``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import tempfile
 from collections.abc import Callable
 
 from benchmarks.measuring import RESULTS, interleaved, provenance, summary, warn_if_busy, write
-from ebmlib import compiled, preset
+from ebmlib import preset
+from ebmlib.sampling import compiled
 
 WAYS = ("eager", "cold", "chosen")
 _JOB = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ebmlib.svg import write_svg
+from ebmlib.demonstrations.svg import write_svg
 
 STROKES = 20
 TURN = np.deg2rad(60)

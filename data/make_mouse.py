@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from scipy.special import ndtr
 
-from ebmlib.polyline import FloatArray
-from ebmlib.svg import write_svg
+from ebmlib.demonstrations.polyline import FloatArray
+from ebmlib.demonstrations.svg import write_svg
 
 PERIOD = 8.0  # ms between events of a mouse that reports 125 times a second
 ONSET = 0.15  # of the peak speed: see cut_ends

@@ -2,73 +2,22 @@
 
 Data flows one way: demonstrations -> energy model -> training -> policy -> trajectories.
 
+    import torch
     from ebmlib import EXP, Store, preset, rollout, seeding
     trained = Store().train_or_load(preset("circle"))
     policy = EXP(trained.model, trained.run.objective.sampler)
     starts = torch.zeros(1, 2)
     trajectories = rollout(policy, starts, 150, generator=seeding.generator(0, "rollout"))
+
+What is public stands in ``__init__.pyi``. A name is loaded when it is first asked for, so that the
+parts that need no PyTorch (configurations, keys) can be imported where there is none.
 """
 
-from ebmlib.demonstrations import DemonstrationConfig, Demonstrations, load_demonstrations
-from ebmlib.energy import EnergyConfig, EnergyModel
-from ebmlib.errors import (
-    DeviceError,
-    DivergenceError,
-    EbmlibError,
-    InputError,
-    NoiseLevelWarning,
-    StoreError,
-)
-from ebmlib.exact import Grid, GridDensity, model_density
-from ebmlib.objectives import ContrastiveDivergence
-from ebmlib.policy import EXP, ML, Draw, Trajectories, rollout
-from ebmlib.presets import for_drawing, preset, presets
-from ebmlib.run import Run, device_of, execute, pairs_of
-from ebmlib.sgld import SGLD, Chain
-from ebmlib.starts import DataStart, NoiseStart, Pairs, PersistentStart, ReplayStart
-from ebmlib.store import Store, Trained
-from ebmlib.training import TrainingConfig, TrainingResult, train
+import lazy_loader
 
-__version__ = "0.1.0"
+from ebmlib import _moved
 
-__all__ = [
-    "EXP",
-    "ML",
-    "SGLD",
-    "Chain",
-    "ContrastiveDivergence",
-    "DataStart",
-    "DemonstrationConfig",
-    "Demonstrations",
-    "DeviceError",
-    "DivergenceError",
-    "Draw",
-    "EbmlibError",
-    "EnergyConfig",
-    "EnergyModel",
-    "Grid",
-    "GridDensity",
-    "InputError",
-    "NoiseLevelWarning",
-    "NoiseStart",
-    "Pairs",
-    "PersistentStart",
-    "ReplayStart",
-    "Run",
-    "Store",
-    "StoreError",
-    "Trained",
-    "TrainingConfig",
-    "TrainingResult",
-    "Trajectories",
-    "device_of",
-    "execute",
-    "for_drawing",
-    "load_demonstrations",
-    "model_density",
-    "pairs_of",
-    "preset",
-    "presets",
-    "rollout",
-    "train",
-]
+__version__ = "0.2.0"
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_moved.install()

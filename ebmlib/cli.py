@@ -1,4 +1,4 @@
-"""``python -m ebmlib``: data sets, training, sampling, the store, the thesis, from a terminal."""
+"""``python -m ebmlib``: data sets, training, sampling, the store, from a terminal."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import argparse
 import csv
 import json
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ebmlib import bundled, checks, seeding
-from ebmlib.errors import EbmlibError, InputError
-from ebmlib.policy import EXP, ML, Draw, Trajectories, rollout
-from ebmlib.presets import for_drawing, preset, presets
-from ebmlib.run import Run, device_of
-from ebmlib.store import Store, Trained
-from ebmlib.thesis import terminal
+from ebmlib import checks, seeding, terminal
+from ebmlib.demonstrations import bundled
+from ebmlib.errors import InputError
+from ebmlib.policies.policy import EXP, ML, Draw, Trajectories, rollout
+from ebmlib.training.presets import for_drawing, preset, presets
+from ebmlib.training.run import Run, device_of
+from ebmlib.training.store import Store, Trained
 
 _PICTURES = {".png", ".svg", ".pdf"}
 _EPILOG = """\
@@ -28,42 +27,24 @@ examples:
   python -m ebmlib train my-drawing.svg --set sgld_K=256 epochs=2000 --seed 1
   python -m ebmlib sample circle --policy exp --start=-0.4,0 --start=0.4,0 --out circle.png
   python -m ebmlib sample my-drawing.svg --out trajectory.csv
-  python -m ebmlib figure 4.7 --out mean-step.svg
-  python -m ebmlib claim C27
 """
 
 
+_MOVED = ("figure", "claim", "study")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status (2 for what the user can mend)."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    warnings.showwarning = _one_line
-    try:
-        options.action(options)
-    except EbmlibError as error:
-        print(f"ebmlib: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ebmlib: interrupted; the same command goes on from the last checkpoint.",
+    """Run one command; returns the exit status (see :func:`ebmlib.terminal.run`)."""
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given and given[0] in _MOVED:
+        print(f"ebmlib: {given[0]} is a command of the thesis now: python -m thesis {given[0]}.",
               file=sys.stderr)  # fmt: skip
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing is left to say
-        return 141
-    return 0
+        return 2
+    return terminal.run(_parser(), given)
 
 
-def _one_line(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"ebmlib: warning: {message}", file=sys.stderr)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> Any:
-        self.exit(2, f"ebmlib: {message}; see {self.prog} --help.\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+def _parser() -> terminal.Parser:
+    parser = terminal.Parser(
         prog="python -m ebmlib",
         description="Conditional energy-based models for imitation learning.",
         epilog=_EPILOG,
@@ -101,7 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("key", nargs="?", help="key or the start of one")
     store.add_argument("--store", metavar="DIR", help="default: EBMLIB_STORE or build/store")
     store.set_defaults(action=_store)
-    terminal.add_commands(commands)
     return parser
 
 

@@ -189,25 +189,27 @@ def declared_parameters(source: Path) -> list[str]:
 
 def training_files() -> list[str]:
     """Return the files that decide what a model is trained to, relative to ROOT."""
-    beside = ("figures", "thesis", "widgets")
-    conditions = "ebmlib/thesis/conditions.py"
-    return [conditions] + [
+    beside = ("figures", "widgets")
+    return ["thesis/conditions.py"] + [
         name
         for name in library_files()
-        if Path(name).parts[1] not in beside and not name.endswith((".js", ".mjs", ".css"))
+        if not name.startswith("thesis/")
+        and Path(name).parts[1] not in beside
+        and not name.endswith((".js", ".mjs", ".css"))
     ]
 
 
 def study_files() -> list[str]:
     """Return the files that decide what a study measures, beside the models, relative to ROOT."""
-    studies = (ROOT / "ebmlib/thesis/studies").glob("*.py")
-    return ["ebmlib/thesis/study.py", *sorted(p.relative_to(ROOT).as_posix() for p in studies)]
+    studies = (ROOT / "thesis/studies").glob("*.py")
+    return ["thesis/study.py", *sorted(p.relative_to(ROOT).as_posix() for p in studies)]
 
 
 def library_files() -> list[str]:
     """Return the files whose change makes an executed chapter out of date, relative to ROOT."""
     suffixes = {".py", ".c", ".js", ".mjs", ".css", ".mplstyle", ".json"}
-    library = (path for path in (ROOT / "ebmlib").rglob("*") if path.suffix in suffixes)
+    packages = (path for name in ("ebmlib", "thesis") for path in (ROOT / name).rglob("*"))
+    library = (path for path in packages if path.suffix in suffixes)
     data = (ROOT / "data").glob("*.svg")
     return sorted(path.relative_to(ROOT).as_posix() for path in (*library, *data))
 

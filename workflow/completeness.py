@@ -24,8 +24,8 @@ def missing(html: Path) -> list[str]:
     """Return what a built book lacks, in the thesis's order; nothing if it is complete."""
     from bs4 import BeautifulSoup
 
-    from ebmlib.thesis.claim import IDENTIFIERS
-    from ebmlib.thesis.figure import NUMBERS
+    from thesis.claim import IDENTIFIERS
+    from thesis.figure import NUMBERS
 
     captions, text, boxes = "", "", set()
     for page in sorted((html / "book").rglob("*.html")):

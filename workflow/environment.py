@@ -77,8 +77,17 @@ def _ensure_packages(lock: int) -> Path:
         telling=f"Installing up to {packages} packages",
     )
     _run(
-        [*pip, "install", "--no-deps", "--no-build-isolation", "--editable", str(ROOT)],
-        "ebmlib itself could not be installed",
+        [
+            *pip,
+            "install",
+            "--no-deps",
+            "--no-build-isolation",
+            "--editable",
+            str(ROOT),
+            "--editable",
+            str(ROOT / "thesis"),
+        ],
+        "ebmlib and thesis could not be installed",
         lock,
     )
     _run([*pip, "check"], "The installed packages do not fit together", lock)

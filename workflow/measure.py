@@ -30,8 +30,8 @@ def main(arguments: list[str]) -> int:
         parser.error("a study and --output are needed, or --publish")
 
     def work() -> None:
-        from ebmlib.run import device_of
-        from ebmlib.thesis import study
+        from ebmlib.training.run import device_of
+        from thesis import study
 
         results = study.measure(
             study.study(given.study),
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
 
 def publish() -> int:
     """Copy the results of the last full run into the package, unless one of them is stale."""
-    from ebmlib.thesis import study
+    from thesis import study
 
     folder = job.results_folder("full")
     found = [study.load(path.stem, folder) for path in sorted(folder.glob("*.json"))]

@@ -1,7 +1,7 @@
 """A Sphinx extension: every figure of an executed chapter says where it comes from.
 
 The caption ends with the trained models and results that the figure was drawn from, where the
-figure says so (ebmlib/thesis/companion.py), else with the chapter's parameters; then with profile,
+figure says so (thesis/companion.py), else with the chapter's parameters; then with profile,
 device and the library's commit, as the executed notebook records them (workflow/execute.py), and
 with a link to the code that drew the figure. No chapter types any of it.
 """

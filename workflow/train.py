@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
     given = parser.parse_args(arguments)
 
     def work() -> None:
-        from ebmlib.thesis import Companion
+        from thesis import Companion
 
         trained = Companion(given.profile, given.device).trained(given.condition)
         (ROOT / given.output).write_text(f"{trained.record['key']}\n")

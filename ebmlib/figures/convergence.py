@@ -10,7 +10,7 @@ from matplotlib.colors import CenteredNorm
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
-from ebmlib.demonstrations import Demonstrations
+from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.figures.style import COLOURS, label_axes
 
 UNSTABLE = 10.0

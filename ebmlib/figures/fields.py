@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 from numpy.typing import NDArray
 
-from ebmlib.exact import GridDensity
+from ebmlib.evaluation.exact import GridDensity
 from ebmlib.figures.style import COLOURS, label_axes
 
 Array = NDArray[np.float64]

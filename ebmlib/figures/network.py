@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from ebmlib.energy import EnergyModel
 from ebmlib.figures.style import COLOURS
+from ebmlib.models.energy import EnergyModel
 
 _HEIGHT, _WIDTH = 1.1, 2.4
 _FIRST = 4.5  # where the first FCN block stands

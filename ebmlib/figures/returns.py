@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import ArrayLike, NDArray
 
-from ebmlib.demonstrations import Demonstrations
+from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.figures.style import label_axes
 
 Array = NDArray[np.float64]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from ebmlib import gaussian
+from ebmlib.evaluation import gaussian
 from ebmlib.figures.style import COLOURS, label_axes
 
 History = Mapping[str, Sequence[float]]

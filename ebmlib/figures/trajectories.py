@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
-from ebmlib import metrics
-from ebmlib.demonstrations import Demonstrations
+from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.evaluation import metrics
 from ebmlib.figures.style import COLOURS, label_axes
-from ebmlib.policy import Trajectories
+from ebmlib.policies.policy import Trajectories
 
 
 def demonstrations(axes: Axes, data: Demonstrations, arrows: bool = False) -> None:

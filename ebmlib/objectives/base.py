@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from ebmlib.energy import EnergyModel
-from ebmlib.starts import Pairs
+from ebmlib.demonstrations.pairs import Pairs
+from ebmlib.models.energy import EnergyModel
 
 State = dict[str, Tensor]
 

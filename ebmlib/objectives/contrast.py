@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ebmlib import checks
-from ebmlib.energy import EnergyModel
+from ebmlib.demonstrations.pairs import Pairs
+from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import Outcome, State
-from ebmlib.sgld import SGLD, Chain
-from ebmlib.starts import Pairs
+from ebmlib.sampling.sgld import SGLD, Chain
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import torch
 
 from ebmlib import checks
-from ebmlib.energy import EnergyModel
+from ebmlib.demonstrations.pairs import Pairs
+from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import Outcome, State
 from ebmlib.objectives.contrast import Contrast
-from ebmlib.starts import NoiseStart, Pairs, Start
+from ebmlib.sampling.starts import NoiseStart, Start
 
 
 @dataclass(frozen=True)

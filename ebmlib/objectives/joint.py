@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ebmlib import checks
-from ebmlib.energy import EnergyModel, evaluating
+from ebmlib.demonstrations.pairs import Pairs
+from ebmlib.models.energy import EnergyModel, evaluating
 from ebmlib.objectives.base import Outcome, State
 from ebmlib.objectives.contrast import Contrast
-from ebmlib.starts import Pairs
 
 
 @dataclass(frozen=True)

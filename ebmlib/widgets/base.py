@@ -8,7 +8,7 @@ from typing import Any
 import traitlets
 from ipywidgets import widget_serialization
 
-from ebmlib.store import Trained
+from ebmlib.training.store import Trained
 from ebmlib.widgets.picture import Pictured
 from ebmlib.widgets.policies import PolicySet, as_policy_set
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmlib.energy import EnergyModel, effective_weight
+from ebmlib.models.energy import EnergyModel, effective_weight
 
 if TYPE_CHECKING:
-    from ebmlib.demonstrations import Demonstrations
-    from ebmlib.run import Run
+    from ebmlib.demonstrations.dataset import Demonstrations
+    from ebmlib.training.run import Run
 
 FORMAT = 1
 """Raised when a reader of the old format would misread the new one."""
@@ -31,7 +31,7 @@ def export_network(model: EnergyModel) -> dict[str, Any]:
     """The architecture and the effective weights of a model.
 
     Returns:
-        ``format``, ``architecture`` (the fields of :class:`~ebmlib.energy.EnergyConfig`,
+        ``format``, ``architecture`` (the fields of :class:`~ebmlib.models.energy.EnergyConfig`,
         ``state_dim`` and ``action_dim``) and ``layers``: by the names of Figure 3.2, ``shape``
         (rows, columns), ``weight`` and ``bias`` (base64 float32; None without a bias).
     """

@@ -9,7 +9,7 @@ import ipywidgets
 import traitlets
 
 from ebmlib.errors import InputError
-from ebmlib.store import Trained
+from ebmlib.training.store import Trained
 from ebmlib.widgets import bundle
 from ebmlib.widgets.export import export_demonstrations, export_policy
 

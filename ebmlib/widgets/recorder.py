@@ -10,10 +10,10 @@ import numpy.typing as npt
 import traitlets
 
 from ebmlib import figures
-from ebmlib.demonstrations import Demonstrations
+from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.demonstrations.polyline import as_float_array, check_polyline, check_times
+from ebmlib.demonstrations.svg import Drawing, write_svg
 from ebmlib.errors import InputError
-from ebmlib.polyline import as_float_array, check_polyline, check_times
-from ebmlib.svg import Drawing, write_svg
 from ebmlib.widgets import bundle
 from ebmlib.widgets.picture import Pictured, script, style
 
@@ -114,7 +114,7 @@ class DrawingRecorder(Pictured):
 
     @property
     def drawing(self) -> Drawing:
-        """The strokes as :func:`ebmlib.svg.read_svg` would give them.
+        """The strokes as :func:`ebmlib.demonstrations.svg.read_svg` would give them.
 
         Raises:
             InputError: nothing has been drawn.

@@ -10,9 +10,9 @@ import torch
 import traitlets
 
 from ebmlib import figures, seeding
-from ebmlib.policy import EXP, ML, Policy, rollout
-from ebmlib.sgld import SGLD
-from ebmlib.store import Trained
+from ebmlib.policies.policy import EXP, ML, Policy, rollout
+from ebmlib.sampling.sgld import SGLD
+from ebmlib.training.store import Trained
 from ebmlib.widgets.base import Explorer
 from ebmlib.widgets.picture import script, style
 

@@ -13,10 +13,10 @@ from matplotlib.colors import LinearSegmentedColormap
 from numpy.typing import NDArray
 
 from ebmlib import figures, seeding
-from ebmlib.demonstrations import Demonstrations
-from ebmlib.exact import Grid, model_density
-from ebmlib.sgld import SGLD
-from ebmlib.store import Trained
+from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.evaluation.exact import Grid, model_density
+from ebmlib.sampling.sgld import SGLD
+from ebmlib.training.store import Trained
 from ebmlib.widgets.base import Explorer
 from ebmlib.widgets.picture import script, style
 

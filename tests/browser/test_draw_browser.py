@@ -16,7 +16,7 @@ import pytest
 from browser_support import assert_clean, run_script, serving
 from build_support import ROOT
 
-from ebmlib.svg import read_svg
+from ebmlib.demonstrations.svg import read_svg
 from workflow.paths import FRONTEND
 
 recorder = pytest.importorskip("ebmlib.widgets.recorder", reason="needs anywidget")

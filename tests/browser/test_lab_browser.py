@@ -18,7 +18,7 @@ import pytest
 from browser_support import run_script
 from build_support import ROOT
 
-from ebmlib.svg import read_svg
+from ebmlib.demonstrations.svg import read_svg
 
 PLACES = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 LAB = shutil.which("jupyter-lab", path=PLACES)

@@ -18,8 +18,8 @@ from build_support import ROOT
 from ipywidgets.embed import embed_data
 
 from ebmlib import EXP, SGLD, Store, preset, rollout, seeding
-from ebmlib.gaussian import noise_floor
-from ebmlib.metrics import distance_to_polyline
+from ebmlib.evaluation.gaussian import noise_floor
+from ebmlib.evaluation.metrics import distance_to_polyline
 from workflow.paths import FRONTEND
 
 widgets = pytest.importorskip("ebmlib.widgets", reason="needs anywidget")

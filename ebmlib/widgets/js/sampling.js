@@ -88,7 +88,7 @@ function* walk(chain, steps) {
   assertFinite(chain.a, "The chain", LOWER_ALPHA);
 }
 
-/** The expectation estimate E[a | x] by Algorithm 2; see ebmlib.policy.EXP. */
+/** The expectation estimate E[a | x] by Algorithm 2; see ebmlib.policies.policy.EXP. */
 export class EXP {
   constructor(network, { alpha, steps, temperature = 1, population = 64, jitter = alpha }) {
     Object.assign(this, { network, alpha, steps, temperature, population, jitter });
@@ -117,7 +117,7 @@ export class EXP {
   }
 }
 
-/** The most probable action by ascent from several starts; see ebmlib.policy.ML. */
+/** The most probable action by ascent from several starts; see ebmlib.policies.policy.ML. */
 export class ML {
   constructor(network, { alpha, steps, population = 8, blocks = 10, tolerance = 0.01 }) {
     Object.assign(this, { network, alpha, steps, population, blocks, tolerance });
@@ -214,7 +214,7 @@ export function gridActions(radius, points) {
 
 /**
  * f of one state on a grid of actions, with the exact log Z(x) = log sum_g exp f + 2 log spacing.
- * log p = f - logZ, cell by cell (ebmlib.exact).
+ * log p = f - logZ, cell by cell (ebmlib.evaluation.exact).
  * @param {Score} score any capacity; the states it holds are replaced
  */
 export function gridDensity(score, state, radius, points) {

@@ -1,7 +1,7 @@
 // What a reader draws: strokes with time stamps, their normalisation (section 3.1) and their SVG.
 //
 // A stroke is {points: [[x, y], ...], times: [t, ...]} with y upwards and times in milliseconds since
-// its first point, as ebmlib.svg.Drawing has them. Normalised trajectories are flat doubles,
+// its first point, as ebmlib.demonstrations.svg.Drawing has them. Normalised trajectories are flat doubles,
 // [x0, y0, x1, y1, ...]. The counterparts of ebmlib's polyline.py, preprocessing.py, svg.py, metrics.py.
 
 export const LENGTH = 2 * Math.PI;
@@ -101,7 +101,7 @@ function general(value, digits = 6) {
   return String(Number(value.toPrecision(digits)));
 }
 
-/** The drawing as an SVG file that ebmlib reads, as ebmlib.svg.write_svg writes it. */
+/** The drawing as an SVG file that ebmlib reads, as ebmlib.demonstrations.svg.write_svg writes it. */
 export function svgText(strokes, title = "") {
   let low = [Infinity, Infinity], high = [-Infinity, -Infinity];
   const lines = strokes.map(({ points, times }) => {
@@ -155,7 +155,7 @@ export function distanceBetween(trajectories, demonstrations) {
 
 /**
  * `copies` noisy copies of every demonstration as pairs {states, actions}: Gaussian noise of standard
- * deviation `sigma` on every position but the first, as ebmlib.preprocessing adds it.
+ * deviation `sigma` on every position but the first, as ebmlib.demonstrations.preprocessing adds it.
  */
 export function noisyPairs(trajectories, copies, sigma, random) {
   const states = [], actions = [];

@@ -1,0 +1,3 @@
+from .dataset import DemonstrationConfig as DemonstrationConfig
+from .dataset import Demonstrations as Demonstrations
+from .dataset import load_demonstrations as load_demonstrations

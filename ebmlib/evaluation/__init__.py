@@ -1,0 +1,1 @@
+"""Exact densities, laws of chains, diagnostics and distances: nothing here trains."""

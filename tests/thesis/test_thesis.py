@@ -1,0 +1,290 @@
+"""The frame of the thesis: statistics over seeds, studies that survive, honest verdicts."""
+
+import dataclasses
+import json
+import sys
+import types
+import warnings
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ebmlib.errors import DivergenceError, InputError, NoiseLevelWarning, StoreError
+from ebmlib.training.store import Store
+from thesis import claim, figure, provenance, study
+from thesis.companion import Companion
+from thesis.conditions import CONDITIONS, condition, sampler_updates, tiny
+from thesis.display import HeldOut, ShownVerdict
+from thesis.statistics import epochs_until, estimate, interquartile_mean
+
+# --- statistics -----------------------------------------------------------------------------------
+
+
+def test_interquartile_mean_is_the_mean_of_the_middle_half():
+    assert interquartile_mean([100.0, 2, 3, 4, -50]) == pytest.approx(3)
+    assert interquartile_mean(np.arange(8.0)) == pytest.approx((2 + 3 + 4 + 5) / 4)
+
+
+def test_epochs_until_a_threshold_lie_where_the_logarithm_crosses_it():
+    epochs = [0, 50, 100]
+    assert epochs_until(epochs, [4.0, 3.0, 0.5], np.sqrt(1.5)) == pytest.approx(75)
+    assert epochs_until(epochs, [4.0, 0.5, 3.0], 1.0, hold=2) == np.inf
+    assert epochs_until(epochs, [4.0, 3.0, 0.5], 1.0, hold=2) < 100
+    assert epochs_until(epochs, [1.0, 3.0, 0.5], 1.0) == 0
+    assert epochs_until([], [], 1.0) == np.inf
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """Ten seeds of a normal quantity; a percentile bootstrap is a little narrow, not absurdly."""
+    rng, runs = np.random.default_rng(0), 200
+    inside = 0
+    for _ in range(runs):
+        found = estimate(rng.normal(1.0, 0.3, 10))
+        inside += found.low <= 1.0 <= found.high
+    # 95 % nominal; with n = 10 about 90 % is known of the percentile bootstrap
+    low = stats.binom.ppf(1e-4, runs, 0.86)
+    assert low <= inside < runs
+
+
+def test_an_estimate_repeats_itself_and_knows_its_seeds():
+    values = [1.0, 2.0, 4.0, 8.0, 16.0]
+    assert estimate(values) == estimate(values)
+    assert estimate(values).n == 5
+    assert estimate([3.0]) == (3.0, 3.0, 3.0, 1)
+    with pytest.raises(InputError, match="finite"):
+        estimate([1.0, np.nan])
+    with pytest.raises(InputError, match="finite"):
+        estimate([])
+
+
+# --- studies --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def known(monkeypatch):
+    """A study that is registered for the length of a test: measures the weights' sum."""
+    calls = []
+
+    def measure(cell):
+        calls.append((cell.condition, cell.seed))
+        first = next(cell.trained.model.parameters())
+        return {"first": first.detach().flatten()[0], "curve": [1, 2.5, float("nan")]}
+
+    module = types.ModuleType("planted")
+    measure.__module__ = "planted"
+    monkeypatch.setitem(sys.modules, "planted", module)
+    monkeypatch.setattr(provenance, "code_digest", lambda module: "planted code")
+    made = study.Study("planted", ("circle", "path1"), measure, seeds=2)
+    monkeypatch.setattr(study, "studies", lambda: {"planted": made})
+    return made, calls
+
+
+def run_study(made, tmp_path, **options):
+    return study.measure(
+        made, store=Store(tmp_path / "store"), work=tmp_path / "work", small=True, **options
+    )
+
+
+def test_a_study_measures_every_condition_and_seed_once_and_goes_on_after_a_kill(known, tmp_path):
+    made, calls = known
+    first = run_study(made, tmp_path, seeds=[0])
+    assert calls == [("circle", 0), ("path1", 0)]
+    both = run_study(made, tmp_path)
+    assert calls[2:] == [("circle", 1), ("path1", 1)], "rows that are there are not measured again"
+    assert [(row["condition"], row["seed"]) for row in both.rows] == [
+        ("circle", 0), ("circle", 1), ("path1", 0), ("path1", 1),
+    ]  # fmt: skip
+    assert both.values("circle", "first")[0] == first.values("circle", "first")[0]
+    assert both.seeds() == [0, 1]
+
+
+def test_a_row_that_a_full_disk_cut_short_is_measured_again(known, tmp_path):
+    made, calls = known
+    run_study(made, tmp_path, seeds=[0])
+    path = next((tmp_path / "work").rglob("circle.0.json"))
+    path.write_text(path.read_text()[:-5])
+    run_study(made, tmp_path, seeds=[0])
+    assert calls[2:] == [("circle", 0)]
+
+
+def test_results_come_back_from_their_file_as_they_were(known, tmp_path):
+    made, _ = known
+    results = run_study(made, tmp_path, seeds=[0])
+    study.save(results, tmp_path / "results")
+    again = study.load("planted", tmp_path / "results")
+    assert again.rows == results.rows and again.provenance == results.provenance
+    assert np.isnan(again.values("circle", "curve")[0, 2]), "what is not finite stays visible"
+    (tmp_path / "results" / "planted.json").write_text("{")
+    with pytest.raises(StoreError, match="measure again"):
+        study.load("planted", tmp_path / "results")
+
+
+def test_results_are_stale_when_a_condition_the_data_or_the_code_changed(
+    known, tmp_path, monkeypatch
+):
+    made, _ = known
+    results = run_study(made, tmp_path, seeds=[0])
+    assert not results.stale
+    for change in ("condition", "code", "revision"):
+        with monkeypatch.context() as patch:
+            if change == "condition":
+                patch.setitem(CONDITIONS, "circle", CONDITIONS["circle"].with_(lr=2e-3))
+            elif change == "code":
+                patch.setattr(provenance, "code_digest", lambda module: "other code")
+            else:
+                patch.setattr(study, "TRAINING_REVISION", -1)
+            assert dataclasses.replace(results).stale, change
+
+
+def test_comments_and_docstrings_do_not_make_results_stale_but_code_does(monkeypatch):
+    def digest(source):
+        monkeypatch.setattr(provenance.inspect, "getsource", lambda module: source)
+        return provenance.code_digest(types.ModuleType("m"))
+
+    plain = digest("def f(x):\n    return x + 1\n")
+    assert (
+        digest('"""Doc."""\n\ndef f(x):\n    """Doc."""\n    # why\n    return x  + 1\n') == plain
+    )
+    assert digest("def f(x):\n    return x + 2\n") != plain
+
+
+def test_a_training_that_diverges_is_a_row(known, tmp_path, monkeypatch):
+    made, _ = known
+
+    def diverge(self, run, **options):
+        raise DivergenceError("the loss is not finite")
+
+    monkeypatch.setattr(Store, "train_or_load", diverge)
+    rows = run_study(made, tmp_path, seeds=[0]).rows
+    assert [row["diverged"] for row in rows] == [1, 1]
+
+
+@pytest.mark.parametrize("name", CONDITIONS)
+def test_every_condition_has_a_tiny_twin_of_the_same_kind(name):
+    run, small = condition(name, 3), tiny(condition(name, 3))
+    assert small.training.epochs <= 20 and small.objective.sampler.steps <= 20
+    assert (small.energy, small.seed) == (run.energy, 3)
+    assert type(small.objective) is type(run.objective)
+    if hasattr(run.objective, "start"):
+        assert type(small.objective.start) is type(run.objective.start)
+
+
+def test_unknown_names_are_told_what_there_is():
+    for ask in (condition, study.study, claim.get, figure.get):
+        with pytest.raises(InputError, match="known"):
+            ask("nonsense")
+
+
+# --- claims and figures ---------------------------------------------------------------------------
+
+
+def test_all_forty_claims_are_judged():
+    assert tuple(found.id for found in claim.claims()) == claim.IDENTIFIERS
+
+
+def test_every_figure_of_the_thesis_can_be_drawn():
+    known = figure.figures()
+    assert set(figure.NUMBERS) <= set(known)
+    for drawing in known.values():
+        assert len(drawing.alt.split()) >= 10, drawing.name
+        assert set(drawing.conditions) <= set(CONDITIONS), drawing.name
+        assert set(drawing.studies) <= set(study.studies()), drawing.name
+
+
+@pytest.mark.parametrize("name", study.studies())
+def test_committed_results_belong_to_this_code_and_have_their_seeds(name):
+    results = study.load(name, study.COMMITTED)
+    assert not results.stale, f"measure again: python -m thesis study {name}"
+    made = study.study(name)
+    assert results.conditions == list(made.conditions)
+    runs = made.runs()
+    assert results.provenance["configurations"] == provenance.configurations(runs)
+    assert results.provenance["data"] == provenance.data(runs)
+    assert "dirty" not in (results.provenance["commit"] or "")
+    assert results.seeds() == list(range(made.planned_seeds))
+    assert len(results.rows) == len(made.conditions) * made.planned_seeds
+    assert not results.provenance["small"]
+
+
+def test_ten_seeds_where_trainings_are_short():
+    assert sampler_updates(condition("fork")) == 1000 * 256 * 100
+    assert study.study("fork").planned_seeds == study.SEEDS_IF_SHORT
+    assert study.study("noise-level").planned_seeds == study.SEEDS  # short ones, but twenty
+
+
+def test_a_verdict_by_parts_names_the_parts_that_hold():
+    def outcome(*holds):
+        parts = dict(zip(("a", "b", "c"), holds, strict=True))
+        found = claim.by_parts(parts, estimate([1.0]), "it does", "on ")
+        return found.outcome, found.where
+
+    assert outcome(True, True, True) == (claim.REPRODUCED, "")
+    assert outcome(True, False, True) == (claim.IN_RANGE, "on a, c")
+    assert outcome(False, False, False) == (claim.NOT_REPRODUCED, "")
+
+
+def test_a_verdict_held_out_is_judged_without_the_first_seeds():
+    """A claim that only the seeds hold that were known when rules were made."""
+
+    def judge(results):
+        mean = estimate(results.values("circle", "value"))
+        held = claim.REPRODUCED if mean.value > 0 else claim.NOT_REPRODUCED
+        return claim.Verdict(held, mean, "it is positive")
+
+    rows = [{"condition": "circle", "seed": k, "value": 9.0 if k < 2 else -1.0} for k in range(4)]
+    results = study.Results("escape", tuple(rows), {"digest": ""})
+    found = dataclasses.replace(claim.get("C27"), studies=("escape",), judge=judge)
+    over_all = found.verdict(lambda name: results)
+    alone = found.verdict(lambda name: results, claim.FIRST_HELD_OUT)
+    assert (over_all.outcome, over_all.seeds) == (claim.REPRODUCED, 4)
+    assert (alone.outcome, alone.seeds) == (claim.NOT_REPRODUCED, 2)
+    told = HeldOut(2, ((ShownVerdict(found, over_all), ShownVerdict(found, alone)),))
+    assert "0 of 1" in repr(told) and "C27, reproduced over all" in repr(told)
+    same = HeldOut(2, ((ShownVerdict(found, alone), ShownVerdict(found, alone)),))
+    assert repr(same).endswith("1 of 1 verdicts stay what they are.")
+
+
+@pytest.mark.parametrize("found", list(claim.claims()), ids=lambda found: found.id)
+def test_a_claim_is_judged_from_what_is_committed(found):
+    shown = Companion().verdict(found.id)
+    assert shown.verdict.reading
+    assert found.figure is None or found.figure in figure.figures()
+    if found.studies:
+        assert shown.verdict.seeds >= study.SEEDS
+    else:
+        assert shown.verdict.outcome == claim.NOT_TESTABLE
+
+
+def test_a_verdict_must_have_a_number_and_a_range_a_place():
+    with pytest.raises(InputError, match="number"):
+        claim.Verdict(claim.REPRODUCED, None, "it does")
+    with pytest.raises(InputError, match="where"):
+        claim.Verdict(claim.IN_RANGE, estimate([1.0]), "it does")
+    with pytest.raises(InputError, match="outcome"):
+        claim.Verdict("true", estimate([1.0]), "it does")
+
+
+def test_a_stale_verdict_says_so_wherever_it_is_shown():
+    found = claim.get("C27")
+    verdict = dataclasses.replace(Companion().verdict("C27").verdict, stale=True)
+    shown = ShownVerdict(found, verdict)
+    assert "STALE" in str(shown) and "**Stale.**" in shown._repr_markdown_()
+
+
+def test_a_figure_carries_what_it_was_drawn_from(tmp_path):
+    companion = Companion("smoke", "cpu", Store(tmp_path))
+    drawn = companion.figure("4.6")
+    about = drawn._repr_mimebundle_()[1]["ebmlib"]
+    assert about["figure"] == "4.6"
+    assert list(about["from"]) == ["circle, seed 0"]
+    json.dumps(about)
+
+
+def test_a_noise_level_past_the_limit_on_purpose_is_no_cause_for_warning(tmp_path):
+    companion = Companion("smoke", "cpu", Store(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        companion.trained("noise/alpha-0.02-K-25")
+    with pytest.warns(NoiseLevelWarning):
+        Store(tmp_path / "own").train_or_load(companion.run("noise/alpha-0.02-K-25"))

@@ -1,0 +1,1 @@
+from .companion import Companion as Companion
