@@ -26,7 +26,7 @@ MOVED = {
     "ebmlib.presets": "ebmlib.training.presets",
     "ebmlib.run": "ebmlib.training.run",
     "ebmlib.store": "ebmlib.training.store",
-    "ebmlib.policy": "ebmlib.policies.policy",
+    "ebmlib.policy": "ebmlib.policies",
     "ebmlib.demonstrated": "ebmlib.evaluation.data_density",
     "ebmlib.diagnostics": "ebmlib.evaluation.diagnostics",
     "ebmlib.exact": "ebmlib.evaluation.exact",

@@ -13,9 +13,14 @@ from typing import Any
 import torch
 
 from ebmlib import checks, seeding, terminal
+from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled
+from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import InputError
-from ebmlib.policies.policy import EXP, ML, Draw, Trajectories, rollout
+from ebmlib.objectives.names import NAMES
+from ebmlib.policies.trained import TrainedPolicy
+from ebmlib.policies.trajectories import Trajectories
+from ebmlib.sampling.inference import ESTIMATES
 from ebmlib.training.presets import for_drawing, preset, presets
 from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
@@ -60,18 +65,25 @@ def _parser() -> terminal.Parser:
 
     training = commands.add_parser("train", help="train a model, or load it if it was trained")
     _source(training)
+    training.add_argument(
+        "--out", type=Path, metavar="FILE.policy", help="also write the trained policy to one file"
+    )
     training.set_defaults(action=_train)
 
     sampling = commands.add_parser("sample", help="sample trajectories to CSV or a picture")
     _source(sampling)
-    sampling.add_argument("--policy", default="exp", choices=("exp", "ml", "draw"))
+    sampling.add_argument(
+        "--policy", choices=ESTIMATES, help="default: as the run says, which is exp"
+    )
     sampling.add_argument(
         "--start",
         action="append",
         metavar="X,Y",
         help="start in normalised units, repeatable (default: the origin)",
     )
-    sampling.add_argument("--steps", default="100", metavar="N", help="actions (default: 100)")
+    sampling.add_argument(
+        "--steps", metavar="N", help="actions (default: as many as a demonstration has)"
+    )
     sampling.add_argument(
         "--out", type=Path, metavar="FILE", help=".csv, .png, .svg or .pdf (default: CSV to stdout)"
     )
@@ -86,7 +98,9 @@ def _parser() -> terminal.Parser:
 
 
 def _source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", help="a preset's name, or a drawing (.svg, .csv, .npy, .npz)")
+    parser.add_argument(
+        "source", help="a preset, a drawing (.svg, .csv, .npy, .npz), or a .policy file"
+    )
     parser.add_argument(
         "--set",
         nargs="+",
@@ -95,6 +109,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="hyper-parameters by the names of Table 4.1 (python -m ebmlib presets)",
     )
+    parser.add_argument("--objective", metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--seed", metavar="N", help="seed of weights, batches and chains")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--store", metavar="DIR", help="default: EBMLIB_STORE or build/store")
@@ -116,6 +131,8 @@ def _run_of(options: argparse.Namespace) -> Run:
     name = options.source
     run = preset(name) if name in presets() else for_drawing(name)
     changes = dict(_assignment(text) for text in options.set)
+    if options.objective is not None:
+        changes["objective"] = options.objective
     if options.seed is not None:
         changes["seed"] = _value(options.seed)
     return run.with_(**changes)
@@ -142,41 +159,54 @@ def _trained(options: argparse.Namespace) -> Trained:
 
 
 def _train(options: argparse.Namespace) -> None:
+    _check_folder(options.out)
     trained = _trained(options)
     record, history = trained.record, trained.history
     how = "loaded from the store" if trained.loaded else f"trained in {record['seconds']:.0f} s"
     print(f"{trained.demonstrations.name}, seed {trained.run.seed}: {how}, key {record['key']}")
-    print(
-        f"loss {history['loss'][-1]:.3g}, R {history['R'][-1]:.3g} after "
-        f"{trained.run.training.epochs} epochs"
-    )
+    last = [f"{name} {history[name][-1]:.3g}" for name in ("loss", "R") if name in history]
+    print(f"{', '.join(last)} after {trained.run.training.epochs} epochs")
+    if options.out is not None:
+        TrainedPolicy.of(trained).save(options.out)
+        print(f"wrote {options.out}", file=sys.stderr)
 
 
 def _sample(options: argparse.Namespace) -> None:
-    steps = checks.count("--steps", _value(options.steps))
+    steps = None if options.steps is None else checks.count("--steps", _value(options.steps))
     out: Path | None = options.out
     if out is not None and out.suffix.lower() not in _PICTURES | {".csv"}:
         raise InputError(f"--out must end in .csv, .png, .svg or .pdf, got {str(out)!r}.")
-    if out is not None and not out.resolve().parent.is_dir():
-        raise InputError(f"--out names a folder that is not there: {out.resolve().parent}.")
-    trained = _trained(options)
-    dim = trained.demonstrations.dim
+    _check_folder(out)
+    picture = out is not None and out.suffix.lower() in _PICTURES
+    demonstrations: Demonstrations | None = None
+    if options.source.endswith(".policy"):
+        policy = TrainedPolicy.load(options.source, device_of(options.device))
+        seed = policy.configuration["seed"] if options.seed is None else _value(options.seed)
+    else:
+        trained = _trained(options)
+        policy, demonstrations = TrainedPolicy.of(trained), trained.demonstrations
+        seed = trained.run.seed
+    dim = policy.model.action_dim
     points = [_point(text, dim) for text in options.start or [",".join(["0"] * dim)]]
-    device = next(trained.model.parameters()).device
-    kinds = {"exp": EXP, "ml": ML, "draw": Draw}
-    policy = kinds[options.policy](trained.model, trained.run.objective.sampler)
-    trajectories = rollout(
-        policy,
+    device = next(policy.model.parameters()).device
+    trajectories = policy.rollout(
         torch.tensor(points, device=device),
         steps,
-        generator=seeding.generator(trained.run.seed, "rollout", device),
+        generator=seeding.generator(seed, "rollout", device),
+        estimate=options.policy,
     )
-    if out is not None and out.suffix.lower() in _PICTURES:
-        _draw(trained, trajectories, options.policy, out)
+    if out is not None and picture:
+        label = options.policy or policy.inference.estimate
+        _draw(demonstrations, trajectories, label, out)
     else:
         _write_csv(trajectories, out)
     if out is not None:
         print(f"wrote {out}", file=sys.stderr)
+
+
+def _check_folder(out: Path | None) -> None:
+    if out is not None and not out.resolve().parent.is_dir():
+        raise InputError(f"--out names a folder that is not there: {out.resolve().parent}.")
 
 
 def _point(text: str, dim: int) -> list[float]:
@@ -207,14 +237,17 @@ def _write_csv(trajectories: Trajectories, out: Path | None) -> None:
         raise InputError(f"Cannot write {out} ({error.strerror}); name another file.") from error
 
 
-def _draw(trained: Trained, trajectories: Trajectories, policy: str, out: Path) -> None:
+def _draw(
+    demonstrations: Demonstrations | None, trajectories: Trajectories, policy: str, out: Path
+) -> None:
     from ebmlib import figures  # draws only when asked: matplotlib is slow to load
 
-    if trained.demonstrations.dim != 2:
+    if trajectories.states.shape[2] != 2:
         raise InputError("Pictures show 2-D trajectories; write --out trajectories.csv instead.")
     with figures.using_style():
         figure, axes = figures.new(width=5.5, height=5)
-        figures.demonstrations(axes, trained.demonstrations)
+        if demonstrations is not None:
+            figures.demonstrations(axes, demonstrations)
         figures.trajectories(axes, trajectories, label=policy.upper())
         figure.legend(loc="outside upper center", ncols=2)
     figures.save(figure, out)
@@ -225,9 +258,14 @@ def _store(options: argparse.Namespace) -> None:
     if options.what == "list":
         for record in store.records():
             run = Run.from_dict(record["run"])
+            sampler = run.sampler
+            how = (
+                name_of(type(run.objective))
+                if sampler is None
+                else (f"K {sampler.steps}  alpha {sampler.alpha:g}")
+            )
             print(
-                f"{record['key']}  {run.data.source:10} seed {run.seed}  "
-                f"K {run.objective.sampler.steps}  alpha {run.objective.sampler.alpha:g}  "
+                f"{record['key']}  {run.data.source:10} seed {run.seed}  {how}  "
                 f"{run.training.epochs} epochs  {record['seconds']:.0f} s  {record['finished']}"
             )
         if not store.keys():

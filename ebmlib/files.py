@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -38,9 +39,25 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """Write tensors with a JSON record as one safetensors file (no pickle), atomically."""
+    """Write tensors with a JSON record as one safetensors file (no pickle), atomically.
+
+    The file carries a digest of all that it holds: a flipped bit in a weight is no damage that
+    safetensors itself would notice.
+    """
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, metadata={"record": json.dumps(record)}))
+    text = json.dumps(record)
+    metadata = {"record": text, "sha256": _digest(plain, text)}
+    write_bytes(path, save(plain, metadata=metadata))
+
+
+def _digest(tensors: Mapping[str, Tensor], record: str) -> str:
+    """SHA-256 of names, types, shapes and contents, and of the record's text."""
+    sha256 = hashlib.sha256(record.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        sha256.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha256.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return sha256.hexdigest()
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -52,7 +69,12 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}
-            record = json.loads(file.metadata()["record"])
+            metadata = file.metadata()
+            record = json.loads(metadata["record"])
+        if "sha256" in metadata and metadata["sha256"] != _digest(tensors, metadata["record"]):
+            raise ValueError("its content was changed")
+        if not isinstance(record, dict):
+            raise ValueError("its record is no dictionary")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise StoreError(
             f"{path} is damaged or missing ({error}); it must be made again."
@@ -72,22 +94,3 @@ def under_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor
         for name, tensor in tensors.items()
         if name.startswith(f"{prefix}.")
     }
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """State of an optimiser as flat tensors, ``<parameter number>.<quantity>``."""
-    return {
-        f"{number}.{name}": torch.as_tensor(value)
-        for number, state in optimizer.state_dict()["state"].items()
-        for name, value in state.items()
-        if value is not None
-    }
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_tensors` took."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, quantity = name.split(".", 1)
-        state.setdefault(int(number), {})[quantity] = tensor
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ebmlib import checks
+from ebmlib.config import register
 from ebmlib.demonstrations import bundled
 from ebmlib.demonstrations.noise_scale import local_action_scale
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 
+@register("DemonstrationConfig")
 @dataclass(frozen=True)
 class DemonstrationConfig:
     """Which demonstrations, and how they are prepared; part of a trained model's key.

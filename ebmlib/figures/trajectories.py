@@ -11,7 +11,7 @@ from matplotlib.patches import Circle
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.evaluation import metrics
 from ebmlib.figures.style import COLOURS, label_axes
-from ebmlib.policies.policy import Trajectories
+from ebmlib.policies import Trajectories
 
 
 def demonstrations(axes: Axes, data: Demonstrations, arrows: bool = False) -> None:

@@ -12,7 +12,6 @@ and a fully connected network FCN of width ``h_dim`` evaluates the pair,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,15 +23,17 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
 from ebmlib import checks
+from ebmlib.config import register
 from ebmlib.errors import InputError
+from ebmlib.models.initial import initialise
 from ebmlib.models.score import ActionScore
-from ebmlib.sampling import compiled
 
 SPECTRAL_NORMS = ("none", "fcn_0_2", "fcn_and_fe_x")
 FIRST_ACTIVATIONS = ("relu", "tanh")
 _NEGATIVE_SLOPE = 0.01  # of FE_x's LeakyReLU, PyTorch's default
 
 
+@register("EnergyConfig")
 @dataclass(frozen=True)
 class EnergyConfig:
     """Architecture of :class:`EnergyModel`; the defaults are Figure 3.2 without normalisation.
@@ -85,9 +86,6 @@ class EnergyModel(nn.Module):
         state_dim: dimension of x.
         action_dim: dimension of a.
         generator: draws the initial weights (CPU), uniform in +-1/sqrt(fan-in) like PyTorch's own.
-
-    Attributes:
-        compiled: let :meth:`score` hand out the compiled walk (``sampling/compiled.py``).
     """
 
     def __init__(
@@ -97,7 +95,6 @@ class EnergyModel(nn.Module):
         self.config = config
         self.state_dim = checks.count("state_dim", state_dim)
         self.action_dim = checks.count("action_dim", action_dim)
-        self.compiled = False
         z, h = config.z_dim, config.h_dim
         if config.embedding:
             self.fe_x: nn.Linear | None = nn.utils.skip_init(nn.Linear, state_dim, z)
@@ -112,7 +109,7 @@ class EnergyModel(nn.Module):
         self.fcn = nn.ModuleList(layers)
         for layer in [self.fe_x, self.fe_a, *layers]:
             if layer is not None:
-                _initialise(layer, generator)
+                initialise(layer, generator)
         for layer in self._normalised_layers():
             _spectral_norm(layer, generator)
 
@@ -177,7 +174,6 @@ class EnergyModel(nn.Module):
                 output_bias=output.bias[0] / temperature if self.config.output_bias else None,
                 residual=self.config.residual,
                 tanh=self.config.first_activation == "tanh",
-                walker=compiled.walk_of if self.compiled else None,
             )
 
     def layers(self) -> dict[str, nn.Linear]:
@@ -185,14 +181,6 @@ class EnergyModel(nn.Module):
         named: dict[str, nn.Linear | None] = {"FE_x": self.fe_x, "FE_a": self.fe_a}
         named |= {f"FCN[{i}]": layer for i, layer in enumerate(self._fcn())}
         return {name: layer for name, layer in named.items() if layer is not None}
-
-
-def _initialise(layer: nn.Linear, generator: torch.Generator) -> None:
-    bound = 1 / math.sqrt(layer.in_features)
-    with torch.no_grad():
-        layer.weight.uniform_(-bound, bound, generator=generator)
-        if layer.bias is not None:
-            layer.bias.uniform_(-bound, bound, generator=generator)
 
 
 def _spectral_norm(layer: nn.Linear, generator: torch.Generator) -> None:

@@ -1,14 +1,13 @@
 """Scores: what the sampler sees. A score maps actions (n, d) to grad_a f, of the same shape.
 
 Any callable of that form is a :class:`Score`, so exact targets test the very sampler that training
-uses. The energy model hands out an :class:`ActionScore`, which knows its gradient in closed form.
+uses. The energy model hands out an :class:`ActionScore`, which knows its gradient in closed form
+and has the interface of a target (``sampling/target.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 
 class Score(Protocol):
-    """grad_a f at actions of shape (n, d). A score may also offer ``walk`` and ``value``."""
+    """grad_a f at actions of shape (n, d). A score may also offer ``value``."""
 
     def __call__(self, a: Tensor, /) -> Tensor:
         """The gradient at ``a``, of the same shape."""
@@ -45,7 +44,6 @@ class ActionScore:
         output_bias: scalar tensor or None; it moves f and not its gradient.
         residual: r.
         tanh: phi is tanh, else ReLU.
-        walker: makes :attr:`walk` (:func:`ebmlib.sampling.compiled.walk_of`), or None.
     """
 
     context: Tensor
@@ -56,7 +54,6 @@ class ActionScore:
     output_bias: Tensor | None
     residual: bool
     tanh: bool
-    walker: Callable[[ActionScore], Callable[..., Tensor] | None] | None = None
 
     def _forward(self, a: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
         """(u, [s_0 or tanh(s_0), s_1, ...], o_L); s_0 is already activated, which loses nothing."""
@@ -97,16 +94,17 @@ class ActionScore:
         # ELU'(s) is 1 where u > 0 and exp(s) = u + 1 elsewhere
         return g.mul_(u.clamp(max=0).add_(1)) @ self.embedding[0]
 
+    def score(self, a: Tensor) -> Tensor:
+        """The same: grad_a f(x, a), shape (n, d), for actions a (n, d)."""
+        return self(a)
+
     def repeat(self, population: int) -> ActionScore:
         """The score of ``population`` chains per state: row i becomes rows i p ... i p + p - 1."""
         return replace(self, context=self.context.repeat_interleave(population, dim=0))
 
-    @cached_property  # packing the weights takes as long as a step or two of a small batch
-    def walk(self) -> Callable[..., Tensor] | None:
-        """Many SGLD steps in one compiled call (:class:`ebmlib.sampling.compiled.Walk`), or None.
-
-        Called as ``walk(a, noise, drifts, length)``.
-        """
-        if self.walker is None or self.context.device.type != "cpu":
-            return None
-        return self.walker(self)
+    def operations(self) -> int:
+        """Multiplications and additions of one gradient of one chain: 4 per weight."""
+        weights = self.first.numel() + sum(matrix.numel() for matrix, _ in self.hidden)
+        if self.embedding is not None:
+            weights += self.embedding[0].numel()
+        return 4 * weights

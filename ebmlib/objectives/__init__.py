@@ -1,7 +1,5 @@
-"""Objectives: what training minimises. Every objective of section 2.3 is one file here."""
+"""Objectives: what training minimises. Every training method is one file here."""
 
-from ebmlib.objectives.base import Objective, Outcome
-from ebmlib.objectives.contrastive_divergence import ContrastiveDivergence
-from ebmlib.objectives.joint import JointContrastiveDivergence
+import lazy_loader
 
-__all__ = ["ContrastiveDivergence", "JointContrastiveDivergence", "Objective", "Outcome"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

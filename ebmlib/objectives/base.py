@@ -1,35 +1,62 @@
-"""The one small interface that training is written against."""
+"""The interface that training is written against: what an objective is."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
 
-State = dict[str, Tensor]
+Carry = dict[str, Tensor]
+"""What an objective takes from batch to batch: banks of chains, a fitted proposal. Tensors only,
+because it is checkpointed."""
+
+MODEL = "model"
+"""The name of the energy model among the losses of an :class:`Outcome`."""
 
 
 class Outcome(NamedTuple):
     """What an objective says of one batch.
 
     Attributes:
-        loss: scalar to minimise, with its graph.
-        state: what the objective carries to the next batch (tensors only: it is checkpointed).
-        report: scalars for the history, detached.
+        losses: scalars to minimise, with their graphs: one under :data:`MODEL` and one for every
+            part of the objective's own. Each moves only the parameters it is named for.
+        carry: what the objective takes to the next batch.
+        report: scalars for the history, detached; ``loss`` is always among them.
     """
 
-    loss: Tensor
-    state: State
+    losses: dict[str, Tensor]
+    carry: Carry
     report: dict[str, Tensor]
+
+
+class PartOptimizer(NamedTuple):
+    """How a part of an objective is trained, where that differs from the model's training.
+
+    Attributes:
+        lr: learning rate; the model's if None.
+        optimizer: ``"adam"`` or ``"sgd"``; the model's if None.
+        betas: of Adam; PyTorch's own if None.
+    """
+
+    lr: float | None = None
+    optimizer: str | None = None
+    betas: tuple[float, float] | None = None
 
 
 @runtime_checkable
 class Objective(Protocol):
-    """A frozen dataclass that scores a model on a batch of demonstrated pairs."""
+    """A frozen dataclass that scores a model on a batch of demonstrated pairs.
+
+    A new one is a file in this folder, its line in ``objectives/__init__.pyi`` and
+    ``objectives/names.py``, and a row in the table of ``tests/objectives/test_every_objective.py``.
+    Its ``revision`` (1 if it has none) is part of the key of what it trained: raise it when the
+    same configuration trains to other weights.
+    """
 
     @property
     def batch_size(self) -> int:
@@ -38,15 +65,49 @@ class Objective(Protocol):
 
     @property
     def chain_steps(self) -> int:
-        """Sampler updates (chains x steps) that one batch costs."""
+        """Sampler updates (chains x steps) that one batch costs; 0 without chains."""
         ...
 
-    def initial_state(self, pairs: Pairs, *, generator: torch.Generator) -> State:
-        """The state before the first batch, given all the data."""
+    def parts(
+        self, state_dim: int, action_dim: int, *, generator: torch.Generator
+    ) -> nn.ModuleDict:
+        """What is trained beside the model (a critic, a proposal, log Z); empty for most."""
+        ...
+
+    def part_optimizers(self) -> Mapping[str, PartOptimizer]:
+        """How parts are trained, by name; one that is not named is trained like the model."""
+        ...
+
+    def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
+        """What is carried into the first batch, given all the data."""
         ...
 
     def __call__(
-        self, model: EnergyModel, batch: Pairs, state: State, *, generator: torch.Generator
+        self,
+        model: EnergyModel,
+        parts: nn.ModuleDict,
+        batch: Pairs,
+        carry: Carry,
+        *,
+        generator: torch.Generator,
     ) -> Outcome:
-        """The loss of one batch."""
+        """The losses of one batch."""
         ...
+
+
+class WithoutParts:
+    """For objectives that train nothing beside the model and carry nothing along."""
+
+    def parts(
+        self, state_dim: int, action_dim: int, *, generator: torch.Generator
+    ) -> nn.ModuleDict:
+        """None."""
+        return nn.ModuleDict()
+
+    def part_optimizers(self) -> Mapping[str, PartOptimizer]:
+        """None."""
+        return {}
+
+    def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
+        """Nothing is carried from batch to batch."""
+        return {}

@@ -10,12 +10,14 @@ from torch import Tensor
 from ebmlib import checks
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
-from ebmlib.objectives.base import Outcome, State
-from ebmlib.sampling.sgld import SGLD, Chain
+from ebmlib.objectives.base import MODEL, Carry, Outcome, WithoutParts
+from ebmlib.sampling.chain import Chain
+from ebmlib.sampling.kernel import Kernel
+from ebmlib.sampling.sgld import SGLD
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(WithoutParts):
     """Approximate maximum likelihood: chain ends stand in for samples of the model.
 
     With demonstrated pairs (x, a) and chain ends (x^, a^) of K SGLD steps,
@@ -32,13 +34,13 @@ class Contrast:
         reg_l1, reg_l2: weights l1 and l2 of the energy-level regularisers.
     """
 
-    sampler: SGLD = field(default_factory=SGLD)
+    sampler: Kernel = field(default_factory=SGLD)
     sgld_dim: int = 512
     reg_l1: float = 0.0
     reg_l2: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.instance("sampler", self.sampler, SGLD, "SGLD(alpha=0.01, steps=100)")
+        checks.instance("sampler", self.sampler, Kernel, "SGLD(alpha=0.01, steps=100)")
         checks.count("sgld_dim", self.sgld_dim)
         checks.non_negative("reg_l1", self.reg_l1)
         checks.non_negative("reg_l2", self.reg_l2)
@@ -54,17 +56,13 @@ class Contrast:
         """Sampler updates that one batch costs."""
         return self.sgld_dim * self.sampler.steps
 
-    def initial_state(self, pairs: Pairs, *, generator: torch.Generator) -> State:
-        """Nothing is carried from batch to batch."""
-        return {}
-
     def outcome(
         self,
         model: EnergyModel,
         data: Pairs,
         ends: tuple[Tensor, Tensor],
         chain: Chain,
-        state: State,
+        carry: Carry,
     ) -> Outcome:
         """The loss at demonstrated pairs ``data`` and at the ``ends`` (x^, a^) of ``chain``.
 
@@ -85,4 +83,4 @@ class Contrast:
                 "f_chain": f_chain.mean(),
                 "f_magnitude": f.abs().max(),
             }
-        return Outcome(loss, state, report)
+        return Outcome({MODEL: loss}, carry, report)

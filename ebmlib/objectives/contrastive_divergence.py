@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import torch
+from torch import nn
 
 from ebmlib import checks
+from ebmlib.config import register
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
-from ebmlib.objectives.base import Outcome, State
+from ebmlib.objectives.base import Carry, Outcome
 from ebmlib.objectives.contrast import Contrast
+from ebmlib.sampling.chain import run_chain
 from ebmlib.sampling.starts import NoiseStart, Start
 
 
+@register("ContrastiveDivergence")
 @dataclass(frozen=True)
 class ContrastiveDivergence(Contrast):
     """Approximate maximum likelihood of p(a|x): the chains move the action (Eq 3.5, 2.3.2).
@@ -38,20 +42,30 @@ class ContrastiveDivergence(Contrast):
         checks.instance("start", self.start, Start, "NoiseStart() or PersistentStart()")
         checks.non_negative("data_noise", self.data_noise)
 
-    def initial_state(self, pairs: Pairs, *, generator: torch.Generator) -> State:
+    def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
         """The bank of the start."""
         return self.start.bank(pairs, self.sampler, generator=generator)
 
     def __call__(
-        self, model: EnergyModel, batch: Pairs, state: State, *, generator: torch.Generator
+        self,
+        model: EnergyModel,
+        parts: nn.ModuleDict,
+        batch: Pairs,
+        carry: Carry,
+        *,
+        generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch; reports loss, R and the levels of f on data and chain ends."""
         if self.data_noise > 0:
             noise = torch.empty_like(batch.actions).normal_(generator=generator)
             batch = batch._replace(actions=batch.actions + self.data_noise * noise)
-        negatives = self.start.draw(batch, self.sgld_dim, state, self.sampler, generator=generator)
-        chain = self.sampler.chain(
-            model.score(negatives.states), negatives.start, generator=generator, length=True
+        negatives = self.start.draw(batch, self.sgld_dim, carry, self.sampler, generator=generator)
+        chain = run_chain(
+            self.sampler,
+            model.score(negatives.states),
+            negatives.start,
+            generator=generator,
+            length=True,
         )
-        kept = self.start.keep(state, negatives, chain.actions)
+        kept = self.start.keep(carry, negatives, chain.actions)
         return self.outcome(model, batch, (negatives.states, chain.actions), chain, kept)

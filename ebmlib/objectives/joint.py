@@ -5,29 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmlib import checks
+from ebmlib.config import register
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel, evaluating
-from ebmlib.objectives.base import Outcome, State
+from ebmlib.objectives.base import Carry, Outcome
 from ebmlib.objectives.contrast import Contrast
+from ebmlib.sampling.chain import run_chain
 
 
 @dataclass(frozen=True)
-class PairScore:
-    """grad f with respect to the concatenated pair (x, a), by automatic differentiation."""
+class PairTarget:
+    """f as a log density of the concatenated pair (x, a); its score by automatic derivatives."""
 
     model: EnergyModel
 
-    def __call__(self, pair: Tensor) -> Tensor:
+    def _f(self, pair: Tensor) -> Tensor:
+        x, a = pair.split([self.model.state_dim, self.model.action_dim], dim=1)
+        return self.model(x, a)
+
+    def value(self, pair: Tensor) -> Tensor:
+        """F at pairs (n, d_x + d_a), shape (n,)."""
+        with torch.no_grad(), evaluating(self.model):
+            return self._f(pair)
+
+    def score(self, pair: Tensor) -> Tensor:
         """The gradient at pairs (n, d_x + d_a), of the same shape."""
         with torch.enable_grad(), evaluating(self.model):
             pair = pair.detach().requires_grad_()
-            x, a = pair.split([self.model.state_dim, self.model.action_dim], dim=1)
-            return torch.autograd.grad(self.model(x, a).sum(), pair)[0]
+            return torch.autograd.grad(self._f(pair).sum(), pair)[0]
 
 
+@register("JointContrastiveDivergence")
 @dataclass(frozen=True)
 class JointContrastiveDivergence(Contrast):
     """Approximate maximum likelihood of p(x, a) = exp f(x, a) / Z, one Z for all pairs.
@@ -61,14 +72,21 @@ class JointContrastiveDivergence(Contrast):
         return torch.cat([states + self.state_noise * noise, actions], dim=1)
 
     def __call__(
-        self, model: EnergyModel, batch: Pairs, state: State, *, generator: torch.Generator
+        self,
+        model: EnergyModel,
+        parts: nn.ModuleDict,
+        batch: Pairs,
+        carry: Carry,
+        *,
+        generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch; reports loss, R (of the pair) and the levels of f."""
-        chain = self.sampler.chain(
-            PairScore(model),
+        chain = run_chain(
+            self.sampler,
+            PairTarget(model),
             self.starts(batch, generator=generator),
             generator=generator,
             length=True,
         )
         states, actions = chain.actions.split([model.state_dim, model.action_dim], dim=1)
-        return self.outcome(model, batch, (states, actions), chain, state)
+        return self.outcome(model, batch, (states, actions), chain, carry)

@@ -35,6 +35,8 @@ from torch import Tensor
 
 from ebmlib.errors import InputError
 from ebmlib.models.score import ActionScore
+from ebmlib.sampling import fused
+from ebmlib.sampling.sgld import SGLD, noise
 
 _log = logging.getLogger(__name__)
 _SOURCE = Path(__file__).with_name("walk.c")
@@ -43,7 +45,7 @@ _FLAGS = "-O2 -std=gnu11 -fPIC -shared -ffp-contract=off -fno-math-errno".split(
 _FLAGS += "-fno-tree-vectorize -fno-tree-slp-vectorize -fno-unroll-loops".split()
 _CPU_FLAGS: tuple[tuple[str, ...], ...] = (("-march=native",), ("-mcpu=native",), ())  # or none
 _MOST_OPERATIONS = 1 << 23  # of an update (h_dim 1000): it keeps pace so far, beyond was not tried
-_OPERATIONS_WORTH_BUILDING = 1e12  # see worthwhile
+_NOISE_BLOCK = 1 << 21  # numbers of noise held at once: 8 MB in float32
 _WORK_WORTH_THREADS = 4e6  # operations; they take 40 us, about what starting threads may cost
 _lock = threading.Lock()
 
@@ -66,33 +68,6 @@ class _Job(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("a", "context", "noise", "end", "length", "drifts")),
         *((name, ctypes.c_int64) for name in ("n", "steps")),
     )
-
-
-def operations(score: ActionScore) -> int:
-    """Multiplications and additions of one update of one chain: 2 per weight, there and back."""
-    weights = score.first.numel() + sum(matrix.numel() for matrix, _ in score.hidden)
-    if score.embedding is not None:
-        weights += score.embedding[0].numel()
-    return 4 * weights
-
-
-def worthwhile(chain_steps: int, operations_per_step: float = 164_352) -> bool:
-    """Whether a job of ``chain_steps`` updates (chains x steps, in all) should use the kernel.
-
-    Building it takes 0.6 s (2 cores of an AMD EPYC at 2.6 GHz), loading it from the cache 10 ms.
-    It saves 3 ms or more of every 10^9 operations: 38 against 22 ms for 50 steps of 512 chains,
-    4.2 10^9 operations, and more in smaller or larger batches or on a busy machine. So 0.2 10^12
-    operations pay for the building; five times that is asked, to be sure of it elsewhere: 6
-    million updates of the default network, 120 epochs of a preset.
-
-    The size alone decides, never whether the library is built already: the two paths differ in
-    the last bits, and the same training must give the same weights the second time.
-
-    Args:
-        chain_steps: updates of single chains.
-        operations_per_step: see :func:`operations`; the default is the default network's.
-    """
-    return chain_steps * operations_per_step >= _OPERATIONS_WORTH_BUILDING
 
 
 def available() -> bool:
@@ -127,7 +102,7 @@ class Walk:
             layers=pointers(*matrix[2:]),
             biases=pointers(*vector[2:]),
         )
-        self._library, self._work = library, operations(score)
+        self._library, self._work = library, score.operations()
         self._packed = torch.empty(library.walk_packed_size(ctypes.byref(self._net)))
         library.walk_pack(ctypes.byref(self._net), self._packed.data_ptr())
 
@@ -193,10 +168,46 @@ def walk_of(score: ActionScore) -> Walk | None:
     tensors += [] if score.embedding is None else [*score.embedding]
     if any(t.device.type != "cpu" or t.dtype != torch.float32 for t in tensors):
         return None
-    if operations(score) > _MOST_OPERATIONS:
+    if score.operations() > _MOST_OPERATIONS:
         return None
     library = _library()
     return None if library is None else Walk(library, score)
+
+
+@fused.register(ActionScore, SGLD, "cpu")
+def fused_chain(target: ActionScore, kernel: SGLD) -> fused.FusedChain | None:
+    """The compiled walk with the noise of ``kernel``, or None (see :func:`walk_of`)."""
+    # packing the weights takes as long as a step or two of a small batch: once per target
+    kept = target.__dict__
+    if "_walk" not in kept:
+        kept["_walk"] = walk_of(target)
+    walk = kept["_walk"]
+    return None if walk is None else _FusedSGLD(walk, kernel)
+
+
+class _FusedSGLD:
+    """Consecutive updates of an SGLD chain; noise is drawn step by step, as the eager path does."""
+
+    def __init__(self, walk: Walk, kernel: SGLD) -> None:
+        self._walk, self._drifts, self._noises = walk, kernel.drifts(), kernel.noises()
+
+    def __call__(
+        self,
+        a: Tensor,
+        first: int,
+        stop: int,
+        *,
+        generator: torch.Generator,
+        length: Tensor | None,
+    ) -> Tensor:
+        block = max(1, _NOISE_BLOCK // max(1, a.numel()))
+        for begin in range(first, stop, block):
+            end = min(stop, begin + block)
+            xi = a.new_empty((end - begin, *a.shape))
+            for k in range(begin, end):
+                noise(xi[k - begin], self._noises[k], generator)
+            a = self._walk(a, xi, self._drifts[begin:end], length)
+        return a
 
 
 def _library() -> ctypes.CDLL | None:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from ebmlib import checks
+from ebmlib.config import register
 from ebmlib.demonstrations.pairs import Pairs
-from ebmlib.sampling.sgld import SGLD
+from ebmlib.sampling.kernel import Kernel
 
 Bank = dict[str, Tensor]
 
@@ -31,12 +32,12 @@ class Negatives(NamedTuple):
 class Start(Protocol):
     """Where chains start, and what is kept of where they ended."""
 
-    def bank(self, pairs: Pairs, sampler: SGLD, *, generator: torch.Generator) -> Bank:
+    def bank(self, pairs: Pairs, sampler: Kernel, *, generator: torch.Generator) -> Bank:
         """The bank before the first update, for all ``pairs`` of the data."""
         ...
 
     def draw(
-        self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
+        self, batch: Pairs, m: int, bank: Bank, sampler: Kernel, *, generator: torch.Generator
     ) -> Negatives:
         """``m`` starts at the states of the batch, in turn."""
         ...
@@ -53,19 +54,20 @@ def _cycle(batch: Pairs, m: int) -> Pairs:
 
 
 class _WithoutBank:
-    def bank(self, pairs: Pairs, sampler: SGLD, *, generator: torch.Generator) -> Bank:
+    def bank(self, pairs: Pairs, sampler: Kernel, *, generator: torch.Generator) -> Bank:
         return {}
 
     def keep(self, bank: Bank, negatives: Negatives, ends: Tensor) -> Bank:
         return bank
 
 
+@register("NoiseStart")
 @dataclass(frozen=True)
 class NoiseStart(_WithoutBank):
     """The thesis's noise initialisation (sections 2.3.2, 3.4): a^0 ~ N(0, alpha^2 I)."""
 
     def draw(
-        self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
+        self, batch: Pairs, m: int, bank: Bank, sampler: Kernel, *, generator: torch.Generator
     ) -> Negatives:
         """See :class:`Start`."""
         states, actions, ids = _cycle(batch, m)
@@ -73,17 +75,19 @@ class NoiseStart(_WithoutBank):
         return Negatives(states, start, ids)
 
 
+@register("DataStart")
 @dataclass(frozen=True)
 class DataStart(_WithoutBank):
     """Contrastive divergence proper (section 2.3.2): a^0 is the demonstrated action."""
 
     def draw(
-        self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
+        self, batch: Pairs, m: int, bank: Bank, sampler: Kernel, *, generator: torch.Generator
     ) -> Negatives:
         """See :class:`Start`."""
         return Negatives(*_cycle(batch, m))
 
 
+@register("PersistentStart")
 @dataclass(frozen=True)
 class PersistentStart:
     """Persistent contrastive divergence (section 2.4): one chain for every demonstrated pair.
@@ -91,13 +95,13 @@ class PersistentStart:
     A chain goes on where it ended when its pair was last in a batch; it began from noise.
     """
 
-    def bank(self, pairs: Pairs, sampler: SGLD, *, generator: torch.Generator) -> Bank:
+    def bank(self, pairs: Pairs, sampler: Kernel, *, generator: torch.Generator) -> Bank:
         """See :class:`Start`; key ``actions``, shape (n, d_a)."""
         n, d = pairs.actions.shape
         return {"actions": sampler.start(n, d, generator=generator, like=pairs.actions)}
 
     def draw(
-        self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
+        self, batch: Pairs, m: int, bank: Bank, sampler: Kernel, *, generator: torch.Generator
     ) -> Negatives:
         """See :class:`Start`."""
         states, _, ids = _cycle(batch, m)
@@ -116,6 +120,7 @@ class PersistentStart:
         return {"actions": actions}
 
 
+@register("ReplayStart")
 @dataclass(frozen=True)
 class ReplayStart:
     """A replay buffer of past chains (section 2.4, Du and Mordatch 2019) for a conditional density.
@@ -135,7 +140,7 @@ class ReplayStart:
         checks.count("replay per_pair", self.per_pair)
         checks.fraction("restart probability", self.restart)
 
-    def bank(self, pairs: Pairs, sampler: SGLD, *, generator: torch.Generator) -> Bank:
+    def bank(self, pairs: Pairs, sampler: Kernel, *, generator: torch.Generator) -> Bank:
         """See :class:`Start`; keys ``actions`` (n, per_pair, d_a) and ``ended`` (n,), how many."""
         n, d = pairs.actions.shape
         return {
@@ -144,7 +149,7 @@ class ReplayStart:
         }
 
     def draw(
-        self, batch: Pairs, m: int, bank: Bank, sampler: SGLD, *, generator: torch.Generator
+        self, batch: Pairs, m: int, bank: Bank, sampler: Kernel, *, generator: torch.Generator
     ) -> Negatives:
         """See :class:`Start`."""
         states, noise, ids = NoiseStart().draw(batch, m, {}, sampler, generator=generator)

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ebmlib import checks
-from ebmlib import files as checkpoint
+from ebmlib import checks, files
+from ebmlib.config import register
 from ebmlib.demonstrations.pairs import Pairs
-from ebmlib.errors import DivergenceError, StoreError
+from ebmlib.errors import DivergenceError, InputError, StoreError
 from ebmlib.models.energy import EnergyModel
-from ebmlib.objectives import Objective
-from ebmlib.objectives.base import State
+from ebmlib.objectives.base import MODEL, Carry, Objective, PartOptimizer
 from ebmlib.progress import Progress
-from ebmlib.sampling import compiled
+from ebmlib.sampling import fused
+from ebmlib.training import checkpoint
 
 TRAINING_REVISION = 1
 """Part of every store key; raise it when the same configuration trains to other weights."""
@@ -32,6 +32,7 @@ Observer = Callable[[int, EnergyModel], Mapping[str, float | Tensor]]
 """Called after the backward pass of an epoch and before its update; returns scalars to record."""
 
 
+@register("TrainingConfig")
 @dataclass(frozen=True)
 class TrainingConfig:
     """How long and how fast to train.
@@ -61,11 +62,17 @@ class TrainingConfig:
         if self.snapshot_every is not None:
             checks.count("snapshot_every", self.snapshot_every)
 
-    def rate(self, epoch: int) -> float:
-        """Learning rate of an epoch (counted from 0)."""
+    def rate(self, epoch: int, first: float | None = None) -> float:
+        """Learning rate of an epoch (counted from 0).
+
+        Args:
+            epoch: which.
+            first: the rate of epoch 0, if it is not ``lr``; it decays by the same factor.
+        """
+        first = self.lr if first is None else first
         if self.final_lr is None or self.epochs < 2:
-            return self.lr
-        return self.lr * (self.final_lr / self.lr) ** (epoch / (self.epochs - 1))
+            return first
+        return first * (self.final_lr / self.lr) ** (epoch / (self.epochs - 1))
 
 
 @dataclass
@@ -76,15 +83,19 @@ class TrainingResult:
         model: the trained model, in evaluation mode.
         history: one float per epoch and quantity (``loss``, ``R``, ``f_data``, ``f_chain``,
             ``f_magnitude``, ``gradient_norm/<layer>``, and what observers added; an observer's
-            quantity is NaN in epochs where it was not told).
+            quantity is NaN in epochs where it was not reported).
         snapshots: epoch -> weights, as :class:`TrainingConfig` asked.
         seconds: time spent in the loop, over all resumptions.
+        parts: what the objective trained beside the model, by name.
+        fused: whether chains were allowed to be fused (:mod:`ebmlib.sampling.fused`).
     """
 
     model: EnergyModel
     history: dict[str, list[float]]
     snapshots: dict[int, dict[str, Tensor]] = field(default_factory=dict)
     seconds: float = 0.0
+    parts: nn.ModuleDict = field(default_factory=nn.ModuleDict)
+    fused: bool = False
 
     def at(self, epoch: int) -> EnergyModel:
         """The model with the weights it had after ``epoch`` updates (a snapshot's)."""
@@ -96,7 +107,7 @@ class TrainingResult:
         )
         if epoch not in self.snapshots:
             known = ", ".join(map(str, sorted(self.snapshots))) or "none"
-            raise checks.InputError(
+            raise InputError(
                 f"No snapshot of epoch {epoch} was kept (kept: {known}); set snapshot_every."
             )
         model.load_state_dict(self.snapshots[epoch])
@@ -117,42 +128,57 @@ def gradient_norms(epoch: int, model: EnergyModel) -> dict[str, float | Tensor]:
     }
 
 
-def _copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in tensors.items()}
-
-
 class _Loop:
     """Everything that changes from one update to the next, and how it is saved."""
 
     def __init__(
         self,
         model: EnergyModel,
+        parts: nn.ModuleDict,
         pairs: Pairs,
         objective: Objective,
         config: TrainingConfig,
         generator: torch.Generator,
     ) -> None:
-        self.model, self.config, self.generator = model, config, generator
-        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.SGD
-        self.optimizer: torch.optim.Optimizer = kind(model.parameters(), lr=config.lr)
-        self.state: State = objective.initial_state(pairs, generator=generator)
+        self.model, self.parts, self.config, self.generator = model, parts, config, generator
+        own = objective.part_optimizers()
+        self.trained: dict[str, nn.Module] = {MODEL: model, **dict(parts.items())}
+        self.optimizers = {
+            name: _optimizer(module, config, own.get(name, PartOptimizer()))
+            for name, module in self.trained.items()
+        }
+        self.rates = {name: own[name].lr if name in own else None for name in self.trained}
+        self.carry: Carry = objective.begin(pairs, generator=generator)
         self.history: dict[str, list[float]] = {}
         self.snapshots: dict[int, dict[str, Tensor]] = {}
         self.epoch = 0
         self.seconds = 0.0
-        self.good = _copy(model.state_dict())  # the last weights whose loss was finite
+        self.fused = fused.worthwhile(_operations(model, pairs, objective) * config.epochs)
+        self.good = self.weights()  # the last weights whose losses were finite
         self.keep_snapshot()
+
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of the model's weights and, with their names in front, of the parts'."""
+        return checkpoint.copy(self.model.state_dict()) | checkpoint.copy(
+            files.with_prefix("parts", self.parts.state_dict())
+        )
+
+    def put_back(self, weights: Mapping[str, Tensor]) -> None:
+        """Load what :meth:`weights` copied."""
+        own = {n: w for n, w in weights.items() if not n.startswith("parts.")}
+        self.model.load_state_dict(own)
+        self.parts.load_state_dict(files.under_prefix("parts", weights))
 
     def keep_snapshot(self) -> None:
         every = self.config.snapshot_every
         if every is not None and self.epoch % every == 0:
-            weights = _copy(self.model.state_dict())
+            weights = checkpoint.copy(self.model.state_dict())
             self.snapshots[self.epoch] = {name: tensor.cpu() for name, tensor in weights.items()}
 
     def record(self, numbers: Mapping[str, float | Tensor]) -> None:
         for name, value in numbers.items():
             column = self.history.setdefault(name, [])
-            column.extend([math.nan] * (self.epoch - len(column)))  # not told until now
+            column.extend([math.nan] * (self.epoch - len(column)))  # not reported until now
             column.append(float(value))
 
     def save(self, path: Path) -> None:
@@ -165,41 +191,57 @@ class _Loop:
             name: torch.tensor(column, dtype=torch.float64) for name, column in self.history.items()
         }
         tensors = {
-            **checkpoint.with_prefix("model", self.model.state_dict()),
-            **checkpoint.with_prefix("optimizer", checkpoint.optimizer_tensors(self.optimizer)),
-            **checkpoint.with_prefix("state", self.state),
-            **checkpoint.with_prefix("good", self.good),
-            **checkpoint.with_prefix("snapshots", snapshots),
-            **checkpoint.with_prefix("history", history),
+            **files.with_prefix("model", self.model.state_dict()),
+            **files.with_prefix("parts", self.parts.state_dict()),
+            **files.with_prefix("carry", self.carry),
+            **files.with_prefix("good", self.good),
+            **files.with_prefix("snapshots", snapshots),
+            **files.with_prefix("history", history),
             "generator": self.generator.get_state(),
         }
-        checkpoint.save_tensors(path, tensors, {"epoch": self.epoch, "seconds": self.seconds})
+        for name, optimizer in self.optimizers.items():
+            tensors |= files.with_prefix(
+                f"optimizer/{name}", checkpoint.optimizer_tensors(optimizer)
+            )
+        record = {"epoch": self.epoch, "seconds": self.seconds, "fused": self.fused}
+        files.save_tensors(path, tensors, record)
 
     def load(self, path: Path) -> None:
-        tensors, record = checkpoint.load_tensors(path)
-        self.model.load_state_dict(checkpoint.under_prefix("model", tensors))
-        checkpoint.restore_optimizer(self.optimizer, checkpoint.under_prefix("optimizer", tensors))
-        self.state = {
-            name: tensor.to(self.state[name].device)
-            for name, tensor in checkpoint.under_prefix("state", tensors).items()
+        tensors, record = files.load_tensors(path)
+        self.model.load_state_dict(files.under_prefix("model", tensors))
+        self.parts.load_state_dict(files.under_prefix("parts", tensors))
+        for name, optimizer in self.optimizers.items():
+            checkpoint.restore_optimizer(
+                optimizer, files.under_prefix(f"optimizer/{name}", tensors)
+            )
+        self.carry = {
+            name: tensor.to(self.carry[name].device)
+            for name, tensor in files.under_prefix("carry", tensors).items()
         }
         self.history = {
-            name: column.tolist()
-            for name, column in checkpoint.under_prefix("history", tensors).items()
+            name: column.tolist() for name, column in files.under_prefix("history", tensors).items()
         }
-        self.good = checkpoint.under_prefix("good", tensors)
+        self.good = files.under_prefix("good", tensors)
         self.snapshots = {}
-        for name, tensor in checkpoint.under_prefix("snapshots", tensors).items():
+        for name, tensor in files.under_prefix("snapshots", tensors).items():
             epoch, weight = name.split(".", 1)
             self.snapshots.setdefault(int(epoch), {})[weight] = tensor
         self.generator.set_state(tensors["generator"])
         self.epoch, self.seconds = record["epoch"], record["seconds"]
+        self.fused = record["fused"]  # the training goes on by the path it began with
 
     def result(self) -> TrainingResult:
         """What is trained so far."""
         for column in self.history.values():
             column.extend([math.nan] * (self.epoch - len(column)))
-        return TrainingResult(self.model.eval(), self.history, self.snapshots, self.seconds)
+        return TrainingResult(
+            self.model.eval(),
+            self.history,
+            self.snapshots,
+            self.seconds,
+            self.parts.eval(),
+            self.fused,
+        )
 
 
 def train(
@@ -209,6 +251,7 @@ def train(
     config: TrainingConfig,
     *,
     generator: torch.Generator,
+    parts: nn.ModuleDict | None = None,
     observers: Mapping[str, Observer] | None = None,
     checkpoint_path: Path | None = None,
     task: str = "training",
@@ -216,8 +259,10 @@ def train(
     """Minimise ``objective`` over ``pairs``; the model is changed in place.
 
     A batch is ``objective.batch_size`` pairs drawn without replacement (all of them if there are
-    fewer). Killed at any moment, a second call with the same arguments and ``checkpoint_path``
-    goes on from the last checkpoint and ends with the weights that it would have had.
+    fewer). Every loss moves only the parameters it is named for: the model's, and those of each
+    part of the objective, by an optimiser of its own. Killed at any moment, a second call with the
+    same arguments and ``checkpoint_path`` goes on from the last checkpoint and ends with the
+    weights that it would have had.
 
     Args:
         model: the model, on the device to train on.
@@ -225,6 +270,8 @@ def train(
         objective: what to minimise.
         config: how long and how fast.
         generator: draws batches and chains, on the same device.
+        parts: what the objective trains beside the model (``objective.parts``), on the same device;
+            made from ``generator`` if None.
         observers: further functions (epoch, model) -> numbers for the history; the objective's
             report and the per-layer gradient norms are always recorded.
         checkpoint_path: file for checkpoints, removed by no one here; None keeps none.
@@ -236,15 +283,15 @@ def train(
             finite. A second call with the same ``checkpoint_path`` stops at the same epoch.
     """
     watchers = {"gradient_norms": gradient_norms, **(observers or {})}
-    loop = _Loop(model, pairs, objective, config, generator)
+    if parts is None:
+        parts = objective.parts(model.state_dim, model.action_dim, generator=generator)
+        parts = parts.to(pairs.states.device)
+    loop = _Loop(model, parts, pairs, objective, config, generator)
     if checkpoint_path is not None and checkpoint_path.exists():
         _resume(loop, checkpoint_path)
     size = min(objective.batch_size, len(pairs.states))
-    model.compiled = compiled.worthwhile(
-        objective.chain_steps * config.epochs, compiled.operations(model.score(pairs.states[:1]))
-    )
     saved = time.monotonic()
-    with Progress(task, config.epochs, loop.epoch) as progress:
+    with fused.permitted(loop.fused), Progress(task, config.epochs, loop.epoch) as progress:
         while loop.epoch < config.epochs:
             began = time.monotonic()
             try:
@@ -256,11 +303,34 @@ def train(
             if checkpoint_path and time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
                 _save_or_warn(loop, checkpoint_path)
                 saved = time.monotonic()
+    _check_last_update(loop, checkpoint_path)
     return loop.result()
 
 
+def _check_last_update(loop: _Loop, path: Path | None) -> None:
+    """An update can leave weights that are not finite although its loss was; later ones see it."""
+    if not all(torch.isfinite(p).all() for m in loop.trained.values() for p in m.parameters()):
+        raise _stopped(DivergenceError("the last update left weights not finite"), loop, path)
+
+
+def _operations(model: EnergyModel, pairs: Pairs, objective: Objective) -> float:
+    """Multiplications and additions of the chains of one batch."""
+    if objective.chain_steps == 0:
+        return 0.0
+    return objective.chain_steps * fused.operations_of(model.score(pairs.states[:1]))
+
+
+def _optimizer(
+    module: nn.Module, config: TrainingConfig, own: PartOptimizer
+) -> torch.optim.Optimizer:
+    lr = config.lr if own.lr is None else own.lr
+    if (own.optimizer or config.optimizer) == "sgd":
+        return torch.optim.SGD(module.parameters(), lr=lr)
+    return torch.optim.Adam(module.parameters(), lr=lr, betas=own.betas or (0.9, 0.999))
+
+
 def _resume(loop: _Loop, path: Path) -> None:
-    """Go on from a checkpoint; a damaged one is told and passed over."""
+    """Go on from a checkpoint; a damaged one is reported and skipped."""
     try:
         loop.load(path)
     except StoreError as error:
@@ -280,20 +350,25 @@ def _update(
     watchers: Mapping[str, Observer],
 ) -> None:
     """One parameter update; leaves the loop as it was if the loss or a gradient is not finite."""
-    generator_state, buffers = loop.generator.get_state(), _copy(dict(loop.model.named_buffers()))
+    generator_state = loop.generator.get_state()
+    buffers = {
+        name: checkpoint.copy(dict(module.named_buffers())) for name, module in loop.trained.items()
+    }
     try:
-        numbers, state = _gradient(loop, pairs, objective, size, watchers)
+        numbers, carry = _gradient(loop, pairs, objective, size, watchers)
     except DivergenceError:
         # as if the epoch had not begun: a resumed training must not get past it by other noise
         loop.generator.set_state(generator_state)
-        loop.model.load_state_dict(buffers, strict=False)
+        for name, module in loop.trained.items():
+            module.load_state_dict(buffers[name], strict=False)
         raise
-    loop.good = _copy(loop.model.state_dict())
-    for group in loop.optimizer.param_groups:
-        group["lr"] = loop.config.rate(loop.epoch)
-    loop.optimizer.step()
+    loop.good = loop.weights()
+    for name, optimizer in loop.optimizers.items():
+        for group in optimizer.param_groups:
+            group["lr"] = loop.config.rate(loop.epoch, loop.rates[name])
+        optimizer.step()
     loop.record(numbers)
-    loop.state = state
+    loop.carry = carry
     loop.epoch += 1
     loop.keep_snapshot()
 
@@ -304,27 +379,47 @@ def _gradient(
     objective: Objective,
     size: int,
     watchers: Mapping[str, Observer],
-) -> tuple[dict[str, Any], State]:
+) -> tuple[dict[str, Any], Carry]:
     """The backward pass of an epoch: leaves gradients, returns what to record and to carry on."""
     device = pairs.states.device
     chosen = torch.randperm(len(pairs.states), generator=loop.generator, device=device)[:size]
     batch = Pairs(*(column[chosen] for column in pairs))
-    loop.model.train()
-    outcome = objective(loop.model, batch, loop.state, generator=loop.generator)
-    loop.optimizer.zero_grad(set_to_none=True)
-    outcome.loss.backward()
+    for module in loop.trained.values():
+        module.train()
+    outcome = objective(loop.model, loop.parts, batch, loop.carry, generator=loop.generator)
+    _backward(outcome.losses, loop.trained)
     numbers: dict[str, Any] = dict(outcome.report)
-    loop.model.eval()  # what observers evaluate must not advance the power iteration
+    for module in loop.trained.values():
+        module.eval()  # what observers evaluate must not advance the power iteration
     for watch in watchers.values():
         numbers |= watch(loop.epoch, loop.model)
-    size_of_gradient = torch.nn.utils.get_total_norm(
-        [p.grad for p in loop.model.parameters() if p.grad is not None]
-    )
-    if not torch.isfinite(outcome.loss) or not torch.isfinite(size_of_gradient):
-        raise DivergenceError(
-            f"the loss is {outcome.loss.item():g} and its gradient norm {size_of_gradient:g}"
+    for name, loss in outcome.losses.items():
+        size_of_gradient = torch.nn.utils.get_total_norm(
+            [p.grad for p in loop.trained[name].parameters() if p.grad is not None]
         )
-    return numbers, outcome.state
+        if not torch.isfinite(loss) or not torch.isfinite(size_of_gradient):
+            whose = "the loss" if name == MODEL else f"the loss of {name}"
+            raise DivergenceError(
+                f"{whose} is {loss.item():g} and its gradient norm {size_of_gradient:g}"
+            )
+    return numbers, outcome.carry
+
+
+def _backward(losses: Mapping[str, Tensor], trained: Mapping[str, nn.Module]) -> None:
+    """Leave in every module's parameters the gradient of the loss that is named for it."""
+    if losses.keys() != trained.keys():
+        raise InputError(
+            f"An objective gives one loss for each of {', '.join(trained)}, got "
+            f"{', '.join(losses) or 'none'}."
+        )
+    gradients: list[tuple[nn.Parameter, Tensor | None]] = []
+    last = list(losses)[-1]
+    for name, loss in losses.items():
+        parameters = list(trained[name].parameters())
+        found = torch.autograd.grad(loss, parameters, retain_graph=name != last, allow_unused=True)
+        gradients += zip(parameters, found, strict=True)
+    for parameter, gradient in gradients:
+        parameter.grad = gradient
 
 
 def _save_or_warn(loop: _Loop, path: Path) -> None:
@@ -345,6 +440,6 @@ def _stopped(error: DivergenceError, loop: _Loop, path: Path | None) -> Divergen
         f"{str(error).rstrip('.')}; the last weights with a finite loss are in {kept}; "
         "lower alpha or lr, or raise reg_l2."
     )
-    loop.model.load_state_dict(loop.good)
+    loop.put_back(loop.good)
     stopped.result = loop.result()  # type: ignore[attr-defined]
     return stopped

@@ -2,54 +2,63 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ebmlib import checks, config, seeding
-from ebmlib.demonstrations.dataset import DemonstrationConfig, Demonstrations, load_demonstrations
+from ebmlib.config import register
+from ebmlib.demonstrations.dataset import (
+    DemonstrationConfig,
+    Demonstrations,
+    load_demonstrations,
+)
 from ebmlib.demonstrations.pairs import pairs_of
 from ebmlib.errors import DeviceError, InputError, NoiseLevelWarning
 from ebmlib.models.energy import EnergyConfig, EnergyModel
-from ebmlib.objectives import ContrastiveDivergence, JointContrastiveDivergence, Objective
+from ebmlib.objectives import names
+from ebmlib.objectives.base import Objective
+from ebmlib.objectives.contrastive_divergence import ContrastiveDivergence
+from ebmlib.sampling.inference import Inference
+from ebmlib.sampling.kernel import Kernel
+from ebmlib.sampling.mala import MALA
+from ebmlib.sampling.proposals import GaussianProposal, MixtureProposal, UniformProposal
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.sampling.starts import DataStart, NoiseStart, PersistentStart, ReplayStart
-from ebmlib.training.loop import TRAINING_REVISION, Observer, TrainingConfig, TrainingResult, train
-
-_CLASSES = (
-    DemonstrationConfig,
-    EnergyConfig,
-    ContrastiveDivergence,
-    JointContrastiveDivergence,
-    SGLD,
-    NoiseStart,
-    DataStart,
-    PersistentStart,
-    ReplayStart,
-    TrainingConfig,
-)
+from ebmlib.training.loop import Observer, TrainingConfig, TrainingResult, train
 
 
+@register("Run")
 @dataclass(frozen=True)
 class Run:
-    """Demonstrations, architecture, objective, training and seed.
+    """Demonstrations, architecture, objective, training, seed, and how actions are drawn.
 
     ``run.with_(sgld_K=256, seed=3)`` is the run with other hyper-parameters, by the thesis's names
-    (Table 4.1) or by the field names of the parts; ``start`` also takes ``"noise"``, ``"data"``,
-    ``"persistent"`` or ``"replay"``.
+    (Table 4.1) or by the field names of the parts. Some values have names too: ``start="replay"``,
+    ``objective="ranking-nce"``, ``kernel="mala"``, ``proposal="uniform"``.
+
+    Attributes:
+        data: which demonstrations, and how they are prepared.
+        energy: the architecture.
+        objective: what training minimises.
+        training: how long and how fast.
+        seed: of weights, batches and chains.
+        inference: how actions are drawn from the trained model; None for the expectation estimate
+            with the chain that the objective trained with.
     """
 
     data: DemonstrationConfig
     energy: EnergyConfig = field(default_factory=EnergyConfig)
-    objective: ContrastiveDivergence | JointContrastiveDivergence = field(
-        default_factory=ContrastiveDivergence
-    )
+    objective: Objective = field(default_factory=ContrastiveDivergence)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
+    inference: Inference | None = None
 
     def __post_init__(self) -> None:
         checks.instance("data", self.data, DemonstrationConfig, 'DemonstrationConfig("circle")')
@@ -57,64 +66,133 @@ class Run:
         checks.instance("objective", self.objective, Objective, "ContrastiveDivergence()")
         checks.instance("training", self.training, TrainingConfig, "TrainingConfig()")
         checks.count("seed", self.seed, least=0)
+        if self.inference is not None:
+            checks.instance("inference", self.inference, Inference, "Inference(kernel=SGLD())")
+
+    @property
+    def sampler(self) -> Kernel | None:
+        """The kernel of the objective's chains; None for an objective without chains."""
+        return getattr(self.objective, "sampler", None)
+
+    @property
+    def drawing(self) -> Inference:
+        """How actions are drawn: ``inference``, or the objective's own chain.
+
+        Raises:
+            InputError: the objective has no chain and no inference is given.
+        """
+        if self.inference is not None:
+            return self.inference
+        if self.sampler is None:
+            raise InputError(
+                f"{config.name_of(type(self.objective))} trains without chains, so the run must "
+                "say how actions are drawn: inference=Inference(SGLD(alpha=0.01, steps=100))."
+            )
+        return Inference(kernel=self.sampler)
 
     def with_(self, **changes: Any) -> Run:
         """This run with other hyper-parameters.
+
+        A change of the objective keeps how actions are drawn. ``alpha`` and ``sgld_K`` mean the
+        chain of the objective, or that of the inference where the objective has none.
 
         Raises:
             InputError: a name that no part has (the known ones are listed), or a bad value.
         """
         run = self
-        for name, value in changes.items():
-            part, attribute = _where(name)
-            if attribute == "start" and isinstance(value, str):
-                value = _STARTS[checks.one_of("start", value, _STARTS)]
-            if part == "":
-                run = replace(run, **{attribute: value})
-            elif part == "sampler":
-                sampler = replace(run.objective.sampler, **{attribute: value})
-                run = replace(run, objective=replace(run.objective, sampler=sampler))
-            else:
-                old = getattr(run, part)
-                _has(old, attribute)
-                run = replace(run, **{part: replace(old, **{attribute: value})})
+        # what decides which parts there are comes first
+        for name in sorted(changes, key=lambda name: name not in _CHOICES):
+            run = run._with_one(name, changes[name])
         return run
 
+    def _with_one(self, name: str, value: Any) -> Run:
+        if name in _CHOICES and isinstance(value, str):
+            known = _CHOICES[name]
+            value = known[checks.one_of(name, value, known)]()
+        if name == "objective":
+            kept = self.inference
+            if kept is None and self.sampler is not None and not hasattr(value, "sampler"):
+                kept = self.drawing
+            return replace(self, objective=value, inference=kept)
+        places = self._places()
+        if name not in places:
+            raise InputError(
+                f"No hyper-parameter of this run is called {name!r}; known: "
+                f"{', '.join(sorted(places))}."
+            )
+        path = places[name]
+        whole = replace(self, inference=self._inference()) if path[0] == "inference" else self
+        return _replaced(whole, path, value)
+
+    def _inference(self) -> Inference:
+        if self.inference is None and self.sampler is None:
+            return Inference()
+        return self.drawing
+
+    def _places(self) -> dict[str, tuple[str, ...]]:
+        """The place of every hyper-parameter by its names; the first of one name counts."""
+        own, sampler = ("objective",), ("objective", "sampler")
+        if self.sampler is None:
+            sampler = ("inference", "kernel")
+        kernel = self.sampler or self._inference().kernel
+        places: dict[str, tuple[str, ...]] = {}
+        for part, path in (
+            (self.training, ("training",)),
+            (self.energy, ("energy",)),
+            (self.objective, own),
+            *((inner, (*own, name)) for name, inner in _parts_of(self.objective, "sampler")),
+            (self.data, ("data",)),
+            (self._inference(), ("inference",)),
+        ):
+            for f in fields(part):
+                places.setdefault(f.name, (*path, f.name))
+        for f in fields(kernel):  # type: ignore[arg-type]
+            for name in _NAMES_OF_SAMPLERS.get(f.name, (f.name,)):
+                places[name] = (*sampler, f.name)
+        places.setdefault("sgld_dim", (*own, "batch_size"))
+        if "batch_size" not in {f.name for f in fields(self.objective)}:  # type: ignore[arg-type]
+            places["batch_size"] = (*own, "sgld_dim")
+        places |= {name: ("data", field) for name, field in _NAMES_OF_DATA.items()}
+        return places | {f.name: (f.name,) for f in fields(self)}
+
     def table(self) -> dict[str, Any]:
-        """The hyper-parameters of Table 4.1, by the thesis's names, and the number of epochs."""
-        return {
+        """The hyper-parameters of Table 4.1, by the thesis's names, and the number of epochs.
+
+        What the objective does not have is left out.
+        """
+        objective, sampler = self.objective, self.sampler
+        rows = {
             "lr": self.training.lr,
             "z_dim": self.energy.z_dim,
             "h_dim": self.energy.h_dim,
-            "reg_l1": self.objective.reg_l1,
-            "reg_l2": self.objective.reg_l2,
-            "sgld_K": self.objective.sampler.steps,
-            "sgld_al": self.objective.sampler.alpha,
-            "sgld_dim": self.objective.sgld_dim,
+            "reg_l1": getattr(objective, "reg_l1", None),
+            "reg_l2": getattr(objective, "reg_l2", None),
+            "sgld_K": None if sampler is None else sampler.steps,
+            "sgld_al": None if sampler is None else sampler.alpha,
+            "sgld_dim": objective.batch_size,
             "dataset_sigma": self.data.sigma,
             "epochs": self.training.epochs,
         }
+        return {name: value for name, value in rows.items() if value is not None}
 
     def demonstrations(self) -> Demonstrations:
         """The demonstrations (drawn with the data's own seed)."""
         return load_demonstrations(self.data)
 
-    def key(self, data_digest: str, observers: tuple[str, ...] = ()) -> str:
-        """The name under which the store keeps the result (DESIGN: what determines it).
+    def in_actions(self, scale: Callable[[], float]) -> Run:
+        """The run with every noise level in the units of the action.
 
-        The path of a drawing is not part of it, what is drawn is; the device is not part of it
-        either and stands in the record.
+        Args:
+            scale: gives the data's own noise scale s (``demonstrations.action_scale``); asked only
+                where a noise level is in units of s.
         """
-        parts = {
-            "energy": config.to_dict(self.energy),
-            "objective": config.to_dict(self.objective),
-            "training": config.to_dict(self.training),
-            "seed": self.seed,
-            "data": data_digest,
-            "observers": sorted(observers),
-            "revision": TRAINING_REVISION,
-        }
-        return config.digest(parts)[:20]
+        run = self
+        if self.sampler is not None and self.sampler.unit != "action":
+            run = _replaced(run, ("objective", "sampler"), self.sampler.in_actions(scale()))
+        if self.inference is not None and self.inference.kernel.unit != "action":
+            kernel = self.inference.kernel.in_actions(scale())
+            run = _replaced(run, ("inference", "kernel"), kernel)
+        return run
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-ready data."""
@@ -122,61 +200,59 @@ class Run:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Run:
-        """The run that :meth:`to_dict` described."""
-        return config.from_dict(data, (cls, *_CLASSES))
+        """The run that :meth:`to_dict` described.
+
+        Raises:
+            InputError: it describes no run, or something that is not known here.
+        """
+        run = config.from_dict(data)
+        checks.instance("run", run, cls, 'Run(DemonstrationConfig("circle"))')
+        return run
 
 
-_STARTS = {
-    "noise": NoiseStart(),
-    "data": DataStart(),
-    "persistent": PersistentStart(),
-    "replay": ReplayStart(),
+_CHOICES: dict[str, dict[str, Any]] = {
+    "objective": names.NAMES,
+    "start": {
+        "noise": NoiseStart,
+        "data": DataStart,
+        "persistent": PersistentStart,
+        "replay": ReplayStart,
+    },
+    "sampler": {"sgld": SGLD, "mala": MALA},
+    "kernel": {"sgld": SGLD, "mala": MALA},
+    "proposal": {
+        "gaussian": GaussianProposal,
+        "uniform": UniformProposal,
+        "mixture": MixtureProposal,
+    },
 }
+"""Values that have names, by hyper-parameter."""
 
-_THESIS_NAMES = {
-    "sgld_K": ("sampler", "steps"),
-    "K": ("sampler", "steps"),
-    "sgld_al": ("sampler", "alpha"),
-    "alpha": ("sampler", "alpha"),
-    "sgld_temperature": ("sampler", "temperature"),
-    "dataset_sigma": ("data", "sigma"),
-    "dataset": ("data", "source"),
-    "data_seed": ("data", "seed"),
-    "seed": ("", "seed"),
+_NAMES_OF_SAMPLERS = {
+    "steps": ("sgld_K", "K"),
+    "alpha": ("alpha", "sgld_al"),
+    "temperature": ("sgld_temperature",),
+    "unit": ("alpha_unit",),
 }
+"""Field of a sampler -> its names; the thesis's, or those that no other part has."""
+
+_NAMES_OF_DATA = {"dataset_sigma": "sigma", "dataset": "source", "data_seed": "seed"}
 
 
-def _parameters() -> dict[str, tuple[str, str]]:
-    """Name -> (part, attribute) of every hyper-parameter."""
-    known = dict(_THESIS_NAMES)
-    parts = {
-        "training": TrainingConfig,
-        "energy": EnergyConfig,
-        "objective": ContrastiveDivergence,
-        "data": DemonstrationConfig,
-    }
-    for part, kind in (*parts.items(), ("objective", JointContrastiveDivergence)):
-        for f in fields(kind):
-            if f.name not in ("sampler", "source", "seed"):
-                known.setdefault(f.name, (part, f.name))
-    for name in ("drift", "final_alpha"):
-        known[name] = ("sampler", name)
-    return known
+def _parts_of(part: Any, but: str) -> Iterator[tuple[str, Any]]:
+    """The configurations within a configuration, by field, without one of them."""
+    for f in fields(part):
+        inner = getattr(part, f.name)
+        if f.name != but and dataclasses.is_dataclass(inner):
+            yield f.name, inner
 
 
-def _has(part: Any, attribute: str) -> None:
-    known = sorted(f.name for f in fields(part))
-    if attribute not in known:
-        raise InputError(f"{type(part).__name__} has no {attribute!r}; it has {', '.join(known)}.")
-
-
-def _where(name: str) -> tuple[str, str]:
-    known = _parameters()
-    if name not in known:
-        raise InputError(
-            f"No hyper-parameter is called {name!r}; known: {', '.join(sorted(known))}."
-        )
-    return known[name]
+def _replaced(part: Any, path: tuple[str, ...], value: Any) -> Any:
+    """A copy of nested dataclasses with the field at ``path`` changed."""
+    first, *rest = path
+    if rest:
+        value = _replaced(getattr(part, first), tuple(rest), value)
+    return replace(part, **{first: value})
 
 
 def device_of(name: str = "auto") -> torch.device:
@@ -210,15 +286,18 @@ def execute(
 ) -> TrainingResult:
     """Train the run's model (and load nothing: see :mod:`ebmlib.training.store` for that).
 
-    Warns with :class:`NoiseLevelWarning` when alpha is too large for the data's own scale.
+    Warns with :class:`NoiseLevelWarning` when the noise level of the objective's chains is too
+    large for the data's own scale.
 
     Raises:
-        DivergenceError: see :func:`ebmlib.training.train`.
+        DivergenceError: see :func:`ebmlib.training.loop.train`.
     """
     demonstrations = demonstrations or run.demonstrations()
-    advice = demonstrations.advise_alpha(run.objective.sampler.alpha)
-    if advice:
-        warnings.warn(advice, NoiseLevelWarning, stacklevel=2)
+    run = run.in_actions(demonstrations.action_scale)
+    if run.sampler is not None:
+        advice = demonstrations.advise_alpha(run.sampler.alpha)
+        if advice:
+            warnings.warn(advice, NoiseLevelWarning, stacklevel=2)
     model = EnergyModel(
         run.energy,
         demonstrations.dim,
@@ -231,7 +310,15 @@ def execute(
         run.objective,
         run.training,
         generator=seeding.generator(run.seed, "training", device),
+        parts=parts_of(run, model).to(device),
         observers=observers,
         checkpoint_path=checkpoint_path,
         task=f"{demonstrations.name}, seed {run.seed}",
+    )
+
+
+def parts_of(run: Run, model: EnergyModel) -> nn.ModuleDict:
+    """What the run's objective trains beside the model, before training; on the CPU."""
+    return run.objective.parts(
+        model.state_dim, model.action_dim, generator=seeding.generator(run.seed, "parts")
     )

@@ -1,20 +1,23 @@
 """Train once, load ever after.
 
-An entry is a folder named by the run's key (:meth:`ebmlib.training.run.Run.key`):
+An entry is a folder named by the run's key (:mod:`ebmlib.training.keys`):
 
-    <key>/model.safetensors     weights, and those of snapshots
+    <key>/model.safetensors     weights, of the model, its snapshots and what was trained beside it
     <key>/run.json              configuration, data digest, history, versions, device, time
     <key>.work/                 checkpoint of a training under way
     <key>.lock                  held while training, so that two processes train it once
 
-An entry is written beside its place and renamed; its weights carry a digest, and an entry that
-does not match it is told, set aside as ``<key>.damaged`` and trained again.
+An entry is written beside its place and renamed. Its weights and its record carry digests; one that
+does not match is reported, set aside as ``<key>.damaged`` and trained again. Entries that version
+0.1 made are found under their old keys. Loading an entry needs neither the drawing nor a place to
+write.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -25,6 +28,7 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,14 +37,15 @@ import filelock
 import torch
 from torch import Tensor
 
-from ebmlib import files as checkpoint
-from ebmlib import seeding
+from ebmlib import files, seeding
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import InputError, StoreError
 from ebmlib.models.energy import EnergyModel
 from ebmlib.sampling import compiled
+from ebmlib.sampling.inference import Inference
+from ebmlib.training import keys
 from ebmlib.training.loop import TRAINING_REVISION, Observer, TrainingResult
-from ebmlib.training.run import Run, execute
+from ebmlib.training.run import Run, execute, parts_of
 
 
 @dataclass(frozen=True)
@@ -50,16 +55,16 @@ class Trained:
     Attributes:
         run: its configuration.
         result: model, history and snapshots.
-        demonstrations: what it was trained on.
         record: provenance (key, data digest, versions, device, time, seconds).
         loaded: it came from the store.
+        given: the demonstrations it was trained on, if they are at hand.
     """
 
     run: Run
     result: TrainingResult
-    demonstrations: Demonstrations
     record: Mapping[str, Any]
     loaded: bool
+    given: Demonstrations | None = None
 
     @property
     def model(self) -> EnergyModel:
@@ -68,8 +73,33 @@ class Trained:
 
     @property
     def history(self) -> dict[str, list[float]]:
-        """Quantities over epochs, see :class:`~ebmlib.training.TrainingResult`."""
+        """Quantities over epochs, see :class:`~ebmlib.training.loop.TrainingResult`."""
         return self.result.history
+
+    @property
+    def inference(self) -> Inference:
+        """How the run draws actions, with its noise level in the units of the action."""
+        scale = self.record.get("action_scale")
+        ask = self.demonstrations.action_scale if scale is None else lambda: float(scale)
+        return self.run.in_actions(ask).drawing
+
+    @cached_property
+    def demonstrations(self) -> Demonstrations:
+        """What it was trained on: read again where they are not at hand, with a warning if changed.
+
+        Raises:
+            InputError: the drawing is not where it was.
+        """
+        if self.given is not None:
+            return self.given
+        found = self.run.demonstrations()
+        if found.digest() != self.record["data_digest"]:
+            warnings.warn(
+                f"The data of {self.run.data.source} have changed since entry "
+                f"{self.record['key']} was trained.",
+                stacklevel=3,
+            )
+        return found
 
 
 class Store:
@@ -95,20 +125,29 @@ class Store:
         Args:
             run: what to train.
             device: where to train, and where the model is put.
-            observers: see :func:`ebmlib.training.train`; their names are part of the key.
+            observers: see :func:`ebmlib.training.loop.train`; their names and their code are part
+                of the key.
             demonstrations: the data, if not to be loaded from ``run.data`` (its digest is part of
                 the key either way).
 
         Raises:
-            StoreError: the store cannot be written. Said before training where it can be known;
-                if room runs out at the end the result is kept in a temporary folder, and said.
-            DivergenceError: see :func:`ebmlib.training.train`; nothing is entered.
+            StoreError: the store cannot be written. Raised before training where it can be known;
+                if room runs out at the end the result is kept in a folder that the message names.
+            DivergenceError: see :func:`ebmlib.training.loop.train`; nothing is entered.
+            InputError: an observer that no key can tell from others.
         """
         demonstrations = demonstrations or run.demonstrations()
         data = demonstrations.digest()
-        key = run.key(data, tuple(observers or ()))
+        key = keys.key(run, data, observers)
+        old = None if observers else keys.key_of_version_0_1(run, data)
+        # what is there loads from a full or read-only store, and while another process trains
+        for known in (key, old):
+            if known is not None and (
+                trained := self._load_sound(known, run, demonstrations, device)
+            ):
+                return trained
         self._prepare()
-        with filelock.FileLock(self.root / f"{key}.lock"):
+        with filelock.FileLock(self.root / f"{key}.lock", mode=_MODE):
             trained = self._try_load(key, run, demonstrations, device)
             if trained is not None:
                 return trained
@@ -122,15 +161,18 @@ class Store:
                 checkpoint_path=work / "checkpoint.safetensors",
             )
             record = _provenance(run, key, data, device, result)
+            scale = demonstrations.action_scale()
+            record["action_scale"] = scale if math.isfinite(scale) else None
             self._enter(key, result, record)
             shutil.rmtree(work, ignore_errors=True)
-        return Trained(run, result, demonstrations, record, loaded=False)
+        return Trained(run, result, record, loaded=False, given=demonstrations)
 
     def load(self, key: str, device: torch.device | str = "cpu") -> Trained:
         """The entry whose key starts with ``key``.
 
         Raises:
-            InputError: none or several start so. StoreError: the entry is damaged.
+            InputError: none or several start so.
+            StoreError: the entry is damaged, or was made by a version that knows other classes.
         """
         matches = [known for known in self.keys() if known.startswith(key)] if key else []
         if len(matches) != 1:
@@ -138,14 +180,8 @@ class Store:
             what = "No entry" if not matches else f"{len(matches)} entries"
             raise InputError(f"{what} of the store start with {key!r}; keys: {known}.")
         record, tensors = self._read(matches[0])
-        run = Run.from_dict(record["run"])
-        demonstrations = run.demonstrations()
-        if demonstrations.digest() != record["data_digest"]:
-            warnings.warn(
-                f"The data of {run.data.source} have changed since entry {key} was trained.",
-                stacklevel=2,
-            )
-        return Trained(run, _result(run, record, tensors, device), demonstrations, record, True)
+        run = _run_of(record)
+        return Trained(run, _result(run, record, tensors, device), record, loaded=True)
 
     def keys(self) -> list[str]:
         """Keys of the entries, sorted."""
@@ -156,12 +192,17 @@ class Store:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """Provenance of every readable entry, without the history."""
+        """Provenance of every readable entry, without the history.
+
+        An entry that cannot be read hides no other: a warning names it and says what to do.
+        """
         found = []
         for key in self.keys():
             try:
-                record = json.loads((self.root / key / "run.json").read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                record = _record(self.root / key)
+                _run_of(record)
+            except StoreError as error:
+                warnings.warn(str(error), stacklevel=2)
                 continue
             record.pop("history", None)
             found.append(record)
@@ -203,6 +244,19 @@ class Store:
                 "in EBMLIB_STORE or --store."
             ) from error
 
+    def _load_sound(
+        self, key: str, run: Run, demonstrations: Demonstrations, device: torch.device | str
+    ) -> Trained | None:
+        """The entry if it is there and undamaged; changes nothing."""
+        if not (self.root / key).is_dir():
+            return None
+        try:
+            record, tensors = self._read(key)
+            result = _result(run, record, tensors, device)
+        except StoreError:
+            return None
+        return Trained(run, result, record, loaded=True, given=demonstrations)
+
     def _try_load(
         self, key: str, run: Run, demonstrations: Demonstrations, device: torch.device | str
     ) -> Trained | None:
@@ -217,19 +271,18 @@ class Store:
             warnings.warn(f"{error} Set aside as {aside.name}; training again.", stacklevel=3)
             os.replace(entry, aside)
             return None
-        return Trained(run, result, demonstrations, record, loaded=True)
+        return Trained(run, result, record, loaded=True, given=demonstrations)
 
     def _read(self, key: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         entry = self.root / key
+        record = _record(entry)
         try:
-            record = json.loads((entry / "run.json").read_text(encoding="utf-8"))
             weights = (entry / "model.safetensors").read_bytes()
-            digests = record.pop("record_sha256"), record["weights_sha256"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
             raise StoreError(f"Entry {key} of the store is damaged ({error!r}).") from error
-        if digests != (_digest_of_record(record), hashlib.sha256(weights).hexdigest()):
-            raise StoreError(f"Entry {key} of the store is damaged (its content was changed).")
-        tensors, _ = checkpoint.load_tensors(entry / "model.safetensors")
+        if record["weights_sha256"] != hashlib.sha256(weights).hexdigest():
+            raise StoreError(f"Entry {key} of the store is damaged (its weights were changed).")
+        tensors, _ = files.load_tensors(entry / "model.safetensors")
         return record, tensors
 
     def _enter(self, key: str, result: TrainingResult, record: dict[str, Any]) -> None:
@@ -238,7 +291,9 @@ class Store:
             temporary = place
             try:
                 temporary = Path(tempfile.mkdtemp(prefix=f"{key}.new.", dir=place))
-                temporary.chmod(0o755)  # mkdtemp makes it private; a store may be shared
+                temporary.chmod(
+                    0o777 & ~_umask()
+                )  # mkdtemp makes it private; a store may be shared
                 _write(temporary, result, record)
                 if place == self.root:
                     os.replace(temporary, self.root / key)
@@ -259,15 +314,80 @@ class Store:
 
 
 def _write(folder: Path, result: TrainingResult, record: dict[str, Any]) -> None:
-    tensors = checkpoint.with_prefix("model", result.model.state_dict())
+    tensors = files.with_prefix("model", result.model.state_dict())
+    tensors |= files.with_prefix("parts", result.parts.state_dict())
     for epoch, weights in result.snapshots.items():
-        tensors |= checkpoint.with_prefix(f"snapshots.{epoch}", weights)
+        tensors |= files.with_prefix(f"snapshots.{epoch}", weights)
     path = folder / "model.safetensors"
-    checkpoint.save_tensors(path, tensors, {"key": record["key"]})
+    files.save_tensors(path, tensors, {"key": record["key"]})
     record["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     whole = record | {"history": _writable(result.history)}
     text = json.dumps(whole | {"record_sha256": _digest_of_record(whole)}, indent=1)
-    checkpoint.write_bytes(folder / "run.json", text.encode())
+    files.write_bytes(folder / "run.json", text.encode())
+
+
+_FIELDS: dict[str, Any] = {
+    "key": str,
+    "run": dict,
+    "data_digest": str,
+    "dimensions": dict,
+    "seconds": (int, float),
+    "finished": str,
+    "history": dict,
+    "weights_sha256": str,
+}
+"""What a record must hold, and of which type."""
+
+_MODE = 0o666  # of lock files, less the umask: a store may be shared
+
+
+def _record(entry: Path) -> dict[str, Any]:
+    """The record of an entry, its digest, fields and name checked.
+
+    Raises:
+        StoreError: it cannot be read or is not whole; the message names the entry and the remedy.
+    """
+    try:
+        record = json.loads((entry / "run.json").read_text(encoding="utf-8"))
+        digest = record.pop("record_sha256")
+        for name, kind in _FIELDS.items():
+            if not isinstance(record[name], kind):
+                raise TypeError(f"{name} is {record[name]!r}")
+        sizes = record["dimensions"]
+        if not all(type(sizes[side]) is int and sizes[side] > 0 for side in ("state", "action")):
+            raise TypeError(f"dimensions are {sizes!r}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(
+            f"Entry {entry.name} of the store is damaged ({error!r}); remove it with python -m "
+            f"ebmlib store clear {entry.name}."
+        ) from error
+    if digest != _digest_of_record(record) or record["key"] != entry.name:
+        raise StoreError(
+            f"Entry {entry.name} of the store is damaged (its record was changed); remove it with "
+            f"python -m ebmlib store clear {entry.name}."
+        )
+    return record
+
+
+def _run_of(record: Mapping[str, Any]) -> Run:
+    """The run of a record.
+
+    Raises:
+        StoreError: it names classes or fields that this version does not know.
+    """
+    try:
+        return Run.from_dict(record["run"])
+    except InputError as error:
+        raise StoreError(
+            f"Entry {record['key']} of the store was made by another version ({error}) Load it "
+            f"with that one, or remove it with python -m ebmlib store clear {record['key']}."
+        ) from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _digest_of_record(record: Mapping[str, Any]) -> str:
@@ -276,7 +396,7 @@ def _digest_of_record(record: Mapping[str, Any]) -> str:
 
 
 def _writable(history: dict[str, list[float]]) -> dict[str, list[float | None]]:
-    """JSON has no NaN: epochs in which an observer was silent become null."""
+    """JSON has no NaN: epochs in which an observer reported nothing become null."""
     return {
         name: [value if value == value else None for value in column]
         for name, column in history.items()
@@ -291,18 +411,27 @@ def _result(
         run.energy, dims["state"], dims["action"], generator=seeding.generator(run.seed, "weights")
     )
     try:
-        model.load_state_dict(checkpoint.under_prefix("model", tensors))
+        model.load_state_dict(files.under_prefix("model", tensors))
+        parts = parts_of(run, model)
+        parts.load_state_dict(files.under_prefix("parts", tensors))
     except RuntimeError as error:
         raise StoreError(f"Entry {record.get('key')} does not fit its configuration.") from error
     snapshots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in checkpoint.under_prefix("snapshots", tensors).items():
+    for name, tensor in files.under_prefix("snapshots", tensors).items():
         epoch, weight = name.split(".", 1)
         snapshots.setdefault(int(epoch), {})[weight] = tensor
     history = {
         name: [float("nan") if value is None else value for value in column]
         for name, column in record["history"].items()
     }
-    return TrainingResult(model.to(device).eval(), history, snapshots, record["seconds"])
+    return TrainingResult(
+        model.to(device).eval(),
+        history,
+        snapshots,
+        record["seconds"],
+        parts.to(device).eval(),
+        bool(record.get("compiled")),
+    )
 
 
 def _provenance(
@@ -318,7 +447,7 @@ def _provenance(
         "seconds": result.seconds,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "device": torch.cuda.get_device_name(device) if kind == "cuda" else "cpu",
-        "compiled": kind == "cpu" and result.model.compiled and compiled.available(),
+        "compiled": kind == "cpu" and result.fused and compiled.available(),
         "threads": torch.get_num_threads(),
         "platform": platform.platform(),
         "versions": {

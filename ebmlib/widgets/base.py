@@ -28,7 +28,7 @@ class Explorer(Pictured):
         known = policies.trained_ks(dataset)
         trained_k = traits.pop("trained_k", known[0] if known else 0)
         trained = policies.of(dataset, trained_k, traits.pop("trained_alpha", None))
-        sampler = trained.run.objective.sampler
+        sampler = trained.inference.kernel
         chosen = {"alpha": sampler.alpha, "k": sampler.steps} | traits
         super().__init__(
             policies=policies,

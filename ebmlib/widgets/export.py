@@ -83,7 +83,7 @@ def export_policy(model: EnergyModel, demonstrations: Demonstrations, run: Run) 
     The demonstrations travel apart (:func:`export_demonstrations`), since several policies share
     them.
     """
-    sampler = run.objective.sampler
+    sampler = run.drawing.kernel
     return {
         "dataset": demonstrations.name,
         "alpha": sampler.alpha,

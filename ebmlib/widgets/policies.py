@@ -91,7 +91,7 @@ class PolicySet(ipywidgets.Widget):
 
     @staticmethod
     def _choice(one: Trained) -> tuple[str, int, float]:
-        sampler = one.run.objective.sampler
+        sampler = one.inference.kernel
         return one.demonstrations.name, sampler.steps, sampler.alpha
 
 

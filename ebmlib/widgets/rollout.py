@@ -10,7 +10,7 @@ import torch
 import traitlets
 
 from ebmlib import figures, seeding
-from ebmlib.policies.policy import EXP, ML, Policy, rollout
+from ebmlib.policies import EXP, ML, Policy, rollout
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.store import Trained
 from ebmlib.widgets.base import Explorer

@@ -20,6 +20,8 @@ from ebmlib import (
 from ebmlib.evaluation import exact
 from ebmlib.sampling.starts import Negatives, _WithoutBank
 
+NONE = torch.nn.ModuleDict()  # no parts beside the model
+
 SAMPLER = SGLD(alpha=0.1, steps=5)
 
 
@@ -51,7 +53,7 @@ def test_loss_is_the_equation_and_so_is_its_gradient(l1, l2, m, generator):
     """States and actions of different dimension, so that they cannot be taken for each other."""
     model, batch = any_model(generator, d_x=3, output_bias=True), some_pairs(generator, d_x=3)
     objective = ContrastiveDivergence(SAMPLER, sgld_dim=m, reg_l1=l1, reg_l2=l2)
-    outcome = objective(model, batch, {}, generator=generator("chain"))
+    outcome = objective(model, NONE, batch, {}, generator=generator("chain"))
 
     g = generator("chain")
     turn = torch.arange(m) % 6
@@ -62,9 +64,9 @@ def test_loss_is_the_equation_and_so_is_its_gradient(l1, l2, m, generator):
     difference = ends.mean() - data.mean()
     loss = difference + l1 * both.abs().mean() + l2 * (both**2).mean()
 
-    torch.testing.assert_close(outcome.loss, loss)
+    torch.testing.assert_close(outcome.losses["model"], loss)
     expected = gradient(model, loss)
-    for name, value in gradient(model, outcome.loss).items():
+    for name, value in gradient(model, outcome.losses["model"]).items():
         torch.testing.assert_close(value, expected[name], msg=name)
     report = {
         "loss": difference,
@@ -135,8 +137,8 @@ def test_gradient_is_the_exact_one_where_chains_sample_the_model(
     assert truth.norm() > 1
 
     def one(seed):
-        outcome = objective(model, pairs, {}, generator=generator("chain", seed))
-        return torch.cat([g.flatten() for g in gradient(model, outcome.loss).values()])
+        outcome = objective(model, NONE, pairs, {}, generator=generator("chain", seed))
+        return torch.cat([g.flatten() for g in gradient(model, outcome.losses["model"]).values()])
 
     found = torch.stack([one(seed) for seed in range(repeats)])
     mean, error = found.mean(dim=0), found.std(dim=0) / repeats**0.5
@@ -152,20 +154,22 @@ def test_gradient_by_parameters_flows_through_both_terms_and_not_through_the_cha
     still = ContrastiveDivergence(
         SGLD(alpha=1e-9, steps=1, temperature=0.0), start=DataStart(), sgld_dim=6
     )
-    balanced = gradient(model, still(model, batch, {}, generator=generator()).loss)
+    balanced = gradient(model, still(model, NONE, batch, {}, generator=generator()).losses["model"])
     assert all(g.abs().max() < 1e-9 for g in balanced.values()), "equal points cancel"
-    moved = gradient(model, objective(model, batch, {}, generator=generator()).loss)
+    moved = gradient(
+        model, objective(model, NONE, batch, {}, generator=generator()).losses["model"]
+    )
     assert moved["fcn.0.weight"].norm() > 1e-3
 
 
 def test_following_the_gradient_raises_f_on_data_and_lowers_it_on_chains(generator):
     model, batch = any_model(generator), some_pairs(generator)
     objective = ContrastiveDivergence(SAMPLER, sgld_dim=6)
-    outcome = objective(model, batch, {}, generator=generator("chain"))
+    outcome = objective(model, NONE, batch, {}, generator=generator("chain"))
     descent = torch.optim.SGD(model.parameters(), lr=1e-3)
-    outcome.loss.backward()
+    outcome.losses["model"].backward()
     descent.step()
-    after = objective(model, batch, {}, generator=generator("chain"))
+    after = objective(model, NONE, batch, {}, generator=generator("chain"))
     assert after.report["loss"] < outcome.report["loss"]
 
 
@@ -183,14 +187,14 @@ def test_data_noise_moves_the_demonstrated_actions_by_its_scale(generator):
     objective = ContrastiveDivergence(SGLD(0.1, 1), sgld_dim=500, data_noise=0.2)
     levels = torch.stack(
         [
-            objective(model, batch, {}, generator=generator("n", seed)).report["f_data"]
+            objective(model, NONE, batch, {}, generator=generator("n", seed)).report["f_data"]
             for seed in range(200)
         ]
     )
     spread = float((levels - 100).square().mean().sqrt()) * 500**0.5
     assert abs(spread - 0.2) < 5.5 * 0.2 / 400**0.5
     quiet = ContrastiveDivergence(SGLD(0.1, 1), sgld_dim=500)
-    assert float(quiet(model, batch, {}, generator=generator()).report["f_data"]) == 100.0
+    assert float(quiet(model, NONE, batch, {}, generator=generator()).report["f_data"]) == 100.0
 
 
 def test_spectral_normalisation_advances_once_an_update(generator):
@@ -198,7 +202,7 @@ def test_spectral_normalisation_advances_once_an_update(generator):
     twin = any_model(generator, spectral_norm="fcn_and_fe_x").train()
     for source, target in zip(model.state_dict().values(), twin.state_dict().values(), strict=True):
         assert torch.equal(source, target)
-    ContrastiveDivergence(SAMPLER, sgld_dim=6)(model, batch, {}, generator=generator())
+    ContrastiveDivergence(SAMPLER, sgld_dim=6)(model, NONE, batch, {}, generator=generator())
     twin(batch.states, batch.actions)
     for (name, ours), theirs in zip(model.named_buffers(), twin.buffers(), strict=True):
         assert torch.equal(ours, theirs), name
@@ -208,11 +212,11 @@ def test_state_of_the_objective_is_the_bank_of_its_start(generator):
     pairs = some_pairs(generator, n=6)
     batch = Pairs(*(column[[4, 1]] for column in pairs))
     objective = ContrastiveDivergence(SAMPLER, start=PersistentStart(), sgld_dim=2)
-    state = objective.initial_state(pairs, generator=generator())
+    state = objective.begin(pairs, generator=generator())
     before = state["actions"].clone()
-    outcome = objective(any_model(generator), batch, state, generator=generator())
+    outcome = objective(any_model(generator), NONE, batch, state, generator=generator())
     assert torch.equal(state["actions"], before), "the state passed in is not changed"
-    changed = (outcome.state["actions"] != before).any(dim=1)
+    changed = (outcome.carry["actions"] != before).any(dim=1)
     assert changed.tolist() == [False, True, False, False, True, False]
 
 

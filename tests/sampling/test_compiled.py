@@ -19,9 +19,9 @@ from torch import Tensor
 from ebmlib import SGLD, EnergyConfig, EnergyModel
 from ebmlib.errors import InputError
 from ebmlib.models.score import ActionScore
-from ebmlib.sampling import compiled
+from ebmlib.sampling import compiled, fused
 
-ROOT = Path(compiled.__file__).parents[1]
+ROOT = Path(compiled.__file__).parents[2]
 COMPILERS = [path for name in ("cc", "gcc", "clang") if (path := shutil.which(name))]
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="this machine has no C compiler")
 
@@ -222,10 +222,10 @@ def test_a_flat_energy_leaves_the_random_walk_to_the_bit(generator):
     model, x, _ = network(EnergyConfig(), 2, 2000, generator)
     with torch.no_grad():
         model.fcn[-1].weight.zero_()
-    model.compiled = True
     sampler = SGLD(alpha=0.01, steps=30)
     start = sampler.start(len(x), 2, generator=generator("start"))
-    chain = sampler.chain(model.score(x), start, generator=generator("chain"), length=True)
+    with fused.permitted(True):
+        chain = sampler.chain(model.score(x), start, generator=generator("chain"), length=True)
     expected = start
     draws = generator("chain")
     for _ in range(30):
@@ -237,15 +237,15 @@ def test_a_flat_energy_leaves_the_random_walk_to_the_bit(generator):
 
 
 @needs_compiler
-def test_the_sampler_takes_the_walk_and_reports_the_same(generator):
+def test_the_sampler_takes_the_walk_and_reports_the_same(generator, monkeypatch):
     model, x, a = network(EnergyConfig(), 2, 64, generator, spread=1)
     sampler = SGLD(alpha=0.05, steps=6, final_alpha=0.02, temperature=0.5)
 
     def chain(kernel: bool, **options: object):
-        model.compiled = kernel
         score = model.score(x)
-        assert (score.walk is not None) == kernel
-        return sampler.chain(score, a, generator=generator("chain"), **options)
+        assert fused.find(score, sampler, a.device) is not None
+        with fused.permitted(kernel):
+            return sampler.chain(score, a, generator=generator("chain"), **options)
 
     asked = {"length": True, "record": [0, 2, 5]}
     walked, eagerly = chain(True, **asked), chain(False, **asked)
@@ -253,8 +253,11 @@ def test_the_sampler_takes_the_walk_and_reports_the_same(generator):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(walked.mean_step, eagerly.mean_step, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(walked.values, eagerly.values, rtol=1e-4, atol=1e-5)
-    assert torch.equal(chain(True).actions, walked.actions)  # same seed, whatever is reported
-    wider = model.score(x[:4]).repeat(3).walk(a[:12], torch.zeros(1, 12, 2), [0.01])
+    for block in (1, 20, 300, 1 << 21):  # of noise drawn at once
+        monkeypatch.setattr(compiled, "_NOISE_BLOCK", block)
+        assert torch.equal(chain(True).actions, walked.actions), "whatever is reported"
+    walk = compiled.walk_of(model.score(x[:4]).repeat(3))
+    wider = walk(a[:12], torch.zeros(1, 12, 2), [0.01])
     torch.testing.assert_close(
         wider, a[:12] + 0.01 * model.score(x[:4].repeat_interleave(3, 0))(a[:12])
     )
@@ -335,8 +338,7 @@ def test_without_a_kernel_sampling_goes_on(how, fresh, tmp_path, monkeypatch, ca
         monkeypatch.setenv("EBMLIB_COMPILE", "0")
     else:
         monkeypatch.setenv("PATH", str(bin_directory))
-    model.compiled = True
-    with caplog.at_level("INFO", logger="ebmlib"):
+    with fused.permitted(True), caplog.at_level("INFO", logger="ebmlib"):
         chain = sampler.chain(model.score(x), a, generator=generator("chain"))
         sampler.chain(model.score(x), a, generator=generator("chain"))
     assert torch.equal(chain.actions, expected)
@@ -346,7 +348,11 @@ def test_without_a_kernel_sampling_goes_on(how, fresh, tmp_path, monkeypatch, ca
         "failing compiler": "out of order",
         "no source": "absent.c" if COMPILERS else "No C compiler",
     }
-    assert [said[how] in line for line in caplog.messages] == [True] if how in said else True
+    if how == "turned off":
+        assert caplog.messages == []
+    else:
+        (line,) = caplog.messages
+        assert said[how] in line
 
 
 @needs_compiler
@@ -378,12 +384,15 @@ def test_a_cache_that_cannot_be_written_costs_only_the_next_build(fresh, monkeyp
 @needs_compiler
 def test_two_processes_may_build_at_once(fresh):
     program = (
-        "import torch; from ebmlib import *; from ebmlib import compiled\n"
+        "import torch; from ebmlib import SGLD, EnergyConfig, EnergyModel\n"
+        "from ebmlib.sampling import fused\n"
         "g = torch.Generator().manual_seed(0)\n"
-        "model = EnergyModel(EnergyConfig(), 2, 2, generator=g); model.compiled = True\n"
+        "model = EnergyModel(EnergyConfig(), 2, 2, generator=g)\n"
         "score = model.score(torch.randn(50, 2, generator=g))\n"
-        "assert score.walk is not None\n"
-        "chain = SGLD(steps=20).chain(score, torch.zeros(50, 2), generator=g)\n"
+        "start, sampler = torch.zeros(50, 2), SGLD(steps=20)\n"
+        "assert fused.find(score, sampler, start.device) is not None\n"
+        "with fused.permitted(True):\n"
+        "    chain = sampler.chain(score, start, generator=g)\n"
         "print(chain.actions.numpy().tobytes().hex())\n"
     )
     processes = [
@@ -398,9 +407,12 @@ def test_two_processes_may_build_at_once(fresh):
 
 def test_only_the_size_of_a_job_decides(monkeypatch, fresh):
     circle = 512 * 100  # chains x steps of an epoch
-    assert not compiled.worthwhile(5 * circle)
-    assert compiled.worthwhile(1000 * circle)
-    assert not compiled.worthwhile(1000 * circle, operations_per_step=1e3)
+    model = EnergyModel(EnergyConfig(), 2, 2, generator=torch.Generator())
+    each = model.score(torch.zeros(1, 2)).operations()
+    assert each == 164_352
+    assert not fused.worthwhile(5 * circle * each)
+    assert fused.worthwhile(1000 * circle * each)
+    assert not fused.worthwhile(1000 * circle * 1e3)
     monkeypatch.setenv("PATH", "")
-    assert compiled.worthwhile(1000 * circle)
+    assert fused.worthwhile(1000 * circle * each)
     assert not fresh.exists()

@@ -14,6 +14,7 @@ from support import Gaussian, assert_mean, assert_variance, is_variance, mala
 
 from ebmlib import SGLD, DivergenceError, InputError, NoiseStart, Pairs
 from ebmlib.evaluation import gaussian
+from ebmlib.sampling import compiled, fused
 
 N = 20_000
 DOUBLE = torch.float64
@@ -217,9 +218,7 @@ def test_starts_have_standard_deviation_alpha(generator):
     assert_variance(drawn.start, alpha**2)
 
 
-@pytest.mark.parametrize("block", [1, 20, 50, 1 << 21])
-def test_what_is_recorded_changes_nothing(block, generator, monkeypatch):
-    monkeypatch.setattr("ebmlib.sampling.sgld._NOISE_BLOCK", block)
+def test_what_is_recorded_changes_nothing(generator):
     target, start = Gaussian.round(1.0, 2, torch.float32), torch.ones(5, 2)
     untouched = start.clone()
     sampler = SGLD(0.9, 11)
@@ -234,8 +233,6 @@ def test_what_is_recorded_changes_nothing(block, generator, monkeypatch):
     assert torch.equal(chain.positions[-1], plain.actions)
     assert torch.equal(chain.values, torch.stack([target.value(a) for a in chain.positions]))
     assert plain.length is None and plain.values is None and plain.positions.shape == (0, 5, 2)
-    monkeypatch.setattr("ebmlib.sampling.sgld._NOISE_BLOCK", 1 << 21)
-    assert torch.equal(sampler.chain(target, start, generator=generator()).actions, plain.actions)
 
 
 def test_zero_steps_return_the_start(generator):
@@ -245,9 +242,10 @@ def test_zero_steps_return_the_start(generator):
 
 
 def test_a_walk_gets_the_noise_and_drifts_of_the_plain_updates(generator):
-    """A score that walks by itself (the compiled kernel) is asked for the very same updates."""
+    """A fused chain (the compiled kernel's) makes the very updates of the eager path."""
 
     class Walking(Gaussian):
+        score = Gaussian.__call__
         calls = 0
 
         def walk(self, a, noise, drifts, length):
@@ -259,12 +257,16 @@ def test_a_walk_gets_the_noise_and_drifts_of_the_plain_updates(generator):
                     length += torch.linalg.vector_norm(step, dim=1)
             return a
 
+    made = fused.register(Walking, SGLD, "cpu")
+    made(lambda target, kernel: compiled._FusedSGLD(target.walk, kernel))
+
     plain, start = Gaussian.round(1.0, 2), normal(6, 2, generator("start"))
     walking = Walking(plain.precision, plain.mean)
     sampler = SGLD(0.5, 8, temperature=0.3, final_alpha=0.1)
     kwargs = {"length": True, "record": (2, 8)}
     expected = sampler.chain(plain, start, generator=generator(), **kwargs)
-    found = sampler.chain(walking, start, generator=generator(), **kwargs)
+    with fused.permitted(True):
+        found = sampler.chain(walking, start, generator=generator(), **kwargs)
     assert Walking.calls == 2
     torch.testing.assert_close(found.actions, expected.actions)
     torch.testing.assert_close(found.length, expected.length)

@@ -9,7 +9,7 @@ import torch
 from ebmlib import EnergyConfig, Store, seeding
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.models.energy import EnergyModel
-from ebmlib.policies.policy import ML
+from ebmlib.policies import ML
 from ebmlib.sampling.sgld import SGLD
 from thesis import claim
 from thesis.claims import foundations_starts as starts

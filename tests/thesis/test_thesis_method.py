@@ -27,6 +27,8 @@ from thesis.figures.policy import hand_made
 from thesis.studies import gradient, implicit, policy
 from thesis.study import Results
 
+NONE = torch.nn.ModuleDict()  # no parts beside the model
+
 ROOT = Path(__file__).resolve().parents[2]
 DATASETS = ("path1", "circle", "mouse1", "mouse2")
 
@@ -51,7 +53,13 @@ def outcome(id, *results):
 
 @pytest.mark.parametrize("chapter", ["problem", "sampling"])
 def test_lines_beside_an_algorithm_are_lines_of_the_library(chapter):
-    source = (ROOT / "ebmlib/policies/policy.py").read_text(encoding="utf-8")
+    files = (
+        "policies/trajectories.py",
+        "policies/exp.py",
+        "policies/chains.py",
+        "sampling/sgld.py",
+    )
+    source = "".join((ROOT / "ebmlib" / name).read_text(encoding="utf-8") for name in files)
     text = (ROOT / f"book/method/{chapter}.md").read_text(encoding="utf-8")
     table = text[text.index("**Algorithm") :].split("\n\n")[1]
     quoted = [re.search(r"`([^`]+)` \|$", line) for line in table.splitlines()[2:]]
@@ -105,7 +113,7 @@ def test_the_contrastive_gradient_of_exact_draws_is_unbiased(model, pairs, gener
     error = (groups.mean(dim=0) - truth).norm()
     expected = (groups.var(dim=0).sum() / len(groups)).sqrt()
     assert error < 3 * expected
-    biased = gradient.contrastive_gradient(model, pairs, states, torch.zeros_like(draws))
+    biased = gradient.contrastive_gradient(model, NONE, pairs, states, torch.zeros_like(draws))
     assert gradient.relative_error(biased, truth) > 10 * gradient.relative_error(
         groups.mean(dim=0), truth
     )
@@ -172,7 +180,7 @@ def test_joint_chains_start_around_the_data_and_move_the_state(model, pairs, gen
     assert float(away.std()) == pytest.approx(0.5, rel=0.05)
     assert float(starts[:, 2:].std()) == pytest.approx(0.01, rel=0.05)
     short = replace(objective, sgld_dim=8, sampler=replace(objective.sampler, steps=2))
-    loss = short(model, pairs, {}, generator=generator("loss")).loss
+    loss = short(model, NONE, pairs, {}, generator=generator("loss")).losses["model"]
     loss.backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
 

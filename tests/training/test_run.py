@@ -13,7 +13,9 @@ import torch
 import ebmlib
 from ebmlib import (
     EXP,
+    MALA,
     ML,
+    NCE,
     SGLD,
     ContrastiveDivergence,
     DemonstrationConfig,
@@ -22,14 +24,20 @@ from ebmlib import (
     EbmlibError,
     EnergyConfig,
     EnergyModel,
+    GaussianProposal,
     Grid,
+    Inference,
     InputError,
+    JointContrastiveDivergence,
+    MixtureProposal,
     NoiseLevelWarning,
     NoiseStart,
     PersistentStart,
+    RankingNCE,
     ReplayStart,
     Run,
     TrainingConfig,
+    UniformProposal,
     config,
     device_of,
     execute,
@@ -90,6 +98,35 @@ BAD = {
     (Run, "objective"): OBJECT,
     (Run, "training"): OBJECT,
     (Run, "seed"): COUNT_FROM_0,
+    (Run, "inference"): [bad for bad in OBJECT if bad is not None],
+    (SGLD, "unit"): NAME,
+    (MALA, "alpha"): POSITIVE,
+    (MALA, "steps"): COUNT_FROM_0,
+    (MALA, "unit"): NAME,
+    (Inference, "kernel"): [SGLD, *OBJECT],
+    (Inference, "estimate"): NAME,
+    (Inference, "population"): [bad for bad in COUNT if bad is not None],
+    (GaussianProposal, "broaden"): POSITIVE,
+    (UniformProposal, "margin"): NON_NEGATIVE,
+    (MixtureProposal, "widths"): [[], (), (0.0,), (-1,), ("a",), 3, None, math.nan],
+    (MixtureProposal, "centres"): COUNT,
+    **{
+        (kind, name): bad
+        for kind in (NCE, RankingNCE)
+        for name, bad in (
+            ("proposal", [GaussianProposal, *OBJECT]),
+            ("negatives", COUNT),
+            ("batch_size", COUNT),
+            ("data_noise", NON_NEGATIVE),
+            ("reg_l2", NON_NEGATIVE),
+        )
+    },
+    (NCE, "log_z_dim"): COUNT_FROM_0,
+    (JointContrastiveDivergence, "sampler"): [SGLD, *OBJECT],
+    (JointContrastiveDivergence, "sgld_dim"): COUNT,
+    (JointContrastiveDivergence, "reg_l1"): NON_NEGATIVE,
+    (JointContrastiveDivergence, "reg_l2"): NON_NEGATIVE,
+    (JointContrastiveDivergence, "state_noise"): NON_NEGATIVE,
     (Grid, "radius"): POSITIVE,
     (Grid, "d"): [0, 3, -1, 1.5, "2", None, math.nan],
     (Grid, "points"): [1, *COUNT],
@@ -103,6 +140,7 @@ BAD = {
 }
 SAID = {  # where the message names a parameter otherwise
     (SGLD, "steps"): "K",
+    (MALA, "steps"): "K",
     (ReplayStart, "restart"): "restart probability",
     (Grid, "d"): "dimensions",
     (Grid, "points"): "grid points",
@@ -138,6 +176,7 @@ def test_every_field_of_every_configuration_is_tried():
         for name in ebmlib.__all__
         if dataclasses.is_dataclass(value := getattr(ebmlib, name))
         and name not in ("TrainingResult", "Trained", "GridDensity", "Demonstrations", "DataStart")
+        and name != "TrainedPolicy"
     }
     assert exported <= kinds | {EXP, ML, Draw}, "a new configuration needs its bad values here"
 

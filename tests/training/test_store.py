@@ -10,13 +10,14 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from ebmlib import (
+    MALA,
     SGLD,
     DataStart,
     DivergenceError,
@@ -29,7 +30,8 @@ from ebmlib import (
     load_demonstrations,
 )
 from ebmlib.demonstrations import bundled
-from ebmlib.training import run as run_module
+from ebmlib.training import keys
+from ebmlib.training.loop import gradient_norms
 
 
 @pytest.fixture
@@ -50,6 +52,26 @@ def assert_same(one, two):
     assert one.result.snapshots.keys() == two.result.snapshots.keys()
     for epoch, kept in one.result.snapshots.items():
         assert all(torch.equal(kept[k], two.result.snapshots[epoch][k]) for k in kept)
+
+
+class Doing:
+    """An observer that does what it is told; its key is that of this class."""
+
+    def __init__(self, act):
+        self.act = act
+
+    def __call__(self, epoch, model):
+        return self.act(epoch, model)
+
+
+@dataclass(frozen=True)
+class Level:
+    """An observer with a field."""
+
+    level: float
+
+    def __call__(self, epoch, model):
+        return {"level": self.level}
 
 
 class Counter:
@@ -90,8 +112,8 @@ def test_the_store_is_where_the_environment_says(tiny_run, monkeypatch, tmp_path
     assert Store().root == Path("build/store")
 
 
-def key_of(run, observers=()):
-    return run.key(run.demonstrations().digest(), observers)
+def key_of(run, observers=None):
+    return keys.key(run, run.demonstrations().digest(), observers)
 
 
 def changes(part):
@@ -113,6 +135,11 @@ def changes(part):
 def test_key_changes_with_every_field_of_the_configuration(tiny_run):
     special = {
         "objective.start": tiny_run.with_(start=DataStart()),
+        "objective.sampler.unit": tiny_run.with_(alpha_unit="s"),
+        "objective.sampler 2": tiny_run.with_(sampler=MALA(alpha=0.05, steps=4)),
+        "objective": tiny_run.with_(objective="nce"),
+        "objective 2": tiny_run.with_(objective="ranking-nce"),
+        "objective 3": tiny_run.with_(objective="nce", proposal="uniform"),
         "objective.start 2": tiny_run.with_(start=PersistentStart()),
         "objective.start 3": tiny_run.with_(start=ReplayStart()),
         "energy.first_activation": tiny_run.with_(first_activation="tanh"),
@@ -135,8 +162,8 @@ def test_key_changes_with_every_field_of_the_configuration(tiny_run):
     } - {"objective.sampler"}
     expected |= {f"objective.sampler.{f.name}" for f in fields(SGLD)} | {"seed"}
     assert expected <= found.keys(), "every field is tried"
-    keys = {name: key_of(run) for name, run in found.items()} | {"itself": key_of(tiny_run)}
-    assert len(set(keys.values())) == len(keys), "no two configurations share a key"
+    made = {name: key_of(run) for name, run in found.items()} | {"itself": key_of(tiny_run)}
+    assert len(set(made.values())) == len(made), "no two configurations share a key"
     assert key_of(tiny_run) == key_of(replace(tiny_run))
 
 
@@ -148,10 +175,15 @@ def test_key_depends_on_observers_revision_and_data_and_not_on_paths(
     assert key_of(tiny_run.with_(dataset=str(copy))) == key_of(tiny_run)
     copy.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L5 1L9 9"/></svg>')
     assert key_of(tiny_run.with_(dataset=str(copy))) != key_of(tiny_run)
-    watched = key_of(tiny_run, ("b", "a"))
-    assert watched == key_of(tiny_run, ("a", "b")) != key_of(tiny_run)
+    one, two = Counter(), gradient_norms
+    watched = key_of(tiny_run, {"b": one, "a": two})
+    assert watched == key_of(tiny_run, {"a": two, "b": one}) != key_of(tiny_run)
+    assert watched != key_of(tiny_run, {"a": one, "b": two}), "a name is not the code behind it"
+    with pytest.raises(InputError, match="'c' depends on variables around it"):
+        key_of(tiny_run, {"c": lambda epoch, model: {"n": one.epochs}})
+    assert key_of(tiny_run, {"c": Level(1.0)}) != key_of(tiny_run, {"c": Level(2.0)})
     before = key_of(tiny_run)
-    monkeypatch.setattr(run_module, "TRAINING_REVISION", run_module.TRAINING_REVISION + 1)
+    monkeypatch.setattr(keys, "TRAINING_REVISION", keys.TRAINING_REVISION + 1)
     assert key_of(tiny_run) != before
 
 
@@ -161,8 +193,9 @@ def test_data_passed_in_are_trained_on_and_are_part_of_the_key(store, tiny_run):
     assert trained.demonstrations is other
     assert not store.train_or_load(tiny_run).loaded
     assert len(store.keys()) == 2
+    loaded = store.load(trained.record["key"])
     with pytest.warns(UserWarning, match="have changed since"):
-        store.load(trained.record["key"])
+        assert loaded.demonstrations.digest() != other.digest()
 
 
 def damage(entry, how):
@@ -229,12 +262,16 @@ def test_interrupted_training_goes_on_in_the_store(store, tiny, monkeypatch):
         return {}
 
     with pytest.raises(KeyboardInterrupt):
-        store.train_or_load(tiny, observers={"o": stop})
+        store.train_or_load(tiny, observers={"o": Doing(stop)})
     assert store.keys() == []
     seen = []
-    resumed = store.train_or_load(tiny, observers={"o": lambda k, model: seen.append(k) or {}})
+    resumed = store.train_or_load(
+        tiny, observers={"o": Doing(lambda k, model: seen.append(k) or {})}
+    )
     assert seen == [4, 5]
-    whole = Store(store.root / "fresh").train_or_load(tiny, observers={"o": lambda k, model: {}})
+    whole = Store(store.root / "fresh").train_or_load(
+        tiny, observers={"o": Doing(lambda k, model: {})}
+    )
     assert_same(resumed, whole)
     assert not list(store.root.glob("*.work"))
 
@@ -255,10 +292,12 @@ print("loaded" if trained.loaded else "trained", flush=True)
 """
 
 
-def test_two_processes_at_once_train_once(store, tiny):
+def test_two_processes_at_once_train_once(store, tiny, tmp_path):
+    script = tmp_path / "train.py"  # a file: an observer's code is a part of the key
+    script.write_text(TRAIN)
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", TRAIN, str(store.root), json.dumps(tiny.to_dict())],
+            [sys.executable, str(script), str(store.root), json.dumps(tiny.to_dict())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -398,7 +437,7 @@ def test_clear_leaves_a_training_that_is_under_way(store, tiny):
             inside.extend(p.suffix for p in store.root.iterdir())
         return {}
 
-    trained = store.train_or_load(tiny, observers={"o": clearing})
+    trained = store.train_or_load(tiny, observers={"o": Doing(clearing)})
     assert sorted(inside) == [".lock", ".work"]
     assert store.keys() == [trained.record["key"]]
 

@@ -26,9 +26,11 @@ from ebmlib import (
     TrainingConfig,
     train,
 )
-from ebmlib.objectives import Outcome
-from ebmlib.sampling import compiled
+from ebmlib.objectives.base import Outcome, WithoutParts
+from ebmlib.sampling import compiled, fused
 from ebmlib.training import loop as training
+
+NONE = torch.nn.ModuleDict()  # no parts beside the model
 
 STARTS = {
     "noise": NoiseStart(),
@@ -140,7 +142,7 @@ def test_compiled_chains_train_the_same_way(tiny_pairs, generator, tmp_path, mon
         return original(self, *arguments)
 
     monkeypatch.setattr(compiled.Walk, "__call__", counting)
-    monkeypatch.setattr(compiled, "worthwhile", lambda *work: True)
+    monkeypatch.setattr(fused, "worthwhile", lambda *work: True)
     whole = job(tiny_pairs, generator, start="persistent", observers={"now": silent})
     assert len(walked) == 9, "the kernel ran the chain of every epoch"
     path = tmp_path / "checkpoint.safetensors"
@@ -239,7 +241,7 @@ def test_full_disk_costs_checkpoints_and_not_training(tiny_pairs, generator, tmp
 
 
 @dataclass(frozen=True)
-class Poisoned:
+class Poisoned(WithoutParts):
     """An objective that returns ``value`` as its loss, or gradient, in one epoch."""
 
     epoch: int
@@ -248,20 +250,20 @@ class Poisoned:
     batch_size = 12
     chain_steps = 36
 
-    def initial_state(self, pairs, *, generator):
+    def begin(self, pairs, *, generator):
         return {"epoch": torch.zeros(())}
 
-    def __call__(self, model, batch, state, *, generator):
+    def __call__(self, model, parts, batch, carry, *, generator):
         inner = ContrastiveDivergence(SGLD(alpha=0.1, steps=3), sgld_dim=12)
-        outcome = inner(model, batch, {}, generator=generator)
-        loss = outcome.loss
-        if int(state["epoch"]) == self.epoch:
+        outcome = inner(model, NONE, batch, {}, generator=generator)
+        loss = outcome.losses["model"]
+        if int(carry["epoch"]) == self.epoch:
             if self.in_gradient:
                 weight = model.fcn[0].weight[0, 0]
                 loss = loss + (weight - weight).sqrt()  # 0, with the derivative 0 times infinity
             else:
                 loss = loss * self.value
-        return Outcome(loss, {"epoch": state["epoch"] + 1}, outcome.report)
+        return Outcome({"model": loss}, {"epoch": carry["epoch"] + 1}, outcome.report)
 
 
 @pytest.mark.parametrize("norm", ["none", "fcn_and_fe_x"])
@@ -309,19 +311,16 @@ def test_chain_that_explodes_stops_training_in_the_same_way(tiny_pairs, generato
 
 
 @dataclass(frozen=True)
-class Watching:
+class Watching(WithoutParts):
     """An objective that notes the batches it is given; its loss is zero."""
 
     seen: list
     batch_size: int = 12
     chain_steps: int = 1
 
-    def initial_state(self, pairs, *, generator):
-        return {}
-
-    def __call__(self, model, batch, state, *, generator):
+    def __call__(self, model, parts, batch, carry, *, generator):
         self.seen.append(batch)
-        return Outcome(0.0 * model(batch.states, batch.actions).sum(), {}, {})
+        return Outcome({"model": 0.0 * model(batch.states, batch.actions).sum()}, {}, {})
 
 
 def test_batches_are_drawn_without_replacement_and_evenly(tiny_pairs, generator):
@@ -344,17 +343,14 @@ def test_a_batch_larger_than_the_data_is_all_of_it(tiny_pairs, generator):
 
 
 @dataclass(frozen=True)
-class Slope:
+class Slope(WithoutParts):
     """A loss that is the sum of all parameters: every gradient is 1."""
 
     batch_size: int = 1
     chain_steps: int = 1
 
-    def initial_state(self, pairs, *, generator):
-        return {}
-
-    def __call__(self, model, batch, state, *, generator):
-        return Outcome(sum(p.sum() for p in model.parameters()), {}, {})
+    def __call__(self, model, parts, batch, carry, *, generator):
+        return Outcome({"model": sum(p.sum() for p in model.parameters())}, {}, {})
 
 
 def test_snapshots_and_learning_rate_schedule(tiny_pairs, generator):

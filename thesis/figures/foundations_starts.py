@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ebmlib import figures, seeding
 from ebmlib.demonstrations.dataset import Demonstrations
-from ebmlib.policies.policy import EXP, Policy, Trajectories, rollout
+from ebmlib.policies import EXP, Policy, Trajectories, rollout
 from thesis.conditions import DATASETS
 from thesis.figure import Source, figure
 from thesis.figures.foundations_sampling import in_words

@@ -12,7 +12,7 @@ from ebmlib import figures, seeding
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.evaluation import metrics
 from ebmlib.evaluation.exact import Grid, model_density
-from ebmlib.policies.policy import EXP, ML, Draw, rollout
+from ebmlib.policies import EXP, ML, Draw, rollout
 from ebmlib.training.store import Trained
 from thesis.figure import Source, figure
 from thesis.studies import implicit

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ebmlib import figures, seeding
-from ebmlib.policies.policy import EXP, ML, Draw, Policy, Trajectories, rollout
+from ebmlib.policies import EXP, ML, Draw, Policy, Trajectories, rollout
 from thesis.conditions import DATASETS
 from thesis.figure import Source, figure
 from thesis.studies.offsets import DISTANCES, NEIGHBOURS, POPULATION

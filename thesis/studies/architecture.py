@@ -15,7 +15,7 @@ from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import DivergenceError
 from ebmlib.evaluation import diagnostics, metrics
 from ebmlib.models.energy import EnergyModel, effective_weight
-from ebmlib.policies.policy import EXP, Policy, rollout
+from ebmlib.policies import EXP, Policy, rollout
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.run import execute
 from thesis.study import Cell, Study

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from ebmlib.evaluation import metrics
-from ebmlib.policies.policy import EXP, Policy
+from ebmlib.policies import EXP, Policy
 from thesis.studies.trajectories import beside, closed, line, roll
 from thesis.study import Cell, Study
 

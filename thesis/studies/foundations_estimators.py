@@ -16,7 +16,7 @@ from ebmlib.evaluation.data_density import expected_action, known
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.models.energy import EnergyModel
 from ebmlib.models.score import ActionScore
-from ebmlib.policies.policy import EXP, ML, Draw
+from ebmlib.policies import EXP, ML, Draw
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.store import Trained
 from thesis.conditions import DATASETS

@@ -9,7 +9,7 @@ import torch
 
 from ebmlib.evaluation import metrics
 from ebmlib.evaluation.exact import Grid, model_density
-from ebmlib.policies.policy import EXP, ML, Draw, Policy, rollout
+from ebmlib.policies import EXP, ML, Draw, Policy, rollout
 from thesis.study import Cell, Study
 
 STATES = 24

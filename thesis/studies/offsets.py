@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from ebmlib.evaluation import metrics
-from ebmlib.policies.policy import EXP
+from ebmlib.policies import EXP
 from thesis.studies.trajectories import beside, line
 from thesis.study import Cell, Study
 

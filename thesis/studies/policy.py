@@ -12,7 +12,7 @@ import torch
 
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.evaluation import metrics
-from ebmlib.policies.policy import EXP, ML, Policy, rollout
+from ebmlib.policies import EXP, ML, Policy, rollout
 from thesis.study import Cell, Study
 
 STARTS = 4

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ebmlib.evaluation.exact import Grid, model_density
-from ebmlib.policies.policy import EXP
+from ebmlib.policies import EXP
 from thesis.conditions import DEPTHS, LEVEL_RATES, NORMALISED_DEPTHS, RATES, SIGMAS, WIDER_DATA
 from thesis.studies import architecture, convergence, dynamics, modes, network, offsets, policy
 from thesis.studies.trajectories import POPULATION, across, gap, roll

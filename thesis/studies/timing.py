@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ebmlib.policies.policy import EXP, ML
+from ebmlib.policies import EXP, ML
 from thesis.study import Cell, Study
 
 ACTIONS = 12

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.evaluation import metrics
-from ebmlib.policies.policy import EXP, Draw, Policy, rollout
+from ebmlib.policies import EXP, Draw, Policy, rollout
 from thesis.study import Cell, Study
 
 Array = NDArray[np.float64]

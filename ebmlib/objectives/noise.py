@@ -1,0 +1,87 @@
+"""What objectives share that contrast demonstrated actions with draws from a proposal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ebmlib import checks
+from ebmlib.demonstrations.pairs import Pairs
+from ebmlib.models.energy import EnergyModel
+from ebmlib.objectives.base import Carry, WithoutParts
+from ebmlib.sampling.proposals import GaussianProposal, Proposal
+
+
+class Contrasted(NamedTuple):
+    """f and log q at the demonstrated action and at the noise of n states.
+
+    Attributes:
+        f: f(x, a), (n, 1 + m), the demonstrated action first.
+        log_q: log q(a | x), of the same shape.
+    """
+
+    f: Tensor
+    log_q: Tensor
+
+    def report(self, loss: Tensor) -> dict[str, Tensor]:
+        """Scalars for the history: the loss, the levels of f, and its largest magnitude."""
+        f = self.f.detach()
+        return {
+            "loss": loss.detach(),
+            "f_data": f[:, 0].mean(),
+            "f_noise": f[:, 1:].mean(),
+            "f_magnitude": f.abs().max(),
+        }
+
+
+@dataclass(frozen=True)
+class NoiseContrast(WithoutParts):
+    """Contrast with draws from a proposal whose density is known; no chains.
+
+    Attributes:
+        proposal: q; what it takes from the data is carried along.
+        negatives: draws for every demonstrated action.
+        batch_size: demonstrated pairs of an update.
+        data_noise: standard deviation of Gaussian noise added to the demonstrated actions of each
+            batch, in the action's units.
+        reg_l2: weight of mean f^2, which holds the energy level.
+    """
+
+    proposal: Proposal = field(default_factory=GaussianProposal)
+    negatives: int = 64
+    batch_size: int = 512
+    data_noise: float = 0.0
+    reg_l2: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.instance("proposal", self.proposal, Proposal, "GaussianProposal()")
+        checks.count("negatives", self.negatives)
+        checks.count("batch_size", self.batch_size)
+        checks.non_negative("data_noise", self.data_noise)
+        checks.non_negative("reg_l2", self.reg_l2)
+
+    @property
+    def chain_steps(self) -> int:
+        """0: there are no chains."""
+        return 0
+
+    def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
+        """The proposal as it was fitted to the data."""
+        return self.proposal.fit(pairs)
+
+    def contrasted(
+        self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
+    ) -> Contrasted:
+        """Draw the noise and evaluate f and log q at all 1 + m actions of each state."""
+        demonstrated = batch.actions
+        if self.data_noise > 0:
+            xi = torch.empty_like(demonstrated).normal_(generator=generator)
+            demonstrated = demonstrated + self.data_noise * xi
+        noise = self.proposal.sample(carry, batch.states, self.negatives, generator=generator)
+        actions = torch.cat([demonstrated[:, None], noise], dim=1)
+        # one pass over both kinds of points: spectral normalisation then advances once an update
+        f = model(batch.states[:, None], actions)
+        return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions))

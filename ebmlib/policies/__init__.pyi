@@ -1,0 +1,9 @@
+from .base import Policy as Policy
+from .draw import Draw as Draw
+from .exp import EXP as EXP
+from .inference import policy_of as policy_of
+from .ml import ML as ML
+from .trained import TrainedPolicy as TrainedPolicy
+from .trajectories import Trajectories as Trajectories
+from .trajectories import displacement as displacement
+from .trajectories import rollout as rollout

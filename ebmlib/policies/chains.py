@@ -1,0 +1,54 @@
+"""What policies share whose actions are made from the ends of chains."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from ebmlib import checks
+from ebmlib.models.energy import EnergyModel
+from ebmlib.sampling import fused
+from ebmlib.sampling.chain import run_chain
+from ebmlib.sampling.kernel import Kernel
+from ebmlib.sampling.sgld import SGLD
+
+
+@dataclass(frozen=True)
+class ChainPolicy(ABC):
+    """A model, the kernel of its chains, and how many chains every state has."""
+
+    model: EnergyModel
+    sampler: Kernel = field(default_factory=SGLD)
+    population: int = 64
+
+    def __post_init__(self) -> None:
+        checks.instance("sampler", self.sampler, Kernel, "SGLD(alpha=0.01, steps=100)")
+        checks.count("population", self.population)
+
+    @abstractmethod
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`~ebmlib.policies.base.Policy`."""
+
+    def operations(self, states: Tensor) -> float:
+        """See :class:`~ebmlib.policies.base.Costed`: the chains, which are nearly all of it."""
+        updates = len(states) * self.population * self.sampler.steps
+        return updates * fused.operations_of(self.model.score(states[:1]))
+
+    def _population(self, states: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
+        """Every state ``population`` times, with Gaussian jitter: (n p, d_x)."""
+        candidates = states.repeat_interleave(self.population, dim=0)
+        if jitter == 0:
+            return candidates
+        noise = torch.empty_like(candidates).normal_(generator=generator)
+        return candidates + jitter * noise
+
+    def _ends(self, candidates: Tensor, generator: torch.Generator) -> Tensor:
+        """Chain ends from noise starts, one for every candidate state."""
+        start = self.sampler.start(
+            len(candidates), self.model.action_dim, generator=generator, like=candidates
+        )
+        target = self.model.score(candidates)
+        return run_chain(self.sampler, target, start, generator=generator).actions

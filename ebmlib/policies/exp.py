@@ -1,0 +1,40 @@
+"""The expectation estimate E[a | x] (Algorithm 2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ebmlib import checks
+from ebmlib.policies.chains import ChainPolicy
+
+
+@dataclass(frozen=True)
+class EXP(ChainPolicy):
+    """The expectation estimate E[a | x] by Algorithm 2.
+
+    For every state, ``population`` candidates x + alpha xi are drawn, one chain is run from noise
+    at each, and the action is the mean of the chain ends. Algorithm 2 writes the starts as
+    N(0, alpha I); as in SGLD itself the standard deviation here is alpha.
+
+    Attributes:
+        model: the energy model.
+        sampler: the chain; normally the one the model was trained with.
+        population: p of Algorithm 2.
+        jitter: standard deviation of the candidates' states; alpha if None, 0 for none.
+    """
+
+    jitter: float | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.jitter is not None:
+            checks.non_negative("jitter", self.jitter)
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`~ebmlib.policies.base.Policy`."""
+        jitter = self.sampler.alpha if self.jitter is None else self.jitter
+        ends = self._ends(self._population(states, jitter, generator), generator)
+        return ends.reshape(len(states), self.population, -1).mean(dim=1)

@@ -1,0 +1,187 @@
+"""A trained policy as one file: everything that is needed to act, on any machine.
+
+The file holds the weights, the features of the state, the scaling of the drawing, the rule by which
+a trajectory ends, the configuration and the provenance. It needs neither the drawing nor the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ebmlib import checks, config, files
+from ebmlib.config import register
+from ebmlib.errors import InputError, StoreError
+from ebmlib.models.energy import EnergyConfig, EnergyModel
+from ebmlib.policies.chains import ChainPolicy
+from ebmlib.policies.inference import policy_of
+from ebmlib.policies.trajectories import Trajectories, rollout
+from ebmlib.sampling.inference import Inference
+from ebmlib.training.store import Trained
+
+FORMAT = "ebmlib policy"
+FORMAT_VERSION = 1
+
+
+@register("FixedSteps")
+@dataclass(frozen=True)
+class FixedSteps:
+    """A trajectory ends after so many actions.
+
+    Attributes:
+        steps: the number of actions; the demonstrations' own, on average.
+    """
+
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        checks.count("steps", self.steps)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedPolicy:
+    """A model and all that is needed to draw trajectories from it.
+
+    Attributes:
+        model: the trained model, in evaluation mode.
+        inference: how actions are drawn from it; noise levels are in the units of the action.
+        end: when a trajectory ends.
+        scales: normalised units per unit of the drawing, one per demonstration, (N,).
+        offsets: where each demonstration started, in units of the drawing, (N, d).
+        name: of the demonstrations.
+        configuration: the run that trained it, as JSON-ready data.
+        provenance: the store's record of it (key, data digest, versions, device, time).
+    """
+
+    model: EnergyModel
+    inference: Inference
+    end: FixedSteps
+    scales: npt.NDArray[np.float64]
+    offsets: npt.NDArray[np.float64]
+    name: str
+    configuration: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, trained: Trained) -> TrainedPolicy:
+        """The policy of a trained run, drawn as the run says."""
+        demonstrations = trained.demonstrations
+        lengths = [len(points) - 1 for points in demonstrations.trajectories]
+        return cls(
+            model=trained.model,
+            inference=trained.inference,
+            end=FixedSteps(max(1, round(sum(lengths) / len(lengths)))),
+            scales=demonstrations.scales,
+            offsets=demonstrations.offsets,
+            name=demonstrations.name,
+            configuration=trained.run.to_dict(),
+            provenance={k: v for k, v in trained.record.items() if k != "history"},
+        )
+
+    def policy(self, estimate: str | None = None) -> ChainPolicy:
+        """The policy; ``estimate`` (``"exp"``, ``"ml"``, ``"draw"``) in place of the stored one."""
+        if estimate is None:
+            return policy_of(self.model, self.inference)
+        return policy_of(self.model, replace(self.inference, estimate=estimate, population=None))
+
+    def rollout(
+        self,
+        starts: Tensor | None = None,
+        steps: int | None = None,
+        *,
+        generator: torch.Generator,
+        estimate: str | None = None,
+    ) -> Trajectories:
+        """Trajectories in normalised units (see :func:`~ebmlib.policies.trajectories.rollout`).
+
+        Args:
+            starts: positions (b, d); the origin, where every demonstration starts, if None.
+            steps: number of actions; by the end rule if None.
+            generator: for the policy.
+            estimate: see :meth:`policy`.
+        """
+        if starts is None:
+            starts = torch.zeros(1, self.model.action_dim, device=generator.device)
+        steps = self.end.steps if steps is None else steps
+        return rollout(self.policy(estimate), starts, steps, generator=generator)
+
+    def to_original(self, points: npt.ArrayLike, index: int = 0) -> npt.NDArray[np.float64]:
+        """Normalised points (..., d) where demonstration ``index`` was drawn, in its units."""
+        return np.asarray(points, dtype=float) / self.scales[index] + self.offsets[index]
+
+    def normalise(self, points: npt.ArrayLike, index: int = 0) -> npt.NDArray[np.float64]:
+        """Undo :meth:`to_original`."""
+        return (np.asarray(points, dtype=float) - self.offsets[index]) * self.scales[index]
+
+    def save(self, path: str | Path) -> None:
+        """Write the policy to one file, whole or not at all.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        tensors = files.with_prefix("model", self.model.state_dict()) | {
+            "scales": torch.tensor(np.array(self.scales)),
+            "offsets": torch.tensor(np.array(self.offsets)),
+        }
+        record = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "name": self.name,
+            "dimensions": {"state": self.model.state_dim, "action": self.model.action_dim},
+            "energy": config.to_dict(self.model.config),
+            "inference": config.to_dict(self.inference),
+            "end": config.to_dict(self.end),
+            "configuration": dict(self.configuration),
+            "provenance": dict(self.provenance),
+        }
+        files.save_tensors(Path(path), tensors, record)
+
+    @classmethod
+    def load(cls, path: str | Path, device: torch.device | str = "cpu") -> TrainedPolicy:
+        """Read a policy that :meth:`save` wrote, on any machine.
+
+        Raises:
+            InputError: the file is no policy, or of a later format.
+            StoreError: it is missing or damaged.
+        """
+        tensors, record = files.load_tensors(Path(path))
+        if record.get("format") != FORMAT:
+            raise InputError(
+                f"{path} holds no trained policy; write one with TrainedPolicy.of(trained).save or "
+                "python -m ebmlib train NAME --out FILE."
+            )
+        if record["version"] > FORMAT_VERSION:
+            raise InputError(
+                f"{path} is a policy of format {record['version']}, and this version of ebmlib "
+                f"reads up to {FORMAT_VERSION}; install a newer one."
+            )
+        energy, inference, end = (
+            config.from_dict(record[name]) for name in ("energy", "inference", "end")
+        )
+        checks.instance("energy", energy, EnergyConfig, "EnergyConfig()")
+        dims = record["dimensions"]
+        # the weights drawn here are replaced by those of the file
+        model = EnergyModel(energy, dims["state"], dims["action"], generator=torch.Generator())
+        try:
+            model.load_state_dict(files.under_prefix("model", tensors))
+        except RuntimeError as error:
+            raise StoreError(
+                f"{path} is damaged: its weights do not fit its configuration."
+            ) from error
+        return cls(
+            model.to(device).eval(),
+            inference,
+            end,
+            tensors["scales"].numpy(),
+            tensors["offsets"].numpy(),
+            record["name"],
+            record["configuration"],
+            record["provenance"],
+        )

@@ -1,0 +1,74 @@
+"""Trajectories: a policy and a system, step after step (Algorithm 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ebmlib import checks
+from ebmlib.errors import DivergenceError, InputError
+from ebmlib.policies.base import Costed, Policy
+from ebmlib.progress import Progress
+from ebmlib.sampling import fused
+
+System = Callable[[Tensor, Tensor], Tensor]
+"""The system T(x, a): states (n, d_x) and actions (n, d_a) to next states (n, d_x)."""
+
+
+def displacement(x: Tensor, a: Tensor) -> Tensor:
+    """The thesis's system: an action is the step to the next position, T(x, a) = x + a."""
+    return x + a
+
+
+class Trajectories(NamedTuple):
+    """Rollouts from b starts: states (b, t + 1, d_x) and the actions taken, (b, t, d_a)."""
+
+    states: Tensor
+    actions: Tensor
+
+
+@torch.no_grad()
+def rollout(
+    policy: Policy,
+    starts: Tensor,
+    steps: int,
+    *,
+    generator: torch.Generator,
+    transition: System = displacement,
+) -> Trajectories:
+    """Sample trajectories (Algorithm 1 with any policy), from all starts at once.
+
+    Args:
+        policy: an action for every state.
+        starts: x_0 of every trajectory, (b, d_x).
+        steps: t, the number of actions.
+        generator: for the policy.
+        transition: the system T(x, a).
+
+    Raises:
+        DivergenceError: a state that is not finite.
+    """
+    if starts.ndim != 2 or len(starts) == 0 or not torch.isfinite(starts).all():
+        raise InputError(
+            f"Starts must be finite and of shape (b, d), b > 0, got shape {tuple(starts.shape)}."
+        )
+    checks.count("trajectory steps", steps)
+    x, states, actions = starts, [starts], []
+    work = policy.operations(starts) * steps if isinstance(policy, Costed) else 0.0
+    fuse = fused.permitted(fused.worthwhile(work))
+    with fuse, Progress("trajectories", steps, unit="step") as progress:
+        for step in range(steps):
+            a = policy.act(x, generator=generator)
+            x = transition(x, a)
+            if not torch.isfinite(x).all():
+                raise DivergenceError(
+                    f"A trajectory left the finite numbers at step {step}; start nearer to the "
+                    "demonstrations or train longer."
+                )
+            states.append(x)
+            actions.append(a)
+            progress.update(step + 1)
+    return Trajectories(torch.stack(states, dim=1), torch.stack(actions, dim=1))

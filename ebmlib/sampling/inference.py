@@ -1,0 +1,35 @@
+"""How actions are drawn from a trained model: a part of a run, apart from how it was trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ebmlib import checks
+from ebmlib.config import register
+from ebmlib.sampling.kernel import Kernel
+from ebmlib.sampling.sgld import SGLD
+
+ESTIMATES = ("exp", "ml", "draw")
+"""The expectation E[a | x], the most probable action, one draw (section 3.3)."""
+
+
+@register("Inference")
+@dataclass(frozen=True)
+class Inference:
+    """The kernel whose chains end at actions, and what is made of their ends.
+
+    Attributes:
+        kernel: the chain; need not be the one that training used, if training used any.
+        estimate: one of :data:`ESTIMATES`.
+        population: chains for every state; the estimate's own default if None.
+    """
+
+    kernel: Kernel = field(default_factory=SGLD)
+    estimate: str = "exp"
+    population: int | None = None
+
+    def __post_init__(self) -> None:
+        checks.instance("kernel", self.kernel, Kernel, "SGLD(alpha=0.01, steps=100)")
+        checks.one_of("estimate", self.estimate, ESTIMATES)
+        if self.population is not None:
+            checks.count("population", self.population)
