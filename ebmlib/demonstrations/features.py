@@ -72,7 +72,9 @@ class StateFeatures:
                 f"history must be at most {LONGEST_HISTORY} actions, got {self.history}."
             )
         if self.history_mean and self.history == 0:
-            raise InputError("history_mean is a mean of the last actions: give a history above 0.")
+            raise InputError(
+                "history_mean is a mean of the last actions: pass a history above 0, got 0."
+            )
 
     @classmethod
     def from_words(cls, words: str) -> StateFeatures:
