@@ -1,6 +1,7 @@
 from .demonstrations.dataset import DemonstrationConfig as DemonstrationConfig
 from .demonstrations.dataset import Demonstrations as Demonstrations
 from .demonstrations.dataset import load_demonstrations as load_demonstrations
+from .demonstrations.features import StateFeatures as StateFeatures
 from .demonstrations.pairs import Pairs as Pairs
 from .demonstrations.pairs import pairs_of as pairs_of
 from .errors import DeviceError as DeviceError

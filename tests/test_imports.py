@@ -19,7 +19,8 @@ ORDER = [
     "ebmlib.checks ebmlib.config ebmlib.files",
     "ebmlib.seeding ebmlib.progress ebmlib.terminal",
     "ebmlib.demonstrations.polyline",
-    "ebmlib.demonstrations.preprocessing ebmlib.demonstrations.noise_scale",
+    "ebmlib.demonstrations.preprocessing ebmlib.demonstrations.noise_scale "
+    "ebmlib.demonstrations.features",
     "ebmlib.demonstrations.svg",
     "ebmlib.demonstrations.recordings ebmlib.demonstrations.bundled",
     "ebmlib.demonstrations.dataset",

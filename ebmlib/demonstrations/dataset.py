@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ebmlib import checks
 from ebmlib.config import register
 from ebmlib.demonstrations import bundled
+from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.demonstrations.noise_scale import local_action_scale
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
 from ebmlib.demonstrations.preprocessing import DELTA, LENGTH, check_assumptions, prepare
@@ -192,6 +193,10 @@ class Demonstrations:
         """(n_pairs, d): every position that an action was taken from, by demonstration and time."""
         return _frozen(np.concatenate([x[:-1] for x in self.trajectories]))
 
+    def states_with(self, features: StateFeatures) -> FloatArray:
+        """(n_pairs, d_x): states made of ``features``, in the order of :attr:`states`."""
+        return features.states(self)
+
     @cached_property
     def actions(self) -> FloatArray:
         """(n_pairs, d): a_j = x_{j+1} - x_j, in the order of :attr:`states`."""
@@ -237,15 +242,18 @@ class Demonstrations:
         return values / self.scales[self._index(index)] + self.offsets[index]
 
     def tensors(
-        self, dtype: "torch.dtype | None" = None, device: "torch.device | str" = "cpu"
+        self,
+        dtype: "torch.dtype | None" = None,
+        device: "torch.device | str" = "cpu",
+        features: StateFeatures = POSITION,
     ) -> "tuple[torch.Tensor, torch.Tensor]":
-        """States and actions as two (n_pairs, d) tensors, float32 unless told otherwise."""
+        """States (n_pairs, d_x) and actions (n_pairs, d), float32 unless another dtype is given."""
         import torch
 
         def tensor(array: FloatArray) -> torch.Tensor:
             return torch.tensor(array, dtype=dtype or torch.float32, device=device)
 
-        return tensor(self.states), tensor(self.actions)
+        return tensor(self.states_with(features)), tensor(self.actions)
 
     def digest(self) -> str:
         """SHA-256 of the trajectories, as 64 hexadecimal digits.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.demonstrations.features import POSITION, StateFeatures
 
 
 class Pairs(NamedTuple):
@@ -18,7 +19,11 @@ class Pairs(NamedTuple):
     ids: Tensor
 
 
-def pairs_of(demonstrations: Demonstrations, device: torch.device | str = "cpu") -> Pairs:
-    """All demonstrated pairs as float32 tensors on a device."""
-    states, actions = demonstrations.tensors(dtype=torch.float32, device=device)
+def pairs_of(
+    demonstrations: Demonstrations,
+    device: torch.device | str = "cpu",
+    features: StateFeatures = POSITION,
+) -> Pairs:
+    """All demonstrated pairs as float32 tensors on a device, states made of ``features``."""
+    states, actions = demonstrations.tensors(torch.float32, device, features)
     return Pairs(states, actions, torch.arange(len(states), device=device))
