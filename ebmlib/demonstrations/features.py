@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from ebmlib import checks
+from ebmlib.config import register
 from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.errors import InputError
 
@@ -38,6 +39,7 @@ class HasTrajectories(Protocol):
         ...
 
 
+@register("StateFeatures")
 @dataclass(frozen=True)
 class StateFeatures:
     """Which features make a state, in this order: the position, past actions, a clock.

@@ -52,8 +52,8 @@ class PartOptimizer(NamedTuple):
 class Objective(Protocol):
     """A frozen dataclass that scores a model on a batch of demonstrated pairs.
 
-    A new one is a file in this folder, its line in ``objectives/__init__.pyi`` and
-    ``objectives/names.py``, and a row in the table of ``tests/objectives/test_every_objective.py``.
+    A new one is a file in this folder, its line in ``objectives/names.py``, and a row in the table
+    of ``tests/objectives/test_every_objective.py``.
     Its ``revision`` (1 if it has none) is part of the key of what it trained: raise it when the
     same configuration trains to other weights.
     """

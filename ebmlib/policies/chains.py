@@ -37,13 +37,9 @@ class ChainPolicy(ABC):
         updates = len(states) * self.population * self.sampler.steps
         return updates * fused.operations_of(self.model.score(states[:1]))
 
-    def _population(self, states: Tensor, jitter: float, generator: torch.Generator) -> Tensor:
-        """Every state ``population`` times, with Gaussian jitter: (n p, d_x)."""
-        candidates = states.repeat_interleave(self.population, dim=0)
-        if jitter == 0:
-            return candidates
-        noise = torch.empty_like(candidates).normal_(generator=generator)
-        return candidates + jitter * noise
+    def _population(self, states: Tensor) -> Tensor:
+        """Every state ``population`` times: (n p, d_x)."""
+        return states.repeat_interleave(self.population, dim=0)
 
     def _ends(self, candidates: Tensor, generator: torch.Generator) -> Tensor:
         """Chain ends from noise starts, one for every candidate state."""

@@ -24,17 +24,28 @@ class EXP(ChainPolicy):
         sampler: the chain; normally the one the model was trained with.
         population: p of Algorithm 2.
         jitter: standard deviation of the candidates' states; alpha if None, 0 for none.
+        positions: how many leading numbers of a state are its position, which alone is jittered;
+            all of them if None.
     """
 
     jitter: float | None = None
+    positions: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jitter is not None:
             checks.non_negative("jitter", self.jitter)
+        if self.positions is not None:
+            checks.count("positions", self.positions)
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
         jitter = self.sampler.alpha if self.jitter is None else self.jitter
-        ends = self._ends(self._population(states, jitter, generator), generator)
+        candidates = self._population(states)
+        if jitter > 0:
+            noise = torch.empty_like(candidates).normal_(generator=generator)
+            if self.positions is not None:
+                noise[:, self.positions :] = 0
+            candidates = candidates + jitter * noise
+        ends = self._ends(candidates, generator)
         return ends.reshape(len(states), self.population, -1).mean(dim=1)

@@ -39,7 +39,7 @@ class ML(ChainPolicy):
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
         ascent = self.sampler.ascent()
-        candidates = self._population(states, 0.0, generator)
+        candidates = self._population(states)
         score = self.model.score(candidates)
         a = ascent.start(
             len(candidates), self.model.action_dim, generator=generator, like=candidates

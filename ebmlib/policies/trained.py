@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ebmlib import checks, config, files
 from ebmlib.config import register
+from ebmlib.demonstrations.features import StateFeatures
 from ebmlib.errors import InputError, StoreError
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from ebmlib.policies.chains import ChainPolicy
@@ -52,6 +53,7 @@ class TrainedPolicy:
     Attributes:
         model: the trained model, in evaluation mode.
         inference: how actions are drawn from it; noise levels are in the units of the action.
+        features: how the model's states are made from positions.
         end: when a trajectory ends.
         scales: normalised units per unit of the drawing, one per demonstration, (N,).
         offsets: where each demonstration started, in units of the drawing, (N, d).
@@ -62,6 +64,7 @@ class TrainedPolicy:
 
     model: EnergyModel
     inference: Inference
+    features: StateFeatures
     end: FixedSteps
     scales: npt.NDArray[np.float64]
     offsets: npt.NDArray[np.float64]
@@ -77,6 +80,7 @@ class TrainedPolicy:
         return cls(
             model=trained.model,
             inference=trained.inference,
+            features=trained.run.features,
             end=FixedSteps(max(1, round(sum(lengths) / len(lengths)))),
             scales=demonstrations.scales,
             offsets=demonstrations.offsets,
@@ -88,8 +92,9 @@ class TrainedPolicy:
     def policy(self, estimate: str | None = None) -> ChainPolicy:
         """The policy; ``estimate`` (``"exp"``, ``"ml"``, ``"draw"``) in place of the stored one."""
         if estimate is None:
-            return policy_of(self.model, self.inference)
-        return policy_of(self.model, replace(self.inference, estimate=estimate, population=None))
+            return policy_of(self.model, self.inference, self.features)
+        other = replace(self.inference, estimate=estimate, population=None)
+        return policy_of(self.model, other, self.features)
 
     def rollout(
         self,
@@ -110,7 +115,14 @@ class TrainedPolicy:
         if starts is None:
             starts = torch.zeros(1, self.model.action_dim, device=generator.device)
         steps = self.end.steps if steps is None else steps
-        return rollout(self.policy(estimate), starts, steps, generator=generator)
+        return rollout(
+            self.policy(estimate),
+            starts,
+            steps,
+            generator=generator,
+            features=self.features,
+            horizon=self.end.steps,
+        )
 
     def to_original(self, points: npt.ArrayLike, index: int = 0) -> npt.NDArray[np.float64]:
         """Normalised points (..., d) where demonstration ``index`` was drawn, in its units."""
@@ -137,6 +149,7 @@ class TrainedPolicy:
             "dimensions": {"state": self.model.state_dim, "action": self.model.action_dim},
             "energy": config.to_dict(self.model.config),
             "inference": config.to_dict(self.inference),
+            "features": config.to_dict(self.features),
             "end": config.to_dict(self.end),
             "configuration": dict(self.configuration),
             "provenance": dict(self.provenance),
@@ -162,8 +175,8 @@ class TrainedPolicy:
                 f"{path} is a policy of format {record['version']}, and this version of ebmlib "
                 f"reads up to {FORMAT_VERSION}; install a newer one."
             )
-        energy, inference, end = (
-            config.from_dict(record[name]) for name in ("energy", "inference", "end")
+        energy, inference, features, end = (
+            config.from_dict(record[name]) for name in ("energy", "inference", "features", "end")
         )
         checks.instance("energy", energy, EnergyConfig, "EnergyConfig()")
         dims = record["dimensions"]
@@ -178,6 +191,7 @@ class TrainedPolicy:
         return cls(
             model.to(device).eval(),
             inference,
+            features,
             end,
             tensors["scales"].numpy(),
             tensors["offsets"].numpy(),

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ebmlib import checks
+from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.errors import DivergenceError, InputError
 from ebmlib.policies.base import Costed, Policy
 from ebmlib.progress import Progress
@@ -24,7 +25,7 @@ def displacement(x: Tensor, a: Tensor) -> Tensor:
 
 
 class Trajectories(NamedTuple):
-    """Rollouts from b starts: states (b, t + 1, d_x) and the actions taken, (b, t, d_a)."""
+    """Rollouts from b starts: positions ``states`` (b, t + 1, d) and actions taken (b, t, d_a)."""
 
     states: Tensor
     actions: Tensor
@@ -38,15 +39,20 @@ def rollout(
     *,
     generator: torch.Generator,
     transition: System = displacement,
+    features: StateFeatures = POSITION,
+    horizon: int | None = None,
 ) -> Trajectories:
     """Sample trajectories (Algorithm 1 with any policy), from all starts at once.
 
     Args:
         policy: an action for every state.
-        starts: x_0 of every trajectory, (b, d_x).
+        starts: x_0 of every trajectory, positions (b, d).
         steps: t, the number of actions.
         generator: for the policy.
         transition: the system T(x, a).
+        features: how the policy's states are made from positions and the actions taken.
+        horizon: number of actions of a whole demonstration, for features with a clock; ``steps`` if
+            None.
 
     Raises:
         DivergenceError: a state that is not finite.
@@ -56,18 +62,20 @@ def rollout(
             f"Starts must be finite and of shape (b, d), b > 0, got shape {tuple(starts.shape)}."
         )
     checks.count("trajectory steps", steps)
-    x, states, actions = starts, [starts], []
-    work = policy.operations(starts) * steps if isinstance(policy, Costed) else 0.0
+    memory = features.begin(starts, steps if horizon is None else horizon)
+    states, actions = [starts], []
+    work = policy.operations(memory.states) * steps if isinstance(policy, Costed) else 0.0
     fuse = fused.permitted(fused.worthwhile(work))
     with fuse, Progress("trajectories", steps, unit="step") as progress:
         for step in range(steps):
-            a = policy.act(x, generator=generator)
-            x = transition(x, a)
+            a = policy.act(memory.states, generator=generator)
+            x = transition(memory.positions, a)
             if not torch.isfinite(x).all():
                 raise DivergenceError(
                     f"A trajectory left the finite numbers at step {step}; start nearer to the "
                     "demonstrations or train longer."
                 )
+            memory = memory.advance(a, x)
             states.append(x)
             actions.append(a)
             progress.update(step + 1)

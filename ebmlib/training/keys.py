@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ebmlib import config
+from ebmlib.demonstrations.features import POSITION
 from ebmlib.errors import InputError
 from ebmlib.training.loop import TRAINING_REVISION
 from ebmlib.training.run import Run
@@ -46,6 +47,8 @@ def key(run: Run, data_digest: str, observers: Mapping[str, Any] | None = None) 
         "data": data_digest,
         "revision": TRAINING_REVISION,
     }
+    if run.features != POSITION:
+        parts["features"] = config.identity(run.features)
     if observers:
         parts["observers"] = {name: _of_observer(name, o) for name, o in sorted(observers.items())}
     return config.digest(parts)[:_LENGTH]
@@ -57,7 +60,7 @@ def key_of_version_0_1(run: Run, data_digest: str) -> str | None:
     Entries that were trained with observers are not found again: their keys told an observer by its
     name alone.
     """
-    if TRAINING_REVISION != 1:
+    if TRAINING_REVISION != 1 or run.features != POSITION:
         return None
     parts = [_as_version_0_1(part) for part in (run.energy, run.objective, run.training)]
     if any(part is None for part in parts):

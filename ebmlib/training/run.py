@@ -19,6 +19,7 @@ from ebmlib.demonstrations.dataset import (
     Demonstrations,
     load_demonstrations,
 )
+from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.demonstrations.pairs import pairs_of
 from ebmlib.errors import DeviceError, InputError, NoiseLevelWarning
 from ebmlib.models.energy import EnergyConfig, EnergyModel
@@ -51,6 +52,7 @@ class Run:
         seed: of weights, batches and chains.
         inference: how actions are drawn from the trained model; None for the expectation estimate
             with the chain that the objective trained with.
+        features: how a state is made from positions; ``features="position+history3"`` in words.
     """
 
     data: DemonstrationConfig
@@ -59,6 +61,7 @@ class Run:
     training: TrainingConfig = field(default_factory=TrainingConfig)
     seed: int = 0
     inference: Inference | None = None
+    features: StateFeatures = POSITION
 
     def __post_init__(self) -> None:
         checks.instance("data", self.data, DemonstrationConfig, 'DemonstrationConfig("circle")')
@@ -66,6 +69,7 @@ class Run:
         checks.instance("objective", self.objective, Objective, "ContrastiveDivergence()")
         checks.instance("training", self.training, TrainingConfig, "TrainingConfig()")
         checks.count("seed", self.seed, least=0)
+        checks.instance("features", self.features, StateFeatures, "StateFeatures(history=3)")
         if self.inference is not None:
             checks.instance("inference", self.inference, Inference, "Inference(kernel=SGLD())")
 
@@ -109,6 +113,8 @@ class Run:
         if name in _CHOICES and isinstance(value, str):
             known = _CHOICES[name]
             value = known[checks.one_of(name, value, known)]()
+        if name == "features" and isinstance(value, str):
+            value = StateFeatures.from_words(value)
         if name == "objective":
             kept = self.inference
             if kept is None and self.sampler is not None and not hasattr(value, "sampler"):
@@ -142,6 +148,7 @@ class Run:
             (self.objective, own),
             *((inner, (*own, name)) for name, inner in _parts_of(self.objective, "sampler")),
             (self.data, ("data",)),
+            (self.features, ("features",)),
             (self._inference(), ("inference",)),
         ):
             for f in fields(part):
@@ -300,13 +307,13 @@ def execute(
             warnings.warn(advice, NoiseLevelWarning, stacklevel=2)
     model = EnergyModel(
         run.energy,
-        demonstrations.dim,
+        run.features.dim(demonstrations.dim, demonstrations.dim),
         demonstrations.dim,
         generator=seeding.generator(run.seed, "weights"),
     ).to(device)
     return train(
         model,
-        pairs_of(demonstrations, device),
+        pairs_of(demonstrations, device, run.features),
         run.objective,
         run.training,
         generator=seeding.generator(run.seed, "training", device),

@@ -136,6 +136,8 @@ BAD = {
     (Grid, "points"): [1, *COUNT],
     (EXP, "sampler"): OBJECT,
     (EXP, "population"): COUNT,
+    (EXP, "positions"): [bad for bad in COUNT if bad is not None],
+    (Run, "features"): ["position", *OBJECT],
     (EXP, "jitter"): [bad for bad in NON_NEGATIVE if bad is not None],
     (ML, "population"): COUNT,
     (ML, "blocks"): COUNT,
