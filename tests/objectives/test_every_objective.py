@@ -1,0 +1,344 @@
+"""What holds for every objective: a row in the table is all that a new one needs here."""
+
+import math
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import nn
+
+from ebmlib import (
+    MALA,
+    NCE,
+    SGLD,
+    ContrastiveDivergence,
+    DataStart,
+    DemonstrationConfig,
+    EnergyConfig,
+    EnergyModel,
+    InputError,
+    JointContrastiveDivergence,
+    MixtureProposal,
+    Pairs,
+    PersistentStart,
+    RankingNCE,
+    ReplayStart,
+    Run,
+    Store,
+    TrainingConfig,
+    UniformProposal,
+    seeding,
+    train,
+)
+from ebmlib.objectives.base import MODEL, Objective, Outcome, PartOptimizer, WithoutParts
+from ebmlib.objectives.names import NAMES
+from ebmlib.objectives.nce import LOG_Z
+from ebmlib.training import loop
+
+SHORT = SGLD(alpha=0.05, steps=4)
+OBJECTIVES = {
+    "contrastive divergence": ContrastiveDivergence(SHORT, sgld_dim=16, data_noise=0.01),
+    "from data": ContrastiveDivergence(SHORT, sgld_dim=16, start=DataStart()),
+    "persistent": ContrastiveDivergence(SHORT, sgld_dim=16, start=PersistentStart(), reg_l2=0.1),
+    "replay": ContrastiveDivergence(SHORT, sgld_dim=16, start=ReplayStart(2, 0.3), reg_l1=0.1),
+    "adjusted chains": ContrastiveDivergence(MALA(0.05, 4), sgld_dim=16),
+    "joint": JointContrastiveDivergence(SHORT, sgld_dim=16),
+    "nce": NCE(negatives=6, batch_size=16, log_z_dim=4, data_noise=0.01),
+    "nce, one constant": NCE(UniformProposal(), negatives=3, batch_size=16, log_z_dim=0),
+    "ranking nce": RankingNCE(MixtureProposal(centres=8), negatives=6, batch_size=16, reg_l2=0.01),
+}
+
+
+def fitted(objective, pairs, generator, *, epochs=8, path=None, observers=None, norm="none"):
+    model = EnergyModel(
+        EnergyConfig(z_dim=4, h_dim=6, spectral_norm=norm), 2, 2, generator=generator("weights")
+    )
+    return train(
+        model,
+        pairs,
+        objective,
+        TrainingConfig(epochs=epochs, lr=0.01, final_lr=0.002, snapshot_every=4),
+        generator=generator("training"),
+        observers=observers,
+        checkpoint_path=path,
+    )
+
+
+def tensors_of(result):
+    return {
+        **result.model.state_dict(),
+        **{f"parts.{k}": v for k, v in result.parts.state_dict().items()},
+    }
+
+
+def test_every_named_objective_is_in_the_table():
+    assert set(NAMES.values()) == {type(objective) for objective in OBJECTIVES.values()}
+    for name, kind in NAMES.items():
+        assert isinstance(kind(), Objective), name
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_it_trains_and_its_history_is_finite(name, tiny_pairs, generator):
+    result = fitted(OBJECTIVES[name], tiny_pairs, generator)
+    assert "loss" in result.history and {len(c) for c in result.history.values()} == {8}
+    assert all(math.isfinite(value) for column in result.history.values() for value in column)
+    start = fitted(OBJECTIVES[name], tiny_pairs, generator, epochs=1).snapshots[0]
+    moved = [not torch.equal(start[k], w) for k, w in result.model.state_dict().items()]
+    assert all(moved), "every parameter of the model is trained"
+
+
+class Interrupted(Exception):
+    """Stands for a kill."""
+
+
+@pytest.mark.parametrize("norm", ["none", "fcn_and_fe_x"])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_resumed_is_uninterrupted_parts_and_carry_included(
+    name, norm, tiny_pairs, generator, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(loop, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
+    path = tmp_path / "checkpoint.safetensors"
+
+    def stop(epoch, model):
+        if epoch == 5:
+            raise Interrupted
+        return {}
+
+    whole = fitted(OBJECTIVES[name], tiny_pairs, generator, norm=norm)
+    with pytest.raises(Interrupted):
+        fitted(OBJECTIVES[name], tiny_pairs, generator, norm=norm, path=path, observers={"o": stop})
+    resumed = fitted(OBJECTIVES[name], tiny_pairs, generator, norm=norm, path=path)
+    ours, theirs = tensors_of(resumed), tensors_of(whole)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[k], theirs[k]) for k in ours)
+    assert resumed.history == whole.history
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_store_keeps_parts_and_loads_them(name, tmp_path):
+    run = Run(
+        DemonstrationConfig("circle", steps=12, repetitions=4, sigma=0.05),
+        EnergyConfig(z_dim=4, h_dim=6),
+        OBJECTIVES[name],
+        TrainingConfig(epochs=3),
+    )
+    fresh = Store(tmp_path).train_or_load(run)
+    loaded = Store(tmp_path).train_or_load(run)
+    assert not fresh.loaded and loaded.loaded
+    ours, theirs = tensors_of(loaded.result), tensors_of(fresh.result)
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
+    assert Store(tmp_path).load(fresh.record["key"]).run == run
+
+
+class Bump(nn.Module):
+    """A stand-in for EnergyModel: f(a) = -|a - m|^2 / 2 v, of every state alike."""
+
+    state_dim = action_dim = 1
+
+    def __init__(self, m, v):
+        super().__init__()
+        self.m = nn.Parameter(torch.tensor(m, dtype=torch.float64))
+        self.v = nn.Parameter(torch.tensor(v, dtype=torch.float64))
+
+    def forward(self, x, a):
+        return -((a - self.m) ** 2).sum(dim=-1) / (2 * self.v) + 0 * x.sum(dim=-1)
+
+
+def normal_pairs(n, mean, s, generator):
+    actions = mean + s * torch.randn(n, 1, generator=generator("data"), dtype=torch.float64)
+    return Pairs(torch.zeros(n, 1, dtype=torch.float64), actions, torch.arange(n))
+
+
+def gradients(objective, model, pairs, generator, log_z=None, repeats=60, n=400):
+    """Gradients of many batches by (m, v) and, with NCE, by the constant; (repeats, 2 or 3)."""
+    parts = objective.parts(1, 1, generator=generator("parts")).double()
+    if log_z is not None:
+        with torch.no_grad():
+            parts[LOG_Z].constant.fill_(log_z)
+    carry = objective.begin(pairs, generator=generator("begin"))
+    found = []
+    for k in range(repeats):
+        g = generator("batch", k)
+        batch = Pairs(*(c[torch.randint(len(pairs.ids), (n,), generator=g)] for c in pairs))
+        outcome = objective(model, parts, batch, carry, generator=g)
+        by = [model.m, model.v] + ([parts[LOG_Z].constant] if log_z is not None else [])
+        loss = outcome.losses[LOG_Z if log_z is not None else MODEL]
+        found.append(torch.stack(torch.autograd.grad(loss, by)))
+    return torch.stack(found)
+
+
+def within_errors(found, expected):
+    error = found.std(dim=0) / len(found) ** 0.5
+    return ((found.mean(dim=0) - expected).abs() < 5.5 * error + 1e-12).all()
+
+
+@pytest.mark.parametrize("proposal", [UniformProposal(0.6), MixtureProposal((0.5, 1.5), 40)])
+@pytest.mark.parametrize("kind", [NCE, RankingNCE])
+def test_at_the_truth_the_gradient_is_zero_and_off_it_it_is_not(kind, proposal, generator):
+    """At f = log p + constant both are at their optimum, whatever the proposal and its number.
+
+    Without log q in the loss, with log q of another density, with the sign of the noise's part
+    turned, or with c not subtracted, the gradient is not zero there.
+    """
+    mean, s = 0.4, 0.8
+    pairs = normal_pairs(200_000, mean, s, generator)
+    objective = kind(proposal, negatives=3)
+    log_z = 0.5 * math.log(2 * math.pi * s**2) if kind is NCE else None
+    at_truth = gradients(objective, Bump(mean, s**2), pairs, generator, log_z)
+    # the finite data have their own mean and variance: standard errors of theirs are added
+    slack = 3 / len(pairs.ids) ** 0.5
+    assert within_errors(at_truth, 0.0) or (at_truth.mean(0).abs() < 6 * slack).all()
+    off = gradients(objective, Bump(mean + 0.3, s**2), pairs, generator, log_z)
+    assert not within_errors(off, 0.0) and off.mean(0)[0].abs() > 20 * slack
+
+
+def quadrature(f):
+    """Integral of f over the line; a Gaussian integrand falls off long before the ends."""
+    a = torch.linspace(-14, 14, 56_001, dtype=torch.float64)
+    return torch.trapezoid(f(a), a)
+
+
+def test_nce_has_the_gradient_of_its_population_loss(generator):
+    """-E log sigma(g) - k E_q log sigma(-g), integrated, at an f and c that are not the optimum."""
+    mean, s, k, c = 0.4, 0.8, 3, 0.5
+    pairs = normal_pairs(200_000, mean, s, generator)
+    objective = NCE(negatives=k)
+    fitted_ = objective.begin(pairs, generator=generator())
+    model = Bump(0.7, 1.1)
+    constant = torch.tensor(c, dtype=torch.float64, requires_grad=True)
+    p = torch.distributions.Normal(mean, s)
+    q = torch.distributions.Normal(fitted_["mean"][0], fitted_["factor"][0, 0])
+
+    def g(a):
+        f = -((a - model.m) ** 2) / (2 * model.v)
+        return f - constant - q.log_prob(a) - math.log(k)
+
+    log_sigma = nn.functional.logsigmoid
+    data = quadrature(lambda a: p.log_prob(a).exp() * log_sigma(g(a)))
+    noise = quadrature(lambda a: q.log_prob(a).exp() * log_sigma(-g(a)))
+    exact = torch.stack(torch.autograd.grad(-data - k * noise, [model.m, model.v, constant]))
+    found = gradients(objective, model, pairs, generator, log_z=c)
+    assert within_errors(found, exact) or ((found.mean(0) - exact).abs() < 0.02 * exact.abs()).all()
+    assert exact.abs().min() > 0.02
+
+
+def test_ranking_nce_tends_to_the_likelihood_s_gradient_as_draws_grow(generator):
+    mean, s = 0.4, 0.8
+    pairs = normal_pairs(200_000, mean, s, generator)
+    m, v = 0.7, 1.1
+    likelihood = torch.tensor(  # of -E log N(a; m, v)
+        [(m - mean) / v, 1 / (2 * v) - (s**2 + (mean - m) ** 2) / (2 * v**2)], dtype=torch.float64
+    )
+    gaps = []
+    for draws in (2, 20, 200):
+        objective = RankingNCE(negatives=draws)
+        found = gradients(objective, Bump(m, v), pairs, generator, repeats=30, n=200)
+        gaps.append(float((found.mean(dim=0) - likelihood).norm() / likelihood.norm()))
+    assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 0.06
+
+
+def test_nce_finds_the_density_and_its_normaliser(generator):
+    """p(a | x) = N(x / 2, 0.5^2): f - c is its log, so c(x) is log Z(x) of the f that was found."""
+    g = generator("data")
+    x = 2 * torch.rand(4000, 1, generator=g) - 1
+    actions = x / 2 + 0.5 * torch.randn(4000, 1, generator=g)
+    pairs = Pairs(x, actions, torch.arange(4000))
+    model = EnergyModel(EnergyConfig(z_dim=16, h_dim=32), 1, 1, generator=generator("weights"))
+    result = train(
+        model,
+        pairs,
+        NCE(negatives=16, batch_size=512, log_z_dim=16),
+        TrainingConfig(epochs=700, lr=0.005, final_lr=0.0005),
+        generator=generator("training"),
+    )
+    grid = torch.linspace(-4, 4, 2001)
+    at = torch.tensor([[-0.8], [0.0], [0.8]])
+    with torch.no_grad():
+        f = result.model(at[:, None], grid[None, :, None])
+        log_z = torch.logsumexp(f, dim=1) + math.log(8 / 2000)
+        c = result.parts[LOG_Z](at)
+        p = (f - log_z[:, None]).exp()
+    truth = torch.distributions.Normal(at / 2, 0.5).log_prob(grid[None]).exp()
+    assert 0.5 * (p - truth).abs().sum(dim=1).max() * 8 / 2000 < 0.06, "total variation"
+    assert (c - log_z).abs().max() < 0.12
+
+
+def test_ranking_nce_finds_the_density(generator):
+    g = generator("data")
+    x = 2 * torch.rand(4000, 1, generator=g) - 1
+    actions = x / 2 + 0.5 * torch.randn(4000, 1, generator=g)
+    pairs = Pairs(x, actions, torch.arange(4000))
+    model = EnergyModel(EnergyConfig(z_dim=16, h_dim=32), 1, 1, generator=generator("weights"))
+    config = TrainingConfig(epochs=700, lr=0.005, final_lr=0.0005)
+    objective = RankingNCE(negatives=16, batch_size=512)
+    train(model, pairs, objective, config, generator=generator("training"))
+    grid = torch.linspace(-4, 4, 2001)
+    at = torch.tensor([[-0.8], [0.0], [0.8]])
+    with torch.no_grad():
+        p = model(at[:, None], grid[None, :, None]).softmax(dim=1) / (8 / 2000)
+    truth = torch.distributions.Normal(at / 2, 0.5).log_prob(grid[None]).exp()
+    assert 0.5 * (p - truth).abs().sum(dim=1).max() * 8 / 2000 < 0.06, "total variation"
+
+
+@dataclass(frozen=True)
+class TwoParts(WithoutParts):
+    """Every loss is the sum of all parameters there are; each must move only its own."""
+
+    batch_size: int = 4
+    chain_steps: int = 0
+    missing: bool = False
+
+    def parts(self, state_dim, action_dim, *, generator):
+        return nn.ModuleDict({"critic": nn.Linear(1, 1), "proposal": nn.Linear(1, 1)})
+
+    def part_optimizers(self):
+        return {"critic": PartOptimizer(lr=0.5, optimizer="sgd")}
+
+    def __call__(self, model, parts, batch, carry, *, generator):
+        every = [*model.parameters(), *parts.parameters()]
+        total = sum(p.sum() for p in every)
+        losses = {MODEL: total, "critic": -2 * total, "proposal": 3 * total}
+        if self.missing:
+            losses.pop("critic")
+        return Outcome(losses, carry, {"loss": total.detach()})
+
+
+def test_each_loss_moves_its_own_part_by_its_own_optimiser(tiny_pairs, generator):
+    model = EnergyModel(EnergyConfig(z_dim=4, h_dim=6), 2, 2, generator=generator("weights"))
+    objective = TwoParts()
+    parts = objective.parts(2, 2, generator=generator())
+    before = {k: v.clone() for k, v in [*model.state_dict().items(), *parts.state_dict().items()]}
+    config = TrainingConfig(epochs=2, lr=0.01, optimizer="sgd", final_lr=0.001)
+    train(model, tiny_pairs, objective, config, generator=generator(), parts=parts)
+    steps = {"critic": -2 * (0.5 + 0.05), "proposal": 3 * (0.01 + 0.001), "fcn": 0.01 + 0.001}
+    for name, value in [*model.state_dict().items(), *parts.state_dict().items()]:
+        step = next((s for part, s in steps.items() if name.startswith(part)), steps["fcn"])
+        torch.testing.assert_close(before[name] - value, torch.full_like(value, step), msg=name)
+
+
+def test_an_objective_without_a_loss_for_one_of_its_parts_is_refused(tiny_pairs, generator):
+    with pytest.raises(
+        InputError, match="one loss for each of model, critic, proposal, got model, p"
+    ):
+        fitted(TwoParts(missing=True), tiny_pairs, generator)
+
+
+def test_an_objective_without_chains_has_a_policy_by_the_run_s_inference(tiny_run, tmp_path):
+    bare = replace(tiny_run, objective=OBJECTIVES["ranking nce"])
+    with pytest.raises(
+        InputError, match="RankingNCE trains without chains, so the run must say how"
+    ):
+        _ = bare.drawing
+    changed = tiny_run.with_(objective="ranking-nce", negatives=5, sgld_dim=16)
+    assert changed.objective == RankingNCE(negatives=5, batch_size=16)
+    assert changed.drawing.kernel == tiny_run.objective.sampler, "how actions are drawn is kept"
+    assert changed.with_(alpha=0.3, K=7).drawing.kernel == SGLD(0.3, 7)
+    trained = Store(tmp_path).train_or_load(changed)
+    assert trained.inference == changed.drawing
+
+
+def test_seeds_of_parts_leave_the_model_s_own_alone(tiny_run):
+    one = EnergyModel(tiny_run.energy, 2, 2, generator=seeding.generator(0, "weights"))
+    two = EnergyModel(tiny_run.energy, 2, 2, generator=seeding.generator(0, "weights"))
+    NCE().parts(2, 2, generator=seeding.generator(0, "parts"))
+    assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
