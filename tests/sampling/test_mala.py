@@ -22,7 +22,7 @@ def draws(n, d, s, generator):
 
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_the_stationary_variance_is_the_target_s_own(d, generator):
-    """alpha = 1.2 s: SGLD's variance would be 1.56 s^2."""
+    """Alpha = 1.2 s: SGLD's variance would be 1.56 s^2."""
     alpha = 1.2 * S
     chain = MALA(alpha, 30).chain(
         Gaussian.round(S, d), draws(N, d, S, generator("start")), generator=generator()

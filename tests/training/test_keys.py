@@ -99,8 +99,8 @@ DEFAULTS = {
     },
     ("UniformProposal", 1): {"margin": 0.5},
 }
-"""Every default by class and revision. Keys leave defaults out: whoever changes one gives the class
-a higher ``revision``, or models that were trained with the old default would be taken for others."""
+"""Every default by class and revision. Keys leave defaults out: whoever changes a default gives the
+class a higher ``revision``, or models trained with the old default would be taken for others."""
 
 
 def test_defaults_of_a_revision_never_change():
