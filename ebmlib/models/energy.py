@@ -257,7 +257,7 @@ class EnergyModel(nn.Module):
 
         so that the reader of these weights need know neither.
         """
-        weights = {
+        weights: dict[str, tuple[Tensor, Tensor | None]] = {
             name: (effective_weight(layer), None if layer.bias is None else layer.bias.detach())
             for name, layer in self.layers().items()
         }
@@ -274,7 +274,8 @@ class EnergyModel(nn.Module):
                 mean, scale = (torch.cat(parts) for parts in both)
                 readers = {"FCN[0]": (mean, scale)}
             for name, (mean, scale) in readers.items():
-                weights[name] = _fold(*weights[name], mean, scale)
+                weight, bias = weights[name]
+                weights[name] = _fold(weight, bias, mean, scale)
         return weights
 
     def energy(self, x: Tensor, a: Tensor) -> Tensor:
@@ -295,7 +296,7 @@ class EnergyModel(nn.Module):
             )
         first, *hidden, output = self._fcn()
         with torch.no_grad(), evaluating(self):
-            features, weight, bias = x, first.weight, first.bias
+            features, weight, bias = x, first.weight.detach(), first.bias.detach()
             split, reader = self._state_features, self.fe_a
             embedding = None if reader is None else (reader.weight.detach(), reader.bias.detach())
             if self.config.standardise:
@@ -354,11 +355,15 @@ def _scale(spread: Tensor, magnitude: Tensor) -> Tensor:
     return torch.where(spread > _SMALLEST_SPREAD * magnitude, spread, constant)
 
 
-def _fold(weight: Tensor, bias: Tensor, mean: Tensor, scale: Tensor) -> tuple[Tensor, Tensor]:
+def _fold(
+    weight: Tensor, bias: Tensor | None, mean: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
     """(W', b') with W' v + b' = W ((v - mean) / scale) + b; summed in float64."""
-    folded = weight.detach().double() / scale.double()
-    moved = bias.detach().double() - folded @ mean.double()
-    return folded.to(weight.dtype), moved.to(bias.dtype)
+    folded = weight.double() / scale.double()
+    moved = -(folded @ mean.double())
+    if bias is not None:
+        moved = moved + bias.double()
+    return folded.to(weight.dtype), moved.to(weight.dtype)
 
 
 def _note_standardisation(model: nn.Module, _: Any) -> None:

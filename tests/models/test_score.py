@@ -30,8 +30,9 @@ VARIANTS = [
         ("none", "fcn_0_2", "fcn_and_fe_x"),
         ((False, 1.0), (True, 0.3)),
     )
+    if activation == "relu" or norm == "none"  # normalisation is of the weights alone
 ]
-VARIANTS += [replace(config, standardise=True) for config in VARIANTS[::5]]
+VARIANTS += [replace(config, standardise=True) for config in VARIANTS[::7]]
 
 
 def drawn(config, d_x, d_a, generator, n=9):
