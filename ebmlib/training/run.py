@@ -311,9 +311,12 @@ def execute(
         demonstrations.dim,
         generator=seeding.generator(run.seed, "weights"),
     ).to(device)
+    pairs = pairs_of(demonstrations, device, run.features)
+    if run.energy.standardise:
+        model.fit_standardisation(pairs.states, pairs.actions)
     return train(
         model,
-        pairs_of(demonstrations, device, run.features),
+        pairs,
         run.objective,
         run.training,
         generator=seeding.generator(run.seed, "training", device),
