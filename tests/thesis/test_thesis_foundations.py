@@ -11,7 +11,7 @@ from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.models.energy import EnergyModel
 from ebmlib.policies.policy import ML
 from ebmlib.sampling.sgld import SGLD
-from thesis import claim
+from thesis import claim, claims
 from thesis.claims import foundations_starts as starts
 from thesis.conditions import ALPHAS, DATASETS, STEPS, condition, tiny
 from thesis.figures import foundations_inference as inference
@@ -30,7 +30,7 @@ def results(name, rows):
 
 
 def outcome(id, found):
-    return claim.get(id).judge(found).outcome
+    return claims.get(id).judge(found).outcome
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from ebmlib.demonstrations.dataset import DemonstrationConfig, load_demonstratio
 from ebmlib.evaluation import gaussian
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from ebmlib.sampling.sgld import SGLD
-from thesis import claim
+from thesis import claim, claims
 from thesis.claims import architecture as rules
 from thesis.studies import architecture, noise_level
 from thesis.study import Results
@@ -162,7 +162,7 @@ def test_a_flat_energy_only_diffuses_and_leaves_the_mode_as_a_gaussian_does():
 
 def judge(id, **studies):
     """The claim's own judge, at our setting alone."""
-    found = claim.get(id)
+    found = claims.get(id)
     given = (Results(name, tuple(studies[name.replace("-", "_")]), {}) for name in found.studies)
     return found.judge(*given)
 

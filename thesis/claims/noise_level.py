@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
-from thesis.conditions import DATASETS
+from thesis.conditions import DATASETS, condition
+from thesis.runs import sampler_of
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results, Row
 
@@ -20,7 +21,7 @@ TOO_HIGH = 1.5
 
 def steps_of(row: Row) -> int:
     """K of a condition of the noise grid."""
-    return int(row["condition"].rpartition("-")[2])
+    return sampler_of(condition(row["condition"])).steps
 
 
 def too_high(row: Row) -> bool:

@@ -18,6 +18,7 @@ from ebmlib.models.energy import EnergyModel, effective_weight
 from ebmlib.policies.policy import EXP, Policy, rollout
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.run import execute
+from thesis.runs import sampler_of
 from thesis.study import Cell, Study
 
 EPOCHS = (0, 50, 100, 150, 200, 300, 500, 1000, 3000)
@@ -131,7 +132,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         ``gradient_norm/LAYER`` (median over epochs), ``spectral_norm/LAYER`` at the end.
     """
     trained, run = cell.trained, cell.trained.run
-    sampler = run.objective.sampler
+    sampler = sampler_of(run)
     kept = trained.result.snapshots
     epochs = [epoch for epoch in EPOCHS if epoch in kept] or [max(kept)]
     models = (trained.result.at(epoch) for epoch in epochs)

@@ -97,7 +97,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         that return. ``radius``: the largest distance up to which at least 90 % return on either
         side.
     """
-    demonstrations, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    demonstrations, sampler = cell.trained.demonstrations, cell.sampler
     policy = EXP(cell.trained.model, sampler, POPULATION)
     around = closed(demonstrations)
     count = len(line(demonstrations)) - 1

@@ -20,6 +20,7 @@ from ebmlib.policies.policy import EXP, ML, Draw
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.store import Trained
 from thesis.conditions import DATASETS
+from thesis.runs import sampler_of
 from thesis.study import Cell, Study
 
 ESTIMATORS = ("EXP", "ML", "MAP", "DRAW")
@@ -78,7 +79,7 @@ def estimators(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("estimators")
     pairs = _pairs(trained, 8 if cell.small else 128, generator)
-    sampler, model = trained.run.objective.sampler, trained.model
+    sampler, model = sampler_of(trained.run), trained.model
     prior = float(pairs.actions.square().sum(dim=1).mean().sqrt()) / math.sqrt(2)
     policies = {
         "EXP": EXP(model, sampler, population=24, jitter=0.0),
@@ -118,7 +119,7 @@ def gradient(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("gradient")
     pairs = _pairs(trained, 1 if cell.small else 3, generator)
-    sampler = trained.run.objective.sampler
+    sampler = sampler_of(trained.run)
     snapshots = trained.result.snapshots
     epochs = (100, 1000) if 1000 in snapshots else (max(snapshots),)
     found: dict[str, Any] = {}

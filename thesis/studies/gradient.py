@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     everything = pairs_of(data, cell.device)
     chosen = torch.randperm(data.n_pairs, generator=cell.generator("batch"), device=cell.device)
     pairs = Pairs(*(column[chosen[:PAIRS]] for column in everything))
-    sampler = cell.trained.run.objective.sampler
+    sampler = cell.sampler
     numbers: dict[str, Any] = {}
     for epoch in epochs:
         model = cell.trained.result.at(epoch).to(cell.device)
@@ -102,7 +103,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         states = pairs.states.repeat(each, 1)[:most]
         generator = cell.generator(f"chains/{epoch}")
         drawn = exact_draws(model, pairs.states, each, grid, generator)[:most]
-        long = type(sampler)(alpha=sampler.alpha, steps=max(steps))
+        long = replace(sampler, steps=max(steps))
         start = long.start(most, data.dim, generator=generator, like=states)
         model.compiled = True
         walk = long.chain(model.score(states), start, generator=generator, record=steps)

@@ -161,7 +161,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         actions there), ``end_inside`` (share of chain ends in B_eps); ``escaped`` (share of chains
         from the demonstrated mean that are out of the mode after K steps).
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    data, sampler = cell.trained.demonstrations, cell.sampler
     truth = demonstrated(data, 3 if cell.small else _STATES)
     epochs = [epoch for epoch in sorted(cell.trained.result.snapshots) if epoch > 0]
     found = []
@@ -206,7 +206,7 @@ def sanity(cell: Cell) -> dict[str, Any]:
         ``start_inside``, ``literal_start_inside``, ``demonstrated_inside``, ``end_inside`` as in
         :func:`measure`; ``mean_gap`` (in s) and ``variance_ratio``.
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    data, sampler = cell.trained.demonstrations, cell.sampler
     truth = demonstrated(data, 3 if cell.small else 2 * _STATES)
     last = ends(cell.trained.model, truth, sampler, _CHAINS, generator=cell.generator("ends"))[-1]
     gap, ratio = gaps(last, truth)
@@ -226,7 +226,7 @@ def escape(cell: Cell) -> dict[str, Any]:
         (of the chains out of the mode after K / 2 steps, the share that is back after K; null
         where fewer than 20 are out).
     """
-    sampler = cell.trained.run.objective.sampler
+    sampler = cell.sampler
     truth = demonstrated(cell.trained.demonstrations, 3 if cell.small else _STATES)
     escaped, returned = [], []
     for alpha in SAMPLED_AT:

@@ -30,7 +30,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         the last one led; ``step``: mean milliseconds between two demonstrated positions, where the
         recordings have time stamps, else NaN.
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    data, sampler = cell.trained.demonstrations, cell.sampler
     count = 2 if cell.small else ACTIONS
     clock = time.perf_counter if cell.device.type == "cuda" else time.process_time
     numbers: dict[str, Any] = {"step": np.nan}
@@ -53,4 +53,4 @@ def measure(cell: Cell) -> dict[str, Any]:
     return numbers
 
 
-STUDIES = (Study("timing", ("path1", "circle", "mouse1", "mouse2"), measure),)
+STUDIES = (Study("timing", ("path1", "circle", "mouse1", "mouse2"), measure, clock=("EXP", "ML")),)
