@@ -196,7 +196,7 @@ def test_a_condition_needs_no_sampler():
 
 
 def test_committed_results_are_replaced_only_when_that_is_said(known, tmp_path, monkeypatch):
-    made, calls = known
+    made, _ = known
     monkeypatch.setattr(measured, "COMMITTED", tmp_path / "committed")
     results = run_study(made, tmp_path, seeds=[0])
     with pytest.raises(InputError, match="--publish"):
@@ -299,7 +299,7 @@ def test_other_families_of_claims_have_identifiers_of_their_own(monkeypatch):
 
     assert register("M01").family == "M"
     for bad in ("M1", "X01", "m01", "C41", "C00", "M001"):
-        with pytest.raises(InputError, match="C01|letter"):
+        with pytest.raises(InputError, match=r"C01|letter"):
             register(bad)
     with pytest.raises(InputError, match="twice"):
         register("C27")
