@@ -27,6 +27,7 @@ import tarfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -88,7 +89,8 @@ def carry(
         if not measured.stale(results):
             yield Outcome(name, True, "has today's digest")
         else:
-            waiting.setdefault(_commit(start or last_proof(results)), []).append(name)
+            commits = [start] if start else proofs(results)
+            waiting.setdefault(_first(commits), []).append(name)
     wanted = [name for there in waiting.values() for name in there]
     if not wanted:
         return
@@ -111,10 +113,10 @@ def carry(
                 yield Outcome(name, True, f"{proved['numbers']} numbers are those of {commit}")
 
 
-def last_proof(results: Results) -> str:
-    """The commit at which results were measured, or last proved."""
-    proofs = results.provenance.get(CARRIED, [])
-    return str(proofs[-1]["to"]["commit"] if proofs else results.provenance["commit"])
+def proofs(results: Results) -> list[str]:
+    """The commits at which results were proved, the latest first, and that of their measurement."""
+    proved = [entry["to"]["commit"] for entry in results.provenance.get(CARRIED, [])]
+    return [*reversed(proved), str(results.provenance["commit"])]
 
 
 def proof(what: Study, results: Results, before: Any, after: Any) -> dict[str, Any]:
@@ -159,7 +161,7 @@ def proof(what: Study, results: Results, before: Any, after: Any) -> dict[str, A
     if not compared:
         raise InputError(f"Study {what.name} has only times on a clock, which prove nothing.")
     return {
-        "rows": f"{len(after['rows'])} conditions, seed {probe.SEED}, smoke profile",
+        "compared": f"{len(after['rows'])} conditions, seed {probe.SEED}, smoke profile",
         "numbers": compared,
         **({"left_out_as_clock_times": list(what.clock)} if what.clock else {}),
     }
@@ -187,7 +189,7 @@ def differences(before: Any, after: Any, clock: Iterable[str] = ()) -> Iterator[
 def carried(what: Study, results: Results, commit: str, entry: Mapping[str, Any]) -> Results:
     """Results with today's digest and the entry that says why."""
     runs, digest = what.runs(), what.digest()
-    proofs = [
+    entries = [
         *results.provenance.get(CARRIED, []),
         {**entry, "to": {"commit": commit, "digest": digest}, "date": time.strftime("%Y-%m-%d")},
     ]
@@ -196,7 +198,7 @@ def carried(what: Study, results: Results, commit: str, entry: Mapping[str, Any]
         "digest": digest,
         "data": provenance.data(runs),
         provenance.CONFIGURATIONS: provenance.configurations(runs),
-        CARRIED: proofs,
+        CARRIED: entries,
     }
     return replace(results, provenance=record)
 
@@ -260,9 +262,15 @@ def _git(*arguments: str) -> bytes:
         ) from error
 
 
-def _commit(name: str) -> str:
-    """A commit as results name it, by its first twelve digits."""
-    return _git("rev-parse", "--short=12", f"{name}^{{commit}}").decode().strip()
+def _first(names: Sequence[str]) -> str:
+    """The first of some commits that this clone has, by its first twelve digits.
+
+    A proof may name one that is gone since, because a branch was written anew.
+    """
+    for name in names[:-1]:
+        with suppress(InputError):
+            return _first([name])
+    return _git("rev-parse", "--short=12", f"{names[-1]}^{{commit}}").decode().strip()
 
 
 def _extract(commit: str, tree: Path) -> None:

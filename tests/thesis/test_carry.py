@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_a_change_that_moves_no_number_carries_over(here, tmp_path):
     assert entry["numbers"] > 50
     made = carry.carried(what, results, "abc", {"from": {"commit": "x", "digest": "y"}} | entry)
     assert not measured.stale(made) and made.rows == results.rows
-    assert carry.last_proof(made) == "abc"
+    assert carry.proofs(made) == ["abc", results.provenance["commit"]]
     path = measured.save(made, tmp_path / "results")
     assert measured.load(NAME, tmp_path / "results") == made
     rows = path.read_bytes().partition(b'"rows"')[2]
@@ -98,3 +99,19 @@ def test_a_working_tree_that_is_no_commit_is_refused(monkeypatch):
     monkeypatch.setattr(provenance, "commit", lambda: "123456789abc-dirty")
     with pytest.raises(InputError, match="commit first"):
         list(carry.carry([NAME]))
+
+
+def test_a_commit_that_is_gone_gives_way_to_the_proof_before_it(tmp_path, monkeypatch):
+    def git(*words):
+        named = ["-c", "user.name=n", "-c", "user.email=e"]
+        return subprocess.run(
+            ["git", *named, *words], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "measured")
+    head = git("rev-parse", "--short=12", "HEAD")
+    monkeypatch.setattr(carry, "ROOT", tmp_path)
+    assert carry._first(["0123456789ab", head]) == head
+    with pytest.raises(InputError, match="in a clone"):
+        carry._first(["0123456789ab", "ba9876543210"])

@@ -254,7 +254,8 @@ def test_c28_wants_the_ratio_to_come_to_one(drift, outcome):
 
 def test_measures_are_finite_on_a_tiny_model(tmp_path):
     from ebmlib import Store
-    from thesis.conditions import condition, tiny
+    from thesis.conditions import condition
+    from thesis.runs import tiny
     from thesis.study import Cell
 
     run = replace(tiny(condition("noise/alpha-0.01-K-25")), seed=0)

@@ -17,7 +17,7 @@ from thesis.conditions import ALPHAS, STEPS
 from thesis.figure import Source, figure
 from thesis.runs import sampler_of
 from thesis.statistics import interquartile_mean
-from thesis.studies.noise_level import MODE, demonstrated, ends
+from thesis.studies.noise_level import MODE, demonstrated_actions, ends
 from thesis.study import Results
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def sanity_check(source: Source) -> Figure:
     """Populations at eight states of the circle, drawn where the action leads: x + a."""
     trained = source.trained("circle")
     data, sampler = trained.demonstrations, sampler_of(trained.run)
-    truth = demonstrated(data, 8)
+    truth = demonstrated_actions(data, 8)
     generator = seeding.generator(source.seed, "figure 4.3", source.where)
     found = ends(
         trained.model, truth, sampler, 60, generator=generator, record=(0, sampler.steps)

@@ -69,7 +69,7 @@ def roll(
 def measure(cell: Cell) -> dict[str, Any]:
     """Distance to the nearest demonstration over time, by kind of start.
 
-    An open path is followed for 70 steps, so that nobody runs past its end; a closed one for 150.
+    An open path is followed for 70 steps, so that none runs past its end; a closed one for 150.
 
     Returns:
         For every kind: ``KIND``, the median over the starts at every step; ``KIND_end``, its mean
