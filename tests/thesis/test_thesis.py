@@ -177,7 +177,7 @@ def test_a_measure_loads_no_model_that_its_digest_does_not_cover(known, tmp_path
 class WithoutChains:
     """An objective that knows nothing of samplers."""
 
-    batch_size: int = 8
+    batch_size: int = 100
     chain_steps: int = 0
 
     def initial_state(self, pairs, *, generator):
@@ -190,7 +190,7 @@ class WithoutChains:
 def test_a_condition_needs_no_sampler():
     run = dataclasses.replace(condition("circle"), objective=WithoutChains())
     assert sampler_updates(run) == 0
-    assert tiny(run).training.epochs == 20
+    assert (tiny(run).training.epochs, tiny(run).objective.batch_size) == (20, 64)
     with pytest.raises(InputError, match="WithoutChains has none"):
         sampler_of(run)
 
