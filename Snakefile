@@ -29,7 +29,7 @@ WANTED = CHAPTERS.with_needs(ONLY or list(CHAPTERS.chapters))
 MODELS = {job_name(m): m for m in CHAPTERS.models(WANTED)} if PROFILE != "smoke" else {}
 LONG = "|".join(re.escape(job_name(m)) for m in CHAPTERS.long) or "(?!)"  # (?!): nothing
 if PROFILE == "full":
-    from thesis.study import studies
+    from thesis.studies import studies
 
     STUDIES = list(studies())
 else:

@@ -6,15 +6,13 @@ A claim states, before any number, what is measured (``merit``) and when it coun
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ebmlib import checks
 from ebmlib.errors import InputError
-from thesis import search
 from thesis.statistics import Estimate
-from thesis.study import Results
 
 REPRODUCED = "reproduced"
 IN_RANGE = "reproduced in a stated range"
@@ -26,8 +24,12 @@ FIRST_HELD_OUT = 2
 """The rules of claims were settled while seeds 0 and 1 were looked at; none has changed since then.
 What was settled when for searches, :mod:`thesis.claims.settings` says."""
 
-IDENTIFIERS = tuple(f"C{number:02d}" for number in range(1, 41))
-"""All claims of the thesis."""
+THESIS = "C"
+FAMILIES = {THESIS: "the thesis", "M": "methods", "D": "drawings"}
+"""Letter of an identifier -> what its claims are about. Two digits follow the letter."""
+
+IDENTIFIERS = tuple(f"{THESIS}{number:02d}" for number in range(1, 41))
+"""All claims of the thesis; other families are as large as they are."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class Verdict:
         reading: one or two sentences that say what the numbers say.
         where: the range in which the claim holds, for :data:`IN_RANGE`; the reason, for
             :data:`NOT_TESTABLE`.
-        stale: the results belong to another state of the code (filled in by :meth:`Claim.verdict`).
+        stale: the results belong to another state of the code (filled in by
+            :func:`thesis.verdicts.verdict`).
         seeds: how many seeds every condition has (likewise).
     """
 
@@ -78,51 +81,12 @@ def by_parts(
     return Verdict(NOT_REPRODUCED, number, reading)
 
 
-SHOWN = 4
-"""So many settings are named where a claim holds at several."""
-
-
-def widened(verdict: Verdict, search: search.Search, found: Sequence[search.Found]) -> Verdict:
-    """A verdict of a claim that fails at our setting, after others were searched.
-
-    It is reproduced in a stated range if the claim holds at some of them; the number stays the one
-    at our setting.
-    """
-    good = [each for each in found if each.holds]
-    if not good:
-        low = min(found, key=lambda each: each.number.value)
-        high = max(found, key=lambda each: each.number.value)
-        told = f"{low.number.text(2)} ({low.setting})"
-        if len(found) > 1:
-            told += f" to {high.number.text(2)} ({high.setting})"
-        reading = f"{verdict.reading} {_tried(found, good)} There, {search.number}: {told}."
-        return replace(verdict, reading=reading)
-    named = [f"{each.number.text(2)} ({each.where})" for each in good[:SHOWN]]
-    where = [each.where for each in good[:SHOWN]]
-    if len(good) > SHOWN:
-        named.append(f"and {len(good) - SHOWN} more")
-        where.append(f"and {len(good) - SHOWN} more settings")
-    told = f"{_tried(found, good)} There, {search.number}: {'; '.join(named)}."
-    return replace(
-        verdict,
-        outcome=IN_RANGE,
-        reading=f"{verdict.reading} {told}",
-        where=f"at {'; '.join(where)}",
-    )
-
-
-def _tried(found: Sequence[search.Found], good: Sequence[search.Found]) -> str:
-    if len(found) == 1:
-        return f"At the one other setting tried it {'holds' if good else 'does not hold'}."
-    return f"Of {len(found)} other settings tried it holds at {len(good) or 'none'}."
-
-
 @dataclass(frozen=True)
 class Claim:
     """One claim.
 
     Attributes:
-        id: C01 to C40.
+        id: a letter of :data:`FAMILIES` and two digits: C01 to C40 are the thesis's.
         section: of the thesis.
         page: of the book, as _toc.yml names it, without ``book/``.
         statement: the claim in our words.
@@ -145,27 +109,14 @@ class Claim:
     figure: str | None
     judge: Callable[..., Verdict]
 
-    def verdict(self, load: Callable[[str], Results], first_seed: int = 0) -> Verdict:
-        """The verdict from the results that ``load`` gives for a study's name.
-
-        Args:
-            load: study's name -> results.
-            first_seed: judge from this seed and up (:data:`FIRST_HELD_OUT`).
-        """
-        results = [load(name).from_seed(first_seed) for name in self.studies]
-        found, own = self.judge(*results), tuple(results)
-        other = search.searches().get(self.id)
-        if found.outcome == NOT_REPRODUCED and other is not None:
-            found = widened(found, other, other.found(load, first_seed))
-            results += [load(name) for name in other.studies]
-        return replace(
-            found,
-            stale=any(result.stale for result in results),
-            seeds=min((len(result.seeds()) for result in own), default=0),
-        )
+    @property
+    def family(self) -> str:
+        """The letter of its identifier, one of :data:`FAMILIES`."""
+        return self.id[0]
 
 
-_REGISTRY: dict[str, Claim] = {}
+REGISTRY: dict[str, Claim] = {}
+"""What :func:`claim` registered; :func:`thesis.claims.claims` is sure to have all."""
 
 
 def claim(
@@ -180,37 +131,26 @@ def claim(
     studies: tuple[str, ...] = (),
     figure: str | None = None,
 ) -> Callable[[Callable[..., Verdict]], Claim]:
-    """Register the decorated judge as the claim ``id``."""
+    """Register the decorated judge as the claim ``id``.
+
+    Raises:
+        InputError: the identifier is taken, or is not a family's letter and two digits.
+    """
 
     def register(judge: Callable[..., Verdict]) -> Claim:
-        checks.one_of("claim", id, IDENTIFIERS)
-        if id in _REGISTRY:
-            raise InputError(f"Claim {id} is registered twice.")
+        _check_identifier(id)
+        if id in REGISTRY:
+            raise InputError(f"Claim {id} is registered twice; give one of the two another number.")
         made = Claim(id, section, page, statement, merit, rule, tried, studies, figure, judge)
-        _REGISTRY[id] = made
+        REGISTRY[id] = made
         return made
 
     return register
 
 
-def _all() -> dict[str, Claim]:
-    importlib.import_module("thesis.claims")
-    return _REGISTRY
-
-
-def claims() -> Iterator[Claim]:
-    """All registered claims in the order of their identifiers."""
-    known = _all()
-    return (known[id] for id in sorted(known))
-
-
-def get(id: str) -> Claim:
-    """The claim of an identifier.
-
-    Raises:
-        InputError: there is none; the known ones are listed.
-    """
-    known = _all()
-    if id not in known:
-        raise InputError(f"No claim is called {id!r}; known: {', '.join(sorted(known))}.")
-    return known[id]
+def _check_identifier(id: str) -> None:
+    if not re.fullmatch(f"[{''.join(FAMILIES)}][0-9]{{2}}", id):
+        known = ", ".join(f"{letter} ({about})" for letter, about in FAMILIES.items())
+        raise InputError(f"A claim's identifier is a letter of {known} and two digits, got {id!r}.")
+    if id.startswith(THESIS):
+        checks.one_of("claim", id, IDENTIFIERS)

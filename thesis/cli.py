@@ -11,14 +11,19 @@ from ebmlib import checks, terminal
 from ebmlib.errors import InputError
 from ebmlib.training.run import device_of
 from ebmlib.training.store import Store
-from thesis import claim, figure, study
+from thesis import measured, provenance
 from thesis.companion import PROFILES, Companion
+from thesis.study import Study, measure
+
+RESULTS = Path("build/results")
+"""Where a study's results go if nothing is said."""
 
 _EPILOG = """\
 examples:
   python -m thesis figure 4.7 --out mean-step.svg
   python -m thesis claim C27
   python -m thesis study basins --seeds 5 --out measured/
+  python -m thesis carry
 """
 
 
@@ -52,10 +57,24 @@ def _parser() -> terminal.Parser:
     measuring.add_argument("name", nargs="?", help="without it: list all studies")
     measuring.add_argument("--seeds", type=int, metavar="N", help="seeds 0 to N-1")
     measuring.add_argument(
-        "--out", type=Path, metavar="DIR", help="where results go (default: the package's own)"
+        "--out", type=Path, metavar="DIR", help=f"where results go (default: {RESULTS})"
+    )
+    measuring.add_argument(
+        "--publish",
+        action="store_true",
+        help="replace the committed results: a full measurement at a clean commit",
     )
     _models(measuring)
     measuring.set_defaults(action=_study)
+
+    carrying = commands.add_parser(
+        "carry", help="prove that committed results are those of changed code, and say so in them"
+    )
+    carrying.add_argument("names", nargs="*", metavar="STUDY", help="without any: all studies")
+    carrying.add_argument(
+        "--from", dest="start", metavar="COMMIT", help="default: where each was last proved"
+    )
+    carrying.set_defaults(action=_carry)
     return parser
 
 
@@ -66,48 +85,95 @@ def _models(parser: argparse.ArgumentParser) -> None:
 
 
 def _figure(options: argparse.Namespace) -> None:
+    from thesis import figures  # loads what draws
+
     if options.name is None:
-        for name, known in figure.figures().items():
+        for name, known in figures.figures().items():
             print(f"{name:16} {known.title}")
         return
     out = options.out or Path(f"figure-{options.name}.png")
     if out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"--out must end in .png, .svg or .pdf, got {str(out)!r}.")
-    known = figure.get(options.name)
+    known = figures.get(options.name)
     companion = Companion(options.profile, options.device, Store(options.store))
     drawn = companion.figure(options.name)
-    from ebmlib import figures
+    from ebmlib.figures import save
 
-    figures.save(drawn, out)
+    save(drawn, out)
     print(f"wrote {out}: {known.title}", file=sys.stderr)
 
 
 def _claim(options: argparse.Namespace) -> None:
+    from thesis import claims
+    from thesis.claim import FAMILIES
+
     companion = Companion()
     if options.id is not None:
-        print(companion.verdict(claim.get(options.id.upper()).id))
+        print(companion.verdict(claims.get(options.id.upper()).id))
         return
-    for shown in companion.verdicts():
-        mark = " STALE" if shown.verdict.stale else ""
-        print(f"{shown.claim.id} {shown.verdict.outcome:28} {shown.number:>32}{mark}  "
-              f"{shown.claim.statement}")  # fmt: skip
+    for box in (box for family in FAMILIES for box in companion.verdicts(family)):
+        mark = " STALE" if box.verdict.stale else ""
+        print(f"{box.claim.id} {box.verdict.outcome:28} {box.number:>32}{mark}  "
+              f"{box.claim.statement}")  # fmt: skip
 
 
 def _study(options: argparse.Namespace) -> None:
+    from thesis import studies
+
     if options.name is None:
-        for name, known in study.studies().items():
+        for name, known in studies.studies().items():
             print(f"{name:16} {len(known.conditions)} conditions, {known.planned_seeds} seeds")
         return
-    known = study.study(options.name)
+    known = studies.study(options.name)
     if options.seeds is not None:
         checks.count("--seeds", options.seeds)
-    results = study.measure(
+    small = options.profile == "smoke"
+    if options.publish:
+        _check_publishable(known, options, small)
+    elif options.out is not None:
+        measured.check_folder(options.out)
+    else:
+        print(f"Results go to {RESULTS}; EBMLIB_RESULTS={RESULTS} has them judged and drawn, "
+              "--publish replaces the committed ones.", file=sys.stderr)  # fmt: skip
+    results = measure(
         known,
         seeds=None if options.seeds is None else range(options.seeds),
         store=Store(options.store),
         device=device_of(options.device),
-        small=options.profile == "smoke",
+        small=small,
     )
-    if options.profile == "smoke" and options.out is None:
+    folder = measured.COMMITTED if options.publish else options.out or RESULTS
+    print(f"wrote {measured.save(results, folder, publish=options.publish)}", file=sys.stderr)
+
+
+def _check_publishable(known: Study, options: argparse.Namespace, small: bool) -> None:
+    """Refuse, before anything is measured, what must not replace committed results."""
+    planned, commit = known.planned_seeds, provenance.commit()
+    if options.out is not None:
+        raise InputError("--publish writes where the committed results are; leave out --out.")
+    if small:
         raise InputError("A smoke measurement replaces no results; name a folder with --out.")
-    print(f"wrote {study.save(results, options.out or study.COMMITTED)}", file=sys.stderr)
+    if options.seeds is not None and options.seeds < planned:
+        raise InputError(
+            f"Committed results of {known.name} have {planned} seeds, got --seeds {options.seeds}; "
+            "measure all of them, or name a folder with --out."
+        )
+    if commit is None or commit.endswith("-dirty"):
+        raise InputError(
+            f"Committed results name the commit they were measured at, got {commit}; commit first."
+        )
+
+
+def _carry(options: argparse.Namespace) -> None:
+    from thesis import studies
+    from thesis.carry import carry
+
+    for name in options.names:
+        studies.study(name)
+    failed = []
+    for outcome in carry(options.names, options.start):
+        mark = "carried" if outcome.carried else "REFUSED"
+        print(f"{outcome.study:26} {mark}  {outcome.text}", flush=True)
+        failed += [] if outcome.carried else [outcome.study]
+    if failed:
+        raise InputError(f"{len(failed)} results were not carried over: {', '.join(failed)}.")

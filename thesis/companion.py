@@ -12,9 +12,12 @@ import torch
 from ebmlib.errors import NoiseLevelWarning
 from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
-from thesis import claim, figure, search, study
-from thesis.conditions import condition, tiny
-from thesis.display import ClaimsTable, HeldOut, SearchTable, ShownVerdict, Summary
+from thesis import claim, claims, measured
+from thesis.conditions import condition
+from thesis.display import ClaimsTable, HeldOut, SearchTable, Summary, VerdictBox
+from thesis.runs import tiny
+from thesis.study import Results
+from thesis.verdicts import verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,6 +46,7 @@ class Companion:
     store: Store = field(default_factory=Store)
     seed: int = 0
     _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _stale: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def small(self) -> bool:
@@ -73,53 +77,64 @@ class Companion:
         self._asked[f"data set {name}"] = demonstrations.digest()
         return demonstrations
 
-    def results(self, name: str) -> study.Results:
-        """The results of a study (see :func:`thesis.study.load`)."""
-        results = study.load(name)
+    def results(self, name: str) -> Results:
+        """The results of a study (see :func:`thesis.measured.load`)."""
+        results = measured.load(name)
         self._asked[f"results {name}, seeds {len(results.seeds())}"] = results.provenance["digest"]
         return results
 
+    def stale(self, results: Results) -> bool:
+        """Whether results belong to another state of the code; found once per companion."""
+        key = f"{results.study} {results.provenance.get('digest')}"
+        if key not in self._stale:
+            self._stale[key] = measured.stale(results)
+        return self._stale[key]
+
     def figure(self, name: str) -> Figure:
         """A figure by its number in the thesis, or by its name."""
-        from ebmlib import figures
+        from ebmlib.figures import using_style  # loads what draws
+        from thesis import figures
 
-        drawing = figure.get(name)
+        drawing = figures.get(name)
         self._asked.clear()
-        with figures.using_style():
+        with using_style():
             drawn = drawing.draw(self)
         drawn.provenance = {"figure": name, "from": dict(self._asked)}  # type: ignore[attr-defined]
         return drawn
 
-    def verdict(self, id: str, first_seed: int = 0) -> ShownVerdict:
-        """A claim's verdict from a seed and up, shown in a notebook as a box."""
-        found = claim.get(id)
-        return ShownVerdict(found, found.verdict(self.results, first_seed))
+    def verdict(self, id: str, first_seed: int = 0) -> VerdictBox:
+        """A claim's verdict from a seed and up, which a notebook displays as a box."""
+        found = claims.get(id)
+        return VerdictBox(found, verdict(found, self.results, first_seed, self.stale))
 
-    def verdicts(self) -> list[ShownVerdict]:
-        """All verdicts in the order of their identifiers."""
-        return [self.verdict(found.id) for found in claim.claims()]
+    def verdicts(self, family: str = claim.THESIS) -> list[VerdictBox]:
+        """The verdicts on a family's claims (see :data:`thesis.claim.FAMILIES`), by identifier."""
+        return [self.verdict(found.id) for found in claims.claims(family)]
 
-    def held_out(self) -> HeldOut:
+    def held_out(self, family: str = claim.THESIS) -> HeldOut:
         """Which verdicts change if the seeds known while rules were settled are left out."""
         first = claim.FIRST_HELD_OUT
-        return HeldOut(first, tuple((v, self.verdict(v.claim.id, first)) for v in self.verdicts()))
+        boxes = self.verdicts(family)
+        return HeldOut(first, tuple((box, self.verdict(box.claim.id, first)) for box in boxes))
 
-    def claims_table(self) -> ClaimsTable:
-        """All verdicts, shown in a notebook as a table with links."""
-        return ClaimsTable(tuple(self.verdicts()))
+    def claims_table(self, family: str = claim.THESIS) -> ClaimsTable:
+        """A family's verdicts, which a notebook displays as a table with links."""
+        return ClaimsTable(tuple(self.verdicts(family)))
 
-    def search_table(self) -> SearchTable:
-        """Where claims that fail at our setting were looked for, shown in a notebook as a table."""
-        known = search.searches()
+    def search_table(self, family: str = claim.THESIS) -> SearchTable:
+        """The searches for claims that fail at our setting, as a table."""
+        known = {id: each for id, each in claims.searches().items() if id.startswith(family)}
         return SearchTable(
             tuple((self.verdict(id), tuple(known[id].found(self.results))) for id in known)
         )
 
-    def counts(self) -> dict[str, int]:
-        """How many claims have each outcome."""
-        found = Counter(shown.verdict.outcome for shown in self.verdicts())
-        return {outcome: found[outcome] for outcome in claim.OUTCOMES}
+    def counts(self, family: str = claim.THESIS) -> dict[str, int]:
+        """How many of a family's claims have each outcome."""
+        return self.summary(family).counts
 
-    def summary(self) -> Summary:
-        """The counts, shown in a notebook as a list."""
-        return Summary(self.counts(), any(shown.verdict.stale for shown in self.verdicts()))
+    def summary(self, family: str = claim.THESIS) -> Summary:
+        """The counts, which a notebook displays as a list."""
+        boxes = self.verdicts(family)
+        found = Counter(box.verdict.outcome for box in boxes)
+        counts = {outcome: found[outcome] for outcome in claim.OUTCOMES}
+        return Summary(counts, any(box.verdict.stale for box in boxes))

@@ -33,6 +33,23 @@ ALPHAS = (0.001, 0.0025, 0.005, 0.01, 0.02)
 STEPS = (25, 50, 100, 200)
 """Numbers of steps K of the phase diagrams."""
 
+NOISE_GRID = {
+    f"noise/alpha-{alpha:g}-K-{steps}": (alpha, steps)
+    for alpha, steps in (
+        *((alpha, steps) for steps in STEPS for alpha in ALPHAS),
+        *((0.0025, steps) for steps in (400, 1000)),
+    )
+}
+"""Condition -> noise level and K."""
+
+STARTS = (
+    *(f"start/{name}-K-20" for name in ("noise", "data", "persistent", "replay")),
+    *(f"start/{name}-K-100" for name in ("data", "persistent", "replay")),
+    *(f"start/{name}-K-20-alpha-0.002" for name in ("noise", "data")),
+    "start/persistent-K-100-decay",
+)
+"""Conditions whose chains start elsewhere, or have other K, while training."""
+
 DATASETS = ("path1", "circle", "mouse1", "mouse2")
 
 
@@ -73,11 +90,8 @@ _STARTS = ("noise", "data", "persistent", "replay")
 
 def _noise_levels() -> dict[str, Run]:
     base = preset("circle").with_(sgld_dim=128, epochs=500, snapshot_every=100)
-    cells = [(alpha, steps) for steps in STEPS for alpha in ALPHAS]
-    cells += [(0.0025, 400), (0.0025, 1000)]
     return {
-        f"noise/alpha-{alpha:g}-K-{steps}": base.with_(alpha=alpha, sgld_K=steps)
-        for alpha, steps in cells
+        name: base.with_(alpha=alpha, sgld_K=steps) for name, (alpha, steps) in NOISE_GRID.items()
     }
 
 
@@ -181,18 +195,3 @@ def condition(name: str, seed: int = 0) -> Run:
     if name not in CONDITIONS:
         raise InputError(f"No condition is called {name!r}; known: {', '.join(CONDITIONS)}.")
     return CONDITIONS[name].with_(seed=seed)
-
-
-def tiny(run: Run) -> Run:
-    """A run of the same kind that takes a second: for tests and the smoke profile."""
-    return run.with_(
-        epochs=min(run.training.epochs, 20),
-        sgld_K=min(run.objective.sampler.steps, 20),
-        sgld_dim=min(run.objective.sgld_dim, 64),
-        **({"snapshot_every": 10} if run.training.snapshot_every else {}),
-    )
-
-
-def sampler_updates(run: Run) -> int:
-    """Chain steps of all chains of a training, which is nearly all of its cost."""
-    return run.training.epochs * run.objective.chain_steps

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from thesis import claim, figure, search
+from thesis import claim
 from thesis.claim import Claim, Verdict
+from thesis.claims import searches
 from thesis.search import Found
 
 _CLASSES = {
@@ -18,7 +19,7 @@ _CLASSES = {
 
 
 @dataclass(frozen=True)
-class ShownVerdict:
+class VerdictBox:
     """A claim with its verdict, as a MyST box in the book and as text in a terminal."""
 
     claim: Claim
@@ -41,7 +42,7 @@ class ShownVerdict:
         )
 
     def _searched(self) -> str:
-        known = search.searches().get(self.claim.id)
+        known = searches().get(self.claim.id)
         if known is None:
             return ""
         return (
@@ -66,7 +67,7 @@ class ShownVerdict:
             f"**Verdict.** {v.outcome[0].upper()}{v.outcome[1:]}{where}; number {self.number}, "
             f"{_seeds(v.seeds)}. Tried: {c.tried}.",
         ]
-        if known := search.searches().get(c.id):
+        if known := searches().get(c.id):
             lines += [
                 "",
                 f"**Other settings.** Looked for at {known.over} "
@@ -93,31 +94,33 @@ def _seeds(number: int) -> str:
 
 def label(name: str) -> str:
     """The label under which the book shows a figure: ``4.9`` -> ``fig-4-8``, its sheet's first."""
-    return "fig-" + figure.get(name).name.replace(".", "-")
+    from thesis import figures  # loads what draws
+
+    return "fig-" + figures.get(name).name.replace(".", "-")
 
 
 @dataclass(frozen=True)
 class ClaimsTable:
     """All verdicts as one table; every row links to the claim's box and to its figure."""
 
-    verdicts: tuple[ShownVerdict, ...]
+    verdicts: tuple[VerdictBox, ...]
 
     def _repr_markdown_(self) -> str:
         lines = [
             "| Claim | Section | What the thesis says | Verdict | Number | Seeds | Figure |",
             "|---|---|---|---|---|---|---|",
         ]
-        for shown in self.verdicts:
-            c, v = shown.claim, shown.verdict
+        for box in self.verdicts:
+            c, v = box.claim, box.verdict
             where = f" ({v.where})" if v.where else ""
             stale = ", **stale**" if v.stale else ""
             drawn = f"{{numref}}`{label(c.figure)}`" if c.figure else "–"
             cells = [
-                f"{{ref}}`{c.id} <{shown.target}>`",
+                f"{{ref}}`{c.id} <{box.target}>`",
                 c.section,
                 c.statement,
                 f"{v.outcome}{where}{stale}",
-                shown.number,
+                box.number,
                 str(v.seeds) if v.seeds else "–",
                 drawn,
             ]
@@ -137,17 +140,17 @@ class SearchTable:
         found: for each claim with a search, what was found at the other settings.
     """
 
-    found: tuple[tuple[ShownVerdict, tuple[Found, ...]], ...]
+    found: tuple[tuple[VerdictBox, tuple[Found, ...]], ...]
 
     def _repr_markdown_(self) -> str:
         lines = ["| Claim | What the thesis says | Looked for at | Holds at |", "|---|---|---|---|"]
-        for shown, found in self.found:
+        for box, found in self.found:
             good = [each.where for each in found if each.holds]
             where = "; ".join(good) if good else "none of them"
-            over = search.searches()[shown.claim.id].over
+            over = searches()[box.claim.id].over
             cells = [
-                f"{{ref}}`{shown.claim.id} <{shown.target}>`",
-                shown.claim.statement,
+                f"{{ref}}`{box.claim.id} <{box.target}>`",
+                box.claim.statement,
                 over,
                 f"{len(good)} of {len(found)}: {where}" if good else where,
             ]
@@ -157,8 +160,8 @@ class SearchTable:
     def __repr__(self) -> str:
         """One line for each claim."""
         return "\n".join(
-            f"{shown.claim.id}: {sum(each.holds for each in found)} of {len(found)}"
-            for shown, found in self.found
+            f"{box.claim.id}: {sum(each.holds for each in found)} of {len(found)}"
+            for box, found in self.found
         )
 
 
@@ -172,14 +175,14 @@ class HeldOut:
     """
 
     first: int
-    pairs: tuple[tuple[ShownVerdict, ShownVerdict], ...]
+    pairs: tuple[tuple[VerdictBox, VerdictBox], ...]
 
     @property
-    def changed(self) -> list[tuple[ShownVerdict, ShownVerdict]]:
+    def changed(self) -> list[tuple[VerdictBox, VerdictBox]]:
         """The pairs whose outcome differs."""
         return [(a, b) for a, b in self.pairs if a.verdict.outcome != b.verdict.outcome]
 
-    def _told(self, name: Callable[[ShownVerdict], str]) -> str:
+    def _text(self, name: Callable[[VerdictBox], str]) -> str:
         kept = len(self.pairs) - len(self.changed)
         text = f"Judged from seed {self.first} and up alone, {kept} of {len(self.pairs)} verdicts"
         if not self.changed:
@@ -191,18 +194,18 @@ class HeldOut:
         return f"{text} stay what they are. {listed}."
 
     def _repr_markdown_(self) -> str:
-        return self._told(lambda shown: f"{{ref}}`{shown.claim.id} <{shown.target}>`")
+        return self._text(lambda box: f"{{ref}}`{box.claim.id} <{box.target}>`")
 
     def __repr__(self) -> str:
         """The same as plain text."""
-        return self._told(lambda shown: shown.claim.id)
+        return self._text(lambda box: box.claim.id)
 
 
 @dataclass(frozen=True)
 class Summary:
     """How many claims have each outcome, as a list."""
 
-    counts: Mapping[str, int]
+    counts: dict[str, int]
     stale: bool
 
     def _repr_markdown_(self) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -67,7 +66,7 @@ class ThesisFigure:
         numbers: the thesis's numbers that it regenerates; empty for a figure of our own.
         name: what it is called: its first number, or a word for our own.
         title: what it shows, in a phrase.
-        alt: a text in its place, for who cannot see it.
+        alt: what it shows in words, for readers who cannot see it.
         conditions: the models it needs (what the build trains before the chapter).
         studies: the results it needs.
         draw: source -> figure.
@@ -82,7 +81,8 @@ class ThesisFigure:
     draw: Callable[[Source], Figure]
 
 
-_REGISTRY: dict[str, ThesisFigure] = {}
+REGISTRY: dict[str, ThesisFigure] = {}
+"""What :func:`figure` registered; :func:`thesis.figures.figures` is sure to have all."""
 
 
 def figure(
@@ -98,27 +98,9 @@ def figure(
         numbers = tuple(name for name in names if name in NUMBERS)
         made = ThesisFigure(numbers, names[0], title, alt, conditions, studies, draw)
         for name in names:
-            if name in _REGISTRY:
-                raise InputError(f"Figure {name} is registered twice.")
-            _REGISTRY[name] = made
+            if name in REGISTRY:
+                raise InputError(f"Figure {name} is registered twice; rename one.")
+            REGISTRY[name] = made
         return made
 
     return register
-
-
-def figures() -> dict[str, ThesisFigure]:
-    """All registered figures by number or name."""
-    importlib.import_module("thesis.figures")
-    return dict(_REGISTRY)
-
-
-def get(name: str) -> ThesisFigure:
-    """The figure of a number or name.
-
-    Raises:
-        InputError: there is none; the known ones are listed.
-    """
-    known = figures()
-    if name not in known:
-        raise InputError(f"No figure is called {name!r}; known: {', '.join(known)}.")
-    return known[name]

@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
 import json
 import platform
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 
 from ebmlib import config
+from ebmlib.demonstrations.dataset import DemonstrationConfig, load_demonstrations
 from ebmlib.training.run import Run
 
 CONFIGURATIONS = "configurations"
-
-
-def code_digest(module: ModuleType | None) -> str:
-    """SHA-256 of a module's code without comments, docstrings and layout."""
-    assert module is not None
-    tree = ast.parse(inspect.getsource(module))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            value = body[0].value
-            if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                body[:] = body[1:]
-    return config.digest(ast.dump(tree))
 
 
 def configurations(runs: Mapping[str, Run]) -> dict[str, Any]:
@@ -43,7 +29,13 @@ def configurations(runs: Mapping[str, Run]) -> dict[str, Any]:
 
 def data(runs: Mapping[str, Run]) -> dict[str, str]:
     """The digest of the data of every condition."""
-    return {name: run.demonstrations().digest() for name, run in runs.items()}
+    return {name: _data_digest(run.data) for name, run in runs.items()}
+
+
+@lru_cache(maxsize=1024)
+def _data_digest(data: DemonstrationConfig) -> str:
+    """The digest of a data set, made once: a drawing that changes meanwhile is not seen."""
+    return load_demonstrations(data).digest()
 
 
 def record(
@@ -61,7 +53,7 @@ def record(
     return {
         "digest": digest,
         "small": small,
-        "commit": _commit(),
+        "commit": commit(),
         "device": torch.cuda.get_device_name(device) if cuda else "cpu",
         "platform": platform.platform(),
         "versions": {
@@ -90,7 +82,7 @@ def to_json(record: Mapping[str, Any]) -> str:
     return "{\n " + lines(entries, " ") + "\n}"
 
 
-def _commit() -> str | None:
+def commit() -> str | None:
     """The commit of the checkout; ``-dirty`` if more than results differs from it."""
 
     def git(*arguments: str) -> str:

@@ -7,8 +7,7 @@ others stand beside them in a figure, so that a reader sees the border.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ebmlib.errors import InputError
@@ -70,7 +69,8 @@ class Search:
         return self.judge(*(load(name).from_seed(first_seed) for name in self.studies))
 
 
-_REGISTRY: dict[str, Search] = {}
+REGISTRY: dict[str, Search] = {}
+"""What :func:`search` registered; :func:`thesis.claims.searches` is sure to have all."""
 
 
 def search(
@@ -87,15 +87,9 @@ def search(
     """Register the decorated judge as the search for a claim."""
 
     def register(judge: Callable[..., list[Found]]) -> Search:
-        if claim in _REGISTRY:
-            raise InputError(f"Claim {claim} has two searches.")
-        _REGISTRY[claim] = Search(claim, over, number, merit, rule, bound, studies, figure, judge)
-        return _REGISTRY[claim]
+        if claim in REGISTRY:
+            raise InputError(f"Claim {claim} has two searches; make one of them.")
+        REGISTRY[claim] = Search(claim, over, number, merit, rule, bound, studies, figure, judge)
+        return REGISTRY[claim]
 
     return register
-
-
-def searches() -> Mapping[str, Search]:
-    """All searches by the claim's identifier."""
-    importlib.import_module("thesis.claims")
-    return dict(sorted(_REGISTRY.items()))

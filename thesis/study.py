@@ -5,20 +5,19 @@ condition and seed. Rows are kept one file each while a study is under way, so a
 row, and together with their provenance once it is done. Verdicts and figures read the rows; they
 never measure.
 
-A result carries the digest of everything that determined it: the conditions, the data, the training
-revision and the code of the study's own module (without its comments and docstrings). If that
-digest is not the one of today's code, the result is *stale*, and says so wherever it is shown.
+A result carries the digest of everything that determined it: the conditions, the data, and all code
+of the project that the measure and the trainings run through (:mod:`thesis.code`). If that digest
+is not the one of today's code, the result is *stale* (:mod:`thesis.measured`), and says so wherever
+it is shown.
 """
 
 from __future__ import annotations
 
-import importlib
-import inspect
+import dataclasses
 import json
-import os
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,14 +29,12 @@ from ebmlib import config, seeding
 from ebmlib import files as checkpoint
 from ebmlib.errors import DivergenceError, InputError, StoreError
 from ebmlib.progress import Progress
-from ebmlib.training.loop import TRAINING_REVISION
+from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.run import Run
 from ebmlib.training.store import Store, Trained
-from thesis import provenance
-from thesis.conditions import condition, sampler_updates, tiny
-
-COMMITTED = Path(__file__).with_name("results")
-"""Results of the last full run, part of the package."""
+from thesis import code, provenance
+from thesis.conditions import condition
+from thesis.runs import sampler_of, sampler_updates, tiny
 
 Row = dict[str, Any]
 SEEDS, SEEDS_IF_SHORT = 5, 10
@@ -55,7 +52,7 @@ class Cell:
         condition: the condition's name.
         trained: its model, with history, snapshots and demonstrations.
         small: measure with the least effort (smoke profile and tests).
-        load: another condition's model of the same seed, by name.
+        load: another condition's model of the same seed, by a name that the study ``loads``.
     """
 
     condition: str
@@ -69,6 +66,15 @@ class Cell:
         """Where the model is."""
         return next(self.trained.model.parameters()).device
 
+    @property
+    def sampler(self) -> SGLD:
+        """The sampler with which the model is asked for actions.
+
+        Raises:
+            InputError: the condition has none.
+        """
+        return sampler_of(self.trained.run)
+
     def generator(self, stream: str) -> torch.Generator:
         """An independent generator for this condition, seed and purpose."""
         return seeding.generator(self.seed, f"{self.condition}/{stream}", self.device)
@@ -76,19 +82,23 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """What is measured on which conditions.
+    """What is measured on which conditions, of any objective and data set.
 
     Attributes:
         name: name of its results.
         conditions: names from :mod:`thesis.conditions`.
         measure: cell -> numbers (floats, or lists of them for curves).
         seeds: how many seeds a full measurement takes; None: as many as its trainings allow.
+        loads: conditions beside its own whose models the measure loads.
+        clock: the numbers that are times on a clock, which no second measurement repeats.
     """
 
     name: str
     conditions: tuple[str, ...]
     measure: Callable[[Cell], Mapping[str, Any]]
     seeds: int | None = None
+    loads: tuple[str, ...] = ()
+    clock: tuple[str, ...] = ()
 
     @property
     def planned_seeds(self) -> int:
@@ -98,9 +108,28 @@ class Study:
         cost = sum(sampler_updates(condition(name)) for name in self.conditions)
         return SEEDS_IF_SHORT if cost <= SHORT else SEEDS
 
+    def run(self, name: str, seed: int = 0, small: bool = False) -> Run:
+        """The run of a condition of this study.
+
+        Raises:
+            InputError: neither measured nor loaded by this study, so that its digest lacks it.
+        """
+        if name not in (*self.conditions, *self.loads):
+            raise InputError(
+                f"Study {self.name} may load its conditions and those in `loads`, got {name!r}; "
+                "name it there, so that the digest of its results covers it."
+            )
+        run = condition(name, seed)
+        return tiny(run) if small else run
+
     def runs(self, small: bool = False) -> dict[str, Run]:
-        """The run of every condition, with seed 0."""
-        return {name: _run(name, 0, small) for name in self.conditions}
+        """The run of every condition that is measured or loaded, with seed 0."""
+        return {name: self.run(name, 0, small) for name in (*self.conditions, *self.loads)}
+
+    def modules(self, small: bool = False) -> set[str]:
+        """The modules that code starts from: the measure's, and those of the runs' parts."""
+        parts = {type(part) for run in self.runs(small).values() for part in _parts(run)}
+        return {self.measure.__module__, *(kind.__module__ for kind in parts)}
 
     def digest(self, small: bool = False) -> str:
         """SHA-256 of everything that determines the rows, but for the seeds."""
@@ -108,12 +137,22 @@ class Study:
         return config.digest(
             {
                 "study": self.name,
-                "code": provenance.code_digest(inspect.getmodule(self.measure)),
+                "code": code.digest(self.modules(small)),
                 "conditions": provenance.configurations(runs),
                 "data": sorted(set(provenance.data(runs).values())),
-                "training_revision": TRAINING_REVISION,
             }
         )
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A configuration and all configurations in it."""
+    if dataclasses.is_dataclass(value):
+        yield value
+        for field in dataclasses.fields(value):
+            yield from _parts(getattr(value, field.name))
+    elif isinstance(value, (tuple, list)):
+        for each in value:
+            yield from _parts(each)
 
 
 @dataclass(frozen=True)
@@ -129,13 +168,6 @@ class Results:
     study: str
     rows: tuple[Row, ...]
     provenance: Mapping[str, Any]
-
-    @cached_property
-    def stale(self) -> bool:
-        """They belong to another state of the code, the data or the conditions."""
-        return self.provenance.get("digest") != study(self.study).digest(
-            bool(self.provenance.get("small"))
-        )
 
     @property
     def conditions(self) -> list[str]:
@@ -187,28 +219,6 @@ class Results:
             f'"provenance": {provenance.to_json(self.provenance)},\n'
             f'"rows": [\n  {rows}\n]\n}}\n'
         )
-
-
-def studies() -> dict[str, Study]:
-    """All studies by name."""
-    return dict(importlib.import_module("thesis.studies").STUDIES)
-
-
-def study(name: str) -> Study:
-    """The study of a name.
-
-    Raises:
-        InputError: there is none; the known ones are listed.
-    """
-    known = studies()
-    if name not in known:
-        raise InputError(f"No study is called {name!r}; known: {', '.join(known)}.")
-    return known[name]
-
-
-def _run(name: str, seed: int, small: bool) -> Run:
-    run = condition(name, seed)
-    return tiny(run) if small else run
 
 
 def measure(
@@ -265,7 +275,7 @@ def _row(
             pass
 
         def load(other: str) -> Trained:
-            return store.train_or_load(_run(other, seed, small), device=device)
+            return store.train_or_load(what.run(other, seed, small), device=device)
 
         row: Row = {"condition": name, "seed": seed}
         try:
@@ -288,37 +298,6 @@ def _plain(numbers: Mapping[str, Any]) -> Row:
             return [plain(inner) for inner in value]
         if isinstance(value, (bool, int, np.integer, np.bool_)):
             return int(value)
-        return float(f"{float(value):.7g}") if np.isfinite(float(value)) else None
+        return float(f"{float(value):.7g}") if math.isfinite(float(value)) else None
 
     return {name: plain(value) for name, value in numbers.items()}
-
-
-def save(results: Results, folder: Path) -> Path:
-    """Write results as ``folder/<study>.json``, whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{results.study}.json"
-    checkpoint.write_bytes(path, results.to_json().encode())
-    return path
-
-
-def load(name: str, folder: Path | None = None) -> Results:
-    """Results of a study: from ``folder`` or ``EBMLIB_RESULTS``, else those of the package.
-
-    Raises:
-        InputError: there are none. StoreError: the file is damaged.
-    """
-    given = folder or os.environ.get("EBMLIB_RESULTS")
-    places = ([Path(given)] if given else []) + [COMMITTED]
-    for place in places:
-        path = place / f"{name}.json"
-        if path.is_file():
-            try:
-                data = json.loads(path.read_text(encoding="utf-8"))
-                return Results(data["study"], tuple(data["rows"]), data["provenance"])
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise StoreError(
-                    f"The results {path} are damaged ({error!r}); measure again: "
-                    f"python -m thesis study {name}."
-                ) from error
-    study(name)
-    raise InputError(f"Study {name} was not measured yet: python -m thesis study {name}.")

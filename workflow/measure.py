@@ -31,33 +31,34 @@ def main(arguments: list[str]) -> int:
 
     def work() -> None:
         from ebmlib.training.run import device_of
-        from thesis import study
+        from thesis import measured, studies
+        from thesis.study import measure
 
-        results = study.measure(
-            study.study(given.study),
+        results = measure(
+            studies.study(given.study),
             seeds=None if given.seeds is None else range(given.seeds),
             device=device_of(given.device),
             work=BUILD / "measurements",
         )
-        study.save(results, (ROOT / given.output).parent)
+        measured.save(results, (ROOT / given.output).parent)
 
     return job.run(f"study.{given.study}", "full", work, gpus=given.gpus, title="measuring")
 
 
 def publish() -> int:
     """Copy the results of the last full run into the package, unless one of them is stale."""
-    from thesis import study
+    from thesis import measured
 
     folder = job.results_folder("full")
-    found = [study.load(path.stem, folder) for path in sorted(folder.glob("*.json"))]
-    stale = [results.study for results in found if results.stale]
+    found = [measured.load(path.stem, folder) for path in sorted(folder.glob("*.json"))]
+    stale = [results.study for results in found if measured.stale(results)]
     if stale or not found:
         what = f"these are out of date: {', '.join(stale)}" if stale else "there are none"
         print(f"No results were published, {what}; run ./run_all.sh --profile full first.")
         return 1
     for results in found:
-        study.save(results, study.COMMITTED)
-    print(f"Published {len(found)} studies to {study.COMMITTED.relative_to(ROOT)}.")
+        measured.save(results, measured.COMMITTED, publish=True)
+    print(f"Published {len(found)} studies to {measured.COMMITTED.relative_to(ROOT)}.")
     return 0
 
 

@@ -10,7 +10,7 @@ import torch
 from ebmlib import seeding
 from ebmlib.evaluation import exact, gaussian
 from ebmlib.sampling.sgld import SGLD
-from thesis import claim
+from thesis import claims
 from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED
 from thesis.claims import convergence as judged
 from thesis.claims.dynamics import LAYERS
@@ -144,7 +144,7 @@ STAYS, DRIFTS = (1.0, 1.0, 1.0, 1.0), (0.46, 1.0, 1.5, 5.0)
 )
 def test_c29_needs_behind_on_and_past(preset, small, outcome):
     rows = chain_rows({"circle": preset, (0.001, 100): small, (0.005, 100): STAYS})
-    assert claim.get("C29").judge(rows).outcome == outcome
+    assert claims.get("C29").judge(rows).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_c30_counts_the_factor_to_freedom(free_from, outcome, factor):
     stages = {(0.0025, K): STAYS if K >= free_from else DRIFTS for K in steps}
     if outcome == REPRODUCED:  # only the first condition may drift, or its successors need less
         stages |= {(0.0025, K): (0.8, 1.0, 1.05, 1.3) for K in (200, 400)}
-    verdict = claim.get("C30").judge(chain_rows(stages))
+    verdict = claims.get("C30").judge(chain_rows(stages))
     assert (verdict.outcome, verdict.number.value) == (outcome, factor)
 
 
@@ -182,7 +182,7 @@ def r_row(seed, excess, plateau, change=0.0, closed=1.1, name="circle"):
 def test_c38_grades_the_verdict_of_R(lost, outcome):
     rows = [r_row(seed, 0.02, 1.1) for seed in range(5)]
     rows += [r_row(seed, *lost, name="mouse1") for seed in range(5)]
-    verdict = claim.get("C38").judge(Results("convergence", tuple(rows), {}))
+    verdict = claims.get("C38").judge(Results("convergence", tuple(rows), {}))
     assert verdict.outcome == outcome
 
 
@@ -220,7 +220,7 @@ def dynamics_rows(**changes):
     ],
 )
 def test_verdicts_on_histories_flip(id, changes, outcome):
-    assert claim.get(id).judge(dynamics_rows(**changes)).outcome == outcome
+    assert claims.get(id).judge(dynamics_rows(**changes)).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_verdicts_on_histories_flip(id, changes, outcome):
 def test_c31_asks_for_both_parts(long, short, excess, outcome):
     rows = dynamics_rows(mouse1={"lag_settled": long}, **{"mouse1-K-100": {"lag_settled": short}})
     chains = Results("c", tuple(r_row(s, excess, 1.1, name="mouse1-K-100") for s in range(5)), {})
-    assert claim.get("C31").judge(rows, chains).outcome == outcome
+    assert claims.get("C31").judge(rows, chains).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -249,12 +249,13 @@ def test_c28_wants_the_ratio_to_come_to_one(drift, outcome):
         for name in ("architecture/figure-3-2", "noise/alpha-0.001-K-100")
         for seed in range(5)
     ]  # fmt: skip
-    assert claim.get("C28").judge(Results("step-scale", tuple(rows), {})).outcome == outcome
+    assert claims.get("C28").judge(Results("step-scale", tuple(rows), {})).outcome == outcome
 
 
 def test_measures_are_finite_on_a_tiny_model(tmp_path):
     from ebmlib import Store
-    from thesis.conditions import condition, tiny
+    from thesis.conditions import condition
+    from thesis.runs import tiny
     from thesis.study import Cell
 
     run = replace(tiny(condition("noise/alpha-0.01-K-25")), seed=0)

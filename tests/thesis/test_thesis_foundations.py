@@ -11,13 +11,15 @@ from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.models.energy import EnergyModel
 from ebmlib.policies import ML
 from ebmlib.sampling.sgld import SGLD
-from thesis import claim
+from thesis import claim, claims
 from thesis.claims import foundations_starts as starts
-from thesis.conditions import ALPHAS, DATASETS, STEPS, condition, tiny
+from thesis.conditions import ALPHAS, DATASETS, STEPS, condition
 from thesis.figures import foundations_inference as inference
+from thesis.runs import tiny
+from thesis.studies import study
 from thesis.studies.foundations_estimators import WithPrior
 from thesis.studies.foundations_sampling import LEVELS, energy_score
-from thesis.study import Cell, Results, study
+from thesis.study import Cell, Results
 
 
 def results(name, rows):
@@ -30,7 +32,7 @@ def results(name, rows):
 
 
 def outcome(id, found):
-    return claim.get(id).judge(found).outcome
+    return claims.get(id).judge(found).outcome
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from ebmlib import (
 from ebmlib.evaluation import exact
 from ebmlib.objectives.joint import JointContrastiveDivergence, PairScore
 from ebmlib.training.run import Run
-from thesis import claim
+from thesis import claim, claims
 from thesis.figures.policy import hand_made
 from thesis.studies import gradient, implicit, policy
 from thesis.study import Results
@@ -48,7 +48,7 @@ def rows(numbers, conditions=DATASETS, seeds=5, study="policy"):
 
 
 def outcome(id, *results):
-    return claim.get(id).judge(*results).outcome
+    return claims.get(id).judge(*results).outcome
 
 
 @pytest.mark.parametrize("chapter", ["problem", "sampling"])
@@ -209,7 +209,7 @@ def test_drift_needs_distance_and_growth():
     assert outcome("C09", rows(POLICY | {"ML_late": 0.02})) == claim.NOT_REPRODUCED
     assert outcome("C09", rows(POLICY | {"ML_early": 0.06})) == claim.NOT_REPRODUCED
     one = rows(POLICY | {"ML_late": lambda name: 0.1 if name == "circle" else 0.01})
-    verdict = claim.get("C09").judge(one)
+    verdict = claims.get("C09").judge(one)
     assert (verdict.outcome, verdict.where) == (claim.IN_RANGE, "on circle")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from ebmlib import Store
 from ebmlib.evaluation.exact import Grid, model_density
-from thesis import Companion, claim, figure, search, study
+from thesis import Companion, claim, claims, figures, search, study, verdicts
 from thesis.claims.architecture import epochs_to
 from thesis.claims.network import OVERFLOW
 from thesis.conditions import RATES, SIGMAS, WIDER_DATA
@@ -42,7 +42,7 @@ def at_rates(**kinds):
 
 
 def held(id, *given):
-    return [found.where for found in search.searches()[id].judge(*given) if found.holds]
+    return [found.where for found in claims.searches()[id].judge(*given) if found.holds]
 
 
 # --- what a search does to a verdict --------------------------------------------------------------
@@ -56,9 +56,9 @@ def verdict(monkeypatch, judge, settings_found):
     made = Search(
         "C27", "x", "width (m)", "y", "z", (), ("dynamics",), "4.7", lambda _: settings_found
     )
-    monkeypatch.setitem(search._REGISTRY, "C27", made)
-    made = replace(claim.get("C27"), judge=judge)
-    return made.verdict(lambda name: results(circle={"value": 1.0}))
+    monkeypatch.setitem(search.REGISTRY, "C27", made)
+    made = replace(claims.get("C27"), judge=judge)
+    return verdicts.verdict(made, lambda name: results(circle={"value": 1.0}))
 
 
 def test_a_claim_that_holds_elsewhere_is_reproduced_in_that_range(monkeypatch):
@@ -107,17 +107,17 @@ def test_a_claim_that_holds_at_ours_is_not_searched(monkeypatch):
 
 def test_a_search_is_judged_without_the_first_seeds_where_its_verdict_is(monkeypatch):
     given = []
-    other = replace(search.searches()["C13"], judge=lambda results: given.append(results) or [])
+    other = replace(claims.searches()["C13"], judge=lambda results: given.append(results) or [])
     assert other.found(lambda name: results(circle={}), 2) == []
     assert given[0].seeds("circle") == [2, 3, 4]
 
 
-@pytest.mark.parametrize("made", search.searches().values(), ids=lambda made: made.claim)
+@pytest.mark.parametrize("made", claims.searches().values(), ids=lambda made: made.claim)
 def test_a_search_is_made_of_what_there_is(made):
     companion = Companion()
-    assert claim.get(made.claim)
-    assert made.figure in figure.figures()
-    assert set(made.studies) <= set(figure.get(made.figure).studies)
+    assert claims.get(made.claim)
+    assert made.figure in figures.figures()
+    assert set(made.studies) <= set(figures.get(made.figure).studies)
     found = made.found(companion.results)
     assert found and len({each.setting for each in found}) == len(found)
     shown = companion.verdict(made.claim)
@@ -130,7 +130,7 @@ def test_every_claim_that_fails_was_looked_for_elsewhere():
     own = {"C24", "C38"}
     companion = Companion()
     failed = {v.claim.id for v in companion.verdicts() if v.verdict.outcome == claim.NOT_REPRODUCED}
-    assert failed <= set(search.searches()) | own
+    assert failed <= set(claims.searches()) | own
 
 
 def test_the_table_lists_what_was_found():
@@ -216,7 +216,7 @@ def test_normalised_layers_must_take_twice_the_epochs():
     diverged = at_rates(
         sn_fcn_0_2=lambda lr: {"diverged": 1}, embedding=lambda lr: arrival(at[lr][1])
     )
-    numbers = [found.number.value for found in search.searches()["C12"].judge(diverged)]
+    numbers = [found.number.value for found in claims.searches()["C12"].judge(diverged)]
     of_condition = 1000 / epochs_to(arrival(200))[0]
     assert numbers == pytest.approx([of_condition] * 3)
 

@@ -8,7 +8,7 @@ import torch
 
 from ebmlib import InputError, load_demonstrations, preset, seeding
 from ebmlib.evaluation import metrics
-from thesis import claim
+from thesis import claim, claims
 from thesis.conditions import DATASETS
 from thesis.studies import basins, offsets, trajectories
 from thesis.study import Results
@@ -159,7 +159,7 @@ def field(condition, **changes):
     ],
 )
 def test_c32_is_as_far_as_the_action_stays_within_the_scatter(change, outcome):
-    found = claim.get("C32").judge(field("path1", change=change))
+    found = claims.get("C32").judge(field("path1", change=change))
     assert found.outcome == outcome
     assert outcome != claim.IN_RANGE or "0.1" in found.where
 
@@ -173,7 +173,7 @@ def test_c32_is_as_far_as_the_action_stays_within_the_scatter(change, outcome):
     ],
 )
 def test_c36_asks_for_twice_the_angle_on_the_line(nearest, outcome):
-    assert claim.get("C36").judge(field("mouse2", nearest=nearest)).outcome == outcome
+    assert claims.get("C36").judge(field("mouse2", nearest=nearest)).outcome == outcome
 
 
 def basin(name, returned, radius=1.0):
@@ -194,13 +194,13 @@ def basin(name, returned, radius=1.0):
 def test_c34_needs_the_inside_and_the_radius(outside, inside, worst, outcome):
     told = basin("circle", [*outside, *inside])
     settled = results("trajectories", "circle", inside_worst=worst)
-    assert claim.get("C34").judge(told, settled).outcome == outcome
+    assert claims.get("C34").judge(told, settled).outcome == outcome
 
 
 def test_c34_counts_the_region_from_the_centre():
     told = basin("circle", [0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1])
     settled = results("trajectories", "circle", inside_worst=0.01)
-    assert claim.get("C34").judge(told, settled).number.value == pytest.approx(2.5)
+    assert claims.get("C34").judge(told, settled).number.value == pytest.approx(2.5)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_c37_is_on_all_data_sets_or_names_those(radii, outcome, where):
         for name, radius in zip(DATASETS, radii, strict=True)
         for row in basin(name, [1] * 12, radius).rows
     ]
-    found = claim.get("C37").judge(Results("basins", tuple(rows), {}))
+    found = claims.get("C37").judge(Results("basins", tuple(rows), {}))
     assert (found.outcome, found.where) == (outcome, where)
     assert found.number.value == pytest.approx(min(radii))
 
@@ -238,4 +238,4 @@ def test_c35_fails_where_both_branches_are_reached_or_nothing_spreads(
         "tail", "mouse1", data=spread, EXP_gap=share, EXP_smaller=smaller, DRAW_gap=0.4,
         EXP_spread=0.5,
     )  # fmt: skip
-    assert claim.get("C35").judge(told).outcome == outcome
+    assert claims.get("C35").judge(told).outcome == outcome

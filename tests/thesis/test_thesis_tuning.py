@@ -12,7 +12,7 @@ from ebmlib.demonstrations.dataset import DemonstrationConfig, load_demonstratio
 from ebmlib.evaluation import gaussian
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from ebmlib.sampling.sgld import SGLD
-from thesis import claim
+from thesis import claim, claims
 from thesis.claims import architecture as rules
 from thesis.studies import architecture, noise_level
 from thesis.study import Results
@@ -108,7 +108,7 @@ def test_epochs_to_an_error():
 
 
 def test_steps_needed_is_where_the_mean_of_a_gaussian_chain_arrives():
-    truth = noise_level.demonstrated(CIRCLE, 4)
+    truth = noise_level.demonstrated_actions(CIRCLE, 4)
     component = math.sqrt(truth.variance / 2)
     for alpha in (0.001, 0.005, 0.01):
         steps = noise_level.steps_needed(alpha, truth)
@@ -119,7 +119,7 @@ def test_steps_needed_is_where_the_mean_of_a_gaussian_chain_arrives():
 
 
 def test_what_is_demonstrated_on_the_circle():
-    truth = noise_level.demonstrated(CIRCLE, 6)
+    truth = noise_level.demonstrated_actions(CIRCLE, 6)
     assert np.allclose(np.linalg.norm(truth.states - [-1, 0], axis=1), 1, atol=1e-2)
     assert np.allclose(np.linalg.norm(truth.mean, axis=1), 2 * np.pi / 100, rtol=0.01)
     sigma = CIRCLE.sigma
@@ -127,7 +127,7 @@ def test_what_is_demonstrated_on_the_circle():
 
 
 def test_gaps_of_samples_with_known_mean_and_variance():
-    truth = noise_level.demonstrated(CIRCLE, 8)
+    truth = noise_level.demonstrated_actions(CIRCLE, 8)
     n, m = 8, 4000
     wide = math.sqrt(3 * truth.variance / 2)
     noise = torch.randn(n, m, 2, generator=seeding.generator(0), dtype=torch.float64)
@@ -142,7 +142,11 @@ def test_a_flat_energy_only_diffuses_and_leaves_the_mode_as_a_gaussian_does():
     model = EnergyModel(EnergyConfig(z_dim=4, h_dim=4), 2, 2, generator=seeding.generator(0))
     with torch.no_grad():
         model.layers()["FCN[3]"].weight.zero_()
-    truth, sampler, m = noise_level.demonstrated(CIRCLE, 4), SGLD(alpha=0.01, steps=30), 3000
+    truth, sampler, m = (
+        noise_level.demonstrated_actions(CIRCLE, 4),
+        SGLD(alpha=0.01, steps=30),
+        3000,
+    )
     found = noise_level.ends(
         model, truth, sampler, m, generator=seeding.generator(1), from_data=True, record=(10, 30)
     )
@@ -162,7 +166,7 @@ def test_a_flat_energy_only_diffuses_and_leaves_the_mode_as_a_gaussian_does():
 
 def judge(id, **studies):
     """The claim's own judge, at our setting alone."""
-    found = claim.get(id)
+    found = claims.get(id)
     given = (Results(name, tuple(studies[name.replace("-", "_")]), {}) for name in found.studies)
     return found.judge(*given)
 
@@ -192,8 +196,7 @@ def planted(full, half, sn, plain, path1, *, seeds=3, **stuck):
     ]
 
 
-def test_verdicts_on_the_architecture_follow_the_rows(monkeypatch):
-    monkeypatch.setattr(Results, "stale", False)
+def test_verdicts_on_the_architecture_follow_the_rows():
     found = planted(50, 2000, 400, None, 700, early=0.01)
     flat = {"gradient_norm": 1e-4, "loss_largest": 0.01, "R_largest": 1.0}
 
@@ -243,8 +246,7 @@ def noisy(early, **more):
                 } | more  # fmt: skip
 
 
-def test_verdicts_on_the_noise_level_follow_the_rows(monkeypatch):
-    monkeypatch.setattr(Results, "stale", False)
+def test_verdicts_on_the_noise_level_follow_the_rows():
     sanity = [
         {"condition": name, "seed": 0, "start_inside": 1.0, "end_inside": 1.0}
         for name in ("path1", "circle", "mouse1", "mouse2")

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ebmlib.sampling.starts import NoiseStart
 from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from thesis.conditions import NOISE_GRID, condition
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results, Row
 
@@ -68,7 +70,7 @@ def one(convergence: Results, name: str, seed: int) -> Stage:
 
 def grid(convergence: Results) -> dict[tuple[float, int], str]:
     """(alpha, K) -> condition, for the noise levels whose chains are stable on the data."""
-    rows = [row for row in convergence.rows if row["condition"].startswith("noise/")]
+    rows = [row for row in convergence.rows if row["condition"] in NOISE_GRID]
     stable = [row for row in rows if "alpha" in row and row["alpha"] < 2 * row["s"]]
     return {(row["alpha"], row["K"]): row["condition"] for row in stable}
 
@@ -265,8 +267,7 @@ def c38(convergence: Results) -> Verdict:
 
 def noise_started(row: Row) -> bool:
     """Whether the model was trained with chains from noise."""
-    name = row["condition"]
-    return not name.startswith("start/") or name.startswith("start/noise")
+    return getattr(condition(row["condition"]).objective, "start", None) == NoiseStart()
 
 
 def exact_says(row: Row) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
-from thesis.conditions import DATASETS
+from thesis.conditions import DATASETS, condition
+from thesis.runs import sampler_of
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results, Row
 
@@ -20,7 +21,7 @@ TOO_HIGH = 1.5
 
 def steps_of(row: Row) -> int:
     """K of a condition of the noise grid."""
-    return int(row["condition"].rpartition("-")[2])
+    return sampler_of(condition(row["condition"])).steps
 
 
 def too_high(row: Row) -> bool:
@@ -154,24 +155,28 @@ def c23(sanity: Results, noise_level: Results) -> Verdict:
 )
 def c24(noise_level: Results) -> Verdict:
     """The sign against the noise level."""
-    told: dict[bool, list[bool]] = {True: [], False: []}
+    classified: dict[bool, list[bool]] = {True: [], False: []}
     by_seed: dict[int, list[bool]] = {}
     long = [row for row in noise_level.completed() if steps_of(row) in LONG]
     for row in long:
         high_ = too_high(row)
         right = wide_at_the_mean(row) == high_
-        told[high_].append(right)
+        classified[high_].append(right)
         by_seed.setdefault(row["seed"], []).append(right)
     share = estimate([float(np.mean(right)) for right in by_seed.values()])
-    above, below = float(np.mean(told[True] or [False])), float(np.mean(told[False] or [False]))
+    above, below = (
+        float(np.mean(classified[True] or [False])),
+        float(np.mean(classified[False] or [False])),
+    )
     high, low = ([row for row in long if too_high(row) == side] for side in (True, False))
     first = estimate([row["variance_ratio"][0] for row in high])
     last = estimate([row["mean_gap"][-1] for row in high])
     largest = max(row["variance_ratio"][0] for row in low)
     reading = (
-        f"The sign appears in {100 * above:.0f} % of the {len(told[True])} trainings above 1.5 s "
-        f"and is absent from {100 * below:.0f} % of the {len(told[False])} below. Above, the "
-        f"variance is {first.text()} times the data's at epoch 100 (below, {largest:.2g} at most) "
+        f"The sign appears in {100 * above:.0f} % of the {len(classified[True])} trainings above "
+        f"1.5 s and is absent from {100 * below:.0f} % of the {len(classified[False])} below. "
+        f"Above, the variance is {first.text()} times the data's at epoch 100 (below, "
+        f"{largest:.2g} at most) "
         f"and the mean is off by {last.text(2)} s at the end."
     )
     if above > 0.9 and below > 0.9:

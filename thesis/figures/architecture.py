@@ -12,8 +12,9 @@ from ebmlib.evaluation import diagnostics, metrics
 from ebmlib.policies import EXP, rollout
 from thesis.claims.architecture import THRESHOLD
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.statistics import interquartile_mean
-from thesis.studies.architecture import Compiled
+from thesis.studies.architecture import Fused
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +42,7 @@ def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
     offsets = (0.0, 0.4, -0.4)
     starts = np.stack([metrics.beside(np.asarray(data.reference), 0, o) for o in offsets])
     sampled = rollout(
-        Compiled(EXP(model, trained.run.objective.sampler, population=32)),
+        Fused(EXP(model, sampler_of(trained.run), population=32)),
         torch.tensor(starts, dtype=torch.float32, device=source.where),
         10 if source.small else 120,
         generator=seeding.generator(source.seed, f"figure 4.1/{epoch}", source.where),
@@ -151,7 +152,7 @@ def spectral_normalisation(source: Source) -> Figure:
     sheet, axes = figures.new(1, 3, width=8.0, height=3.2)
     for name in ("figure-3-2", "sn-fcn-0-2", "sn-all"):
         trained = source.trained(f"architecture/{name}")
-        history, sampler = trained.history, trained.run.objective.sampler
+        history, sampler = trained.history, sampler_of(trained.run)
         norms = [
             history[layer]
             for layer in history

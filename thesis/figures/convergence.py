@@ -12,7 +12,9 @@ from ebmlib import figures, seeding
 from ebmlib.figures.convergence import UNSTABLE, particles, phase_map
 from ebmlib.figures.style import label_axes
 from thesis.claims.convergence import ABOVE, EXCESS, R_says, noise_started
+from thesis.conditions import NOISE_GRID
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.statistics import interquartile_mean
 from thesis.study import Results
 
@@ -52,7 +54,7 @@ def particles_on_circle(source: Source) -> Figure:
         states, actions, chains = _chains(trained, source.seed)
         for panel, look, ends in zip(row, LOOKS, chains, strict=True):
             particles(panel, trained.demonstrations, states, actions, ends)
-            alpha = trained.run.objective.sampler.alpha
+            alpha = sampler_of(trained.run).alpha
             panel.set_title(f"$\\alpha$ = {alpha:g}, {look} steps", fontsize=9)
             panel.label_outer()
     figures.legend_below(sheet)
@@ -65,7 +67,7 @@ def _chains(trained: Trained, seed: int) -> tuple[np.ndarray, np.ndarray, np.nda
     assert reference is not None
     population, device = 48, next(trained.model.parameters()).device
     states, actions = reference[list(PLACES)], np.diff(reference, axis=0)[list(PLACES)]
-    sampler = replace(trained.run.objective.sampler, steps=LOOKS[-1])
+    sampler = replace(sampler_of(trained.run), steps=LOOKS[-1])
     generator = seeding.generator(seed, "particles", device)
     x = torch.tensor(states, dtype=torch.float32, device=device)
     start = sampler.start(len(x) * population, 2, generator=generator, like=x)
@@ -147,7 +149,7 @@ def drift_map(source: Source) -> Figure:
 def _over_grid(results: Results, quantity: str) -> tuple[dict[tuple[float, int], float], float]:
     """(alpha, K) -> interquartile mean over seeds, and the data's scale s."""
     found: dict[tuple[float, int], float] = {}
-    rows = [row for row in results.rows if row["condition"].startswith("noise/") and "K" in row]
+    rows = [row for row in results.rows if row["condition"] in NOISE_GRID and "K" in row]
     for row in rows:
         values = results.values(row["condition"], quantity)
         found[row["alpha"], row["K"]] = float(interquartile_mean(values))

@@ -10,6 +10,7 @@ from ebmlib import figures
 from ebmlib.evaluation import diagnostics
 from ebmlib.figures.style import label_axes
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.studies.dynamics import BLOCK, first_order_lag, parts
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def mean_step_on_circle(source: Source) -> Figure:
     """R of the circle's preset."""
     trained = source.trained("circle")
     sheet, axes = figures.new()
-    alpha = trained.run.objective.sampler.alpha
+    alpha = sampler_of(trained.run).alpha
     figures.mean_step(axes, trained.history, alpha, scale=trained.demonstrations.action_scale())
     figures.legend_below(sheet)
     return sheet
@@ -76,7 +77,7 @@ def mean_step_on_mouse1(source: Source) -> Figure:
     sheet, axes = figures.new(2, 1, height=5.2, sharex=True, sharey=True)
     for panel, name in zip(axes, ("mouse1-K-100", "mouse1"), strict=True):
         trained = source.trained(name)
-        sampler = trained.run.objective.sampler
+        sampler = sampler_of(trained.run)
         R = diagnostics.relative_mean_step(
             trained.history["R"], sampler.alpha, trained.demonstrations.dim
         )

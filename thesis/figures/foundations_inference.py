@@ -197,7 +197,7 @@ def objectives(k: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         "likelihood, score matching and noise contrast are least at the true value one, that of "
         "denoising score matching at about one point three. Right: the constant that noise "
         "contrast learns touches minus the logarithm of the partition function at k equal to one, "
-        "and lies above it search."
+        "and lies above it elsewhere."
     ),
 )
 def four_objectives(source: Source) -> Figure:

@@ -12,8 +12,9 @@ from ebmlib.evaluation import gaussian
 from ebmlib.evaluation.chain_law import Transition, total_variation
 from ebmlib.evaluation.exact import Grid
 from ebmlib.sampling.sgld import SGLD
-from thesis.conditions import DATASETS
+from thesis.conditions import DATASETS, condition
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.studies.foundations_sampling import LEVELS
 
 if TYPE_CHECKING:
@@ -35,12 +36,13 @@ NOT_CONVERGING = {
 
 def in_words(name: str) -> str:
     """A condition as a figure names it: ``noise/alpha-0.005-K-25`` is circle at that level."""
-    data, found, steps = name.partition("-K-")
-    if not found:
+    if name in DATASETS:
         return name
-    data, _, alpha = data.partition("/alpha-")
-    level = f", $\\alpha$ = {alpha}" if alpha else ""
-    return f"{'circle' if alpha else data}{level}, $K$ = {steps}"
+    run = condition(name)
+    data, sampler = run.data.source, sampler_of(run)
+    other = sampler.alpha != sampler_of(condition(data)).alpha
+    level = f", $\\alpha$ = {sampler.alpha:g}" if other else ""
+    return f"{data}{level}, $K$ = {sampler.steps}"
 
 
 @figure(
@@ -156,7 +158,7 @@ def noise_law(source: Source) -> Figure:
     alt=(
         "Dot plot with one row per model. Dots for the length gained per step between K and 2 K "
         "and crosses for the exact prediction coincide in nearly all rows, a few per cent above "
-        "the noise floor; open squares for a Gaussian of the data's scale often lie search."
+        "the noise floor; open squares for a Gaussian of the data's scale often lie elsewhere."
     ),
     studies=("foundations-length",),
 )
@@ -270,7 +272,7 @@ def mean_steps(source: Source) -> Figure:
 def relative(source: Source, name: str) -> np.ndarray:
     """R of a condition over its noise floor, averaged over ten epochs."""
     trained = source.trained(name)
-    floor = gaussian.noise_floor(trained.run.objective.sampler.alpha, 2)
+    floor = gaussian.noise_floor(sampler_of(trained.run).alpha, 2)
     R = np.asarray(trained.history["R"]) / floor
     width = min(10, len(R))
     return np.convolve(R, np.ones(width) / width, mode="valid")

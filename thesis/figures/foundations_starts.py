@@ -13,9 +13,10 @@ from torch import Tensor
 from ebmlib import figures, seeding
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.policies import EXP, Policy, Trajectories, rollout
-from thesis.conditions import DATASETS
+from thesis.conditions import DATASETS, condition
 from thesis.figure import Source, figure
 from thesis.figures.foundations_sampling import in_words
+from thesis.runs import sampler_of
 from thesis.studies.foundations_estimators import LENGTHS
 from thesis.studies.foundations_sampling import LONGER, NOT_CONVERGED
 from thesis.study import Results
@@ -139,10 +140,10 @@ def loss_and_kl(source: Source) -> Figure:
     return sheet
 
 
-def _alpha(condition: str) -> tuple[float, str]:
+def _alpha(name: str) -> tuple[float, str]:
     """Noise level of a circle condition and a mark for it."""
     marks = {0.001: "v", 0.002: "D", 0.0025: "^", 0.005: "s", 0.01: "o", 0.02: "x"}
-    alpha = float(condition.split("alpha-")[1].split("-")[0]) if "alpha-" in condition else 0.01
+    alpha = sampler_of(condition(name)).alpha
     return alpha, marks[alpha]
 
 
@@ -263,7 +264,7 @@ def cloned(source: Source) -> dict[str, Trajectories]:
     origin = torch.tensor(np.array([[0.0, 0.0], 0.4 * middle]), dtype=torch.float32)
     policies: dict[str, Policy] = {
         "regression": NearestNeighbours(data),
-        "EXP": EXP(trained.model, trained.run.objective.sampler, 4 if source.small else 64),
+        "EXP": EXP(trained.model, sampler_of(trained.run), 4 if source.small else 64),
     }
     found = {}
     for name, policy in policies.items():

@@ -15,8 +15,9 @@ from ebmlib.evaluation import gaussian
 from thesis.claims.noise_level import cell
 from thesis.conditions import ALPHAS, STEPS
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.statistics import interquartile_mean
-from thesis.studies.noise_level import MODE, demonstrated, ends
+from thesis.studies.noise_level import MODE, demonstrated_actions, ends
 from thesis.study import Results
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ MOST = 100.0
 def sanity_check(source: Source) -> Figure:
     """Populations at eight states of the circle, drawn where the action leads: x + a."""
     trained = source.trained("circle")
-    data, sampler = trained.demonstrations, trained.run.objective.sampler
-    truth = demonstrated(data, 8)
+    data, sampler = trained.demonstrations, sampler_of(trained.run)
+    truth = demonstrated_actions(data, 8)
     generator = seeding.generator(source.seed, "figure 4.3", source.where)
     found = ends(
         trained.model, truth, sampler, 60, generator=generator, record=(0, sampler.steps)

@@ -15,6 +15,7 @@ from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.policies import EXP, ML, Draw, rollout
 from ebmlib.training.store import Trained
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.studies import implicit
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def possible_demonstrations(source: Source) -> Figure:
 
 
 def _policy(name: str, trained: Trained, small: bool) -> Any:
-    sampler = trained.run.objective.sampler
+    sampler = sampler_of(trained.run)
     if name == "ML":
         return ML(trained.model, sampler)
     return (

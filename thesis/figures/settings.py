@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from ebmlib import figures
+from thesis.claims import searches
 from thesis.claims.settings import INEXACT
 from thesis.figure import Source, figure
-from thesis.search import searches
 from thesis.statistics import estimate
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def depths(source: Source) -> Figure:
     title="Data with less and with more noise: the claims on drift, return and copying",
     alt=(
         "Three panels. ML's late distance has wide whiskers across the bound for path1 with both "
-        "noises, the middle above it with 0.05, and lies below the bound search. The share of "
+        "noises, the middle above it with 0.05, and lies below the bound elsewhere. The share of "
         "EXP rollouts that return is one, but for whiskers with noise 0.02 on path1 and circle; "
         "all its marks are hollow. The angle is three times that on the line with noise 0.003, "
         "filled, and just below twice with 0.02."

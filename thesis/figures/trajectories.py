@@ -13,6 +13,7 @@ from ebmlib import figures, seeding
 from ebmlib.policies import EXP, ML, Draw, Policy, Trajectories, rollout
 from thesis.conditions import DATASETS
 from thesis.figure import Source, figure
+from thesis.runs import sampler_of
 from thesis.studies.offsets import DISTANCES, NEIGHBOURS, POPULATION
 from thesis.studies.trajectories import BRANCHING, PLACES, across, beside, closed, gap, line, starts
 
@@ -77,7 +78,7 @@ def steps_from(demonstrations: Demonstrations, place: int) -> int:
 def sample(source: Source, name: str, kind: str) -> dict[str, list[Trajectories]]:
     """Trajectories by EXP from every place, several times, and one by ML from the first."""
     trained = source.trained(name)
-    demonstrations, sampler = trained.demonstrations, trained.run.objective.sampler
+    demonstrations, sampler = trained.demonstrations, sampler_of(trained.run)
     population, repetitions = (2, 1) if source.small else (8, REPETITIONS)
     exp = EXP(trained.model, sampler, population)
     ml = ML(trained.model, sampler, population=4, blocks=2 if source.small else 5)
@@ -141,7 +142,7 @@ def distances(source: Source, name: str) -> Figure:
 def tail(source: Source) -> Figure:
     """Ends of demonstrations, EXP and single draws across the movement of mouse1."""
     trained = source.trained("mouse1")
-    demonstrations, sampler = trained.demonstrations, trained.run.objective.sampler
+    demonstrations, sampler = trained.demonstrations, sampler_of(trained.run)
     shown = np.stack(demonstrations.trajectories)
     points = torch.tensor(shown[:, BRANCHING], dtype=torch.float32, device=source.where)
     sheet, axes = figures.new(1, 3, width=9, height=3.6)
@@ -180,7 +181,7 @@ def _strips(axes: Axes, rows: dict[str, np.ndarray], band: tuple[float, float]) 
 def neighbour(source: Source) -> Figure:
     """Actions of the model and of the nearest demonstrated state, beside mouse2."""
     trained = source.trained("mouse2")
-    data, sampler = trained.demonstrations, trained.run.objective.sampler
+    data, sampler = trained.demonstrations, sampler_of(trained.run)
     offsets = (-0.7, -0.5, -0.3, 0.3, 0.5, 0.7)
     points = np.array([beside(data, p, o) for p in range(5, 96, 10) for o in offsets])
     policy = EXP(trained.model.eval(), sampler, 2 if source.small else POPULATION)

@@ -16,8 +16,10 @@ from ebmlib.errors import DivergenceError
 from ebmlib.evaluation import diagnostics, metrics
 from ebmlib.models.energy import EnergyModel, effective_weight
 from ebmlib.policies import EXP, Policy, rollout
+from ebmlib.sampling import fused
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.run import execute
+from thesis.runs import sampler_of
 from thesis.study import Cell, Study
 
 EPOCHS = (0, 50, 100, 150, 200, 300, 500, 1000, 3000)
@@ -39,15 +41,15 @@ VARIANTS = ("figure-3-2", "half", "sn-fcn-0-2", "sn-all", "plain", "plain-path1"
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """A policy whose model walks compiled: one rollout is too short for that, many are not."""
+class Fused:
+    """A policy whose chains are fused: one rollout is too short for that, many are not."""
 
     policy: EXP
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """Actions of the policy."""
-        self.policy.model.compiled = True
-        return self.policy.act(states, generator=generator)
+        with fused.permitted(True):
+            return self.policy.act(states, generator=generator)
 
 
 def modified_hausdorff(path: NDArray[Any], reference: NDArray[Any]) -> float:
@@ -105,7 +107,7 @@ def errors(
     trajectories, actions = [], []
     data = cell.trained.demonstrations
     for model in models:
-        policy = Compiled(EXP(model.to(cell.device), sampler, population=POPULATION))
+        policy = Fused(EXP(model.to(cell.device), sampler, population=POPULATION))
         generator = cell.generator(purpose)
         trajectories.append(trajectory_error(policy, data, generator=generator))
         actions.append(action_error(policy, data, generator=generator))
@@ -131,7 +133,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         ``gradient_norm/LAYER`` (median over epochs), ``spectral_norm/LAYER`` at the end.
     """
     trained, run = cell.trained, cell.trained.run
-    sampler = run.objective.sampler
+    sampler = sampler_of(run)
     kept = trained.result.snapshots
     epochs = [epoch for epoch in EPOCHS if epoch in kept] or [max(kept)]
     models = (trained.result.at(epoch) for epoch in epochs)

@@ -5,7 +5,7 @@ laps, 200, since near its centre a trajectory takes its time to spiral out), it 
 the demonstrations and stays there for ten steps in a row. 0.1 is ten times the noise
 ``dataset_sigma`` on the demonstrated positions, and one and a half mean steps; the distance is that
 to the nearest demonstration, so demonstrations that spread widely are wide a target. Ten steps
-exclude who merely crosses. On open paths nobody can be asked to stay for longer than that: who has
+exclude a trajectory that merely crosses. On open paths it cannot stay for longer: one that has
 returned is carried past the end of the path sooner or later.
 """
 
@@ -97,7 +97,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         that return. ``radius``: the largest distance up to which at least 90 % return on either
         side.
     """
-    demonstrations, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    demonstrations, sampler = cell.trained.demonstrations, cell.sampler
     policy = EXP(cell.trained.model, sampler, POPULATION)
     around = closed(demonstrations)
     count = len(line(demonstrations)) - 1

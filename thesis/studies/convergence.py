@@ -19,7 +19,8 @@ from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.evaluation import diagnostics, exact, gaussian
 from ebmlib.evaluation.exact import Grid, GridDensity, model_density
 from ebmlib.sampling.sgld import SGLD
-from thesis.conditions import CONDITIONS, DATASETS
+from thesis.conditions import DATASETS, NOISE_GRID, STARTS
+from thesis.runs import sampler_of
 from thesis.studies.dynamics import last_change
 from thesis.study import Cell, Study
 
@@ -71,7 +72,7 @@ def run_chains(
 ) -> Tensor:
     """Noise-started chains at every state: positions (len(record), n, population, d)."""
     trained = cell.trained
-    sampler: SGLD = replace(trained.run.objective.sampler, steps=record[-1])
+    sampler: SGLD = replace(sampler_of(trained.run), steps=record[-1])
     states, generator = where.states.to(cell.device), cell.generator(stream)
     n, d = len(states), where.actions.shape[1]
     start = sampler.start(n * population, d, generator=generator, like=states)
@@ -103,7 +104,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         data's scale, all over the noise floor; ``alpha``, ``K`` and ``s``, the data's scale.
         Where the data have no reference path, the demonstrated action is a noisy one.
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    data, sampler = cell.trained.demonstrations, cell.sampler
     K, unit = sampler.steps, data.step_length
     where = targets(data, 2 if cell.small else STATES)
     steps = looks(K)[: 12 if cell.small else None]
@@ -177,7 +178,7 @@ def excess(density: GridDensity, samples: Tensor, bins: int, generator: torch.Ge
 def _mean_step(cell: Cell) -> dict[str, Any]:
     """R of the training, over its noise floor."""
     trained = cell.trained
-    alpha, d = trained.run.objective.sampler.alpha, trained.demonstrations.dim
+    alpha, d = sampler_of(trained.run).alpha, trained.demonstrations.dim
     R = diagnostics.relative_mean_step(trained.history["R"], alpha, d)
     plateau = R[-len(R) // 5 :].mean()
     closed = gaussian.stationary_mean_step(alpha, trained.demonstrations.action_scale(), d)
@@ -187,12 +188,6 @@ def _mean_step(cell: Cell) -> dict[str, Any]:
         "R_closed": closed / gaussian.noise_floor(alpha, d),
     }
 
-
-GRID = tuple(name for name in CONDITIONS if name.startswith("noise/"))
-"""Models over (alpha, K)."""
-
-STARTS = tuple(name for name in CONDITIONS if name.startswith("start/"))
-"""Models whose chains start elsewhere while training."""
 
 SCALES = ("architecture/figure-3-2", "noise/alpha-0.01-K-100", "noise/alpha-0.001-K-100")
 """Trainings with snapshots: the circle at its usual noise level twice, and at a small one."""
@@ -207,7 +202,7 @@ def measure_step_scale(cell: Cell) -> dict[str, Any]:
         alone (K times the noise floor); ``drift``, those of their gradient parts alone; ``net``,
         the distance from a chain's start to its end.
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    data, sampler = cell.trained.demonstrations, cell.sampler
     where = targets(data, 2 if cell.small else STATES)
     unit = data.step_length
     floor = sampler.steps * gaussian.noise_floor(sampler.alpha, data.dim)
@@ -243,6 +238,6 @@ def _lengths(cell: Cell, where: Targets, epoch: int, sampler: SGLD) -> tuple[flo
 
 
 STUDIES = (
-    Study("convergence", (*DATASETS, "mouse1-K-100", *GRID, *STARTS), measure),
+    Study("convergence", (*DATASETS, "mouse1-K-100", *NOISE_GRID, *STARTS), measure),
     Study("step-scale", SCALES, measure_step_scale),
 )

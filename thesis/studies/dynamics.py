@@ -115,7 +115,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     """
     history = cell.trained.history
     loss = np.asarray(history["loss"])
-    alpha = cell.trained.run.objective.sampler.alpha
+    alpha = cell.sampler.alpha
     R = diagnostics.relative_mean_step(history["R"], alpha, cell.trained.demonstrations.dim)
     late = loss[len(loss) // 2 :]
     lag = first_order_lag(list(R))

@@ -20,6 +20,7 @@ from ebmlib.policies import EXP, ML, Draw
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.store import Trained
 from thesis.conditions import DATASETS
+from thesis.runs import sampler_of
 from thesis.study import Cell, Study
 
 ESTIMATORS = ("EXP", "ML", "MAP", "DRAW")
@@ -78,7 +79,7 @@ def estimators(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("estimators")
     pairs = _pairs(trained, 8 if cell.small else 128, generator)
-    sampler, model = trained.run.objective.sampler, trained.model
+    sampler, model = sampler_of(trained.run), trained.model
     prior = float(pairs.actions.square().sum(dim=1).mean().sqrt()) / math.sqrt(2)
     policies = {
         "EXP": EXP(model, sampler, population=24, jitter=0.0),
@@ -90,7 +91,7 @@ def estimators(cell: Cell) -> dict[str, Any]:
     best = expected_action(data, pairs.states) if known(data) else None
     found: dict[str, Any] = {"prior": prior}
     for name, policy in policies.items():
-        a = policy.act(pairs.states, generator=generator)  # type: ignore[attr-defined]
+        a = policy.act(pairs.states, generator=generator)
         found[f"risk/{name}"] = _square(a - pairs.actions)
         found[f"excess/{name}"] = math.nan if best is None else _square(a - best)
     found["risk/best"] = math.nan if best is None else _square(best - pairs.actions)
@@ -118,7 +119,7 @@ def gradient(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("gradient")
     pairs = _pairs(trained, 1 if cell.small else 3, generator)
-    sampler = trained.run.objective.sampler
+    sampler = sampler_of(trained.run)
     snapshots = trained.result.snapshots
     epochs = (100, 1000) if 1000 in snapshots else (max(snapshots),)
     found: dict[str, Any] = {}

@@ -20,6 +20,7 @@ from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.store import Trained
 from thesis.conditions import DATASETS, STEPS
+from thesis.runs import sampler_of
 from thesis.study import Cell, Study
 
 RADIUS = 0.2
@@ -81,7 +82,7 @@ def annealing(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("annealing")
     pairs = held_out(trained, 8 if cell.small else 96, generator)
-    population, sampler = 16, trained.run.objective.sampler
+    population, sampler = 16, sampler_of(trained.run)
     score, n = _chains(trained, pairs, population)
     start = sampler.start(n, 2, generator=generator, like=pairs.states)
     shaped = start.reshape(-1, population, 2)
@@ -120,7 +121,7 @@ def noise_law(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("law")
     pairs = held_out(trained, 1 if cell.small else 2, generator)
-    sampler = trained.run.objective.sampler
+    sampler = sampler_of(trained.run)
     levels = LEVELS[3::3] if cell.small else LEVELS
     found: dict[str, list[float]] = {"tv_short": [], "tv_long": [], "variance": [], "lost": []}
     for level in levels:
@@ -129,7 +130,7 @@ def noise_law(cell: Cell) -> dict[str, Any]:
         density = model_density(trained.model, pairs.states, grid)
         rows = []
         for state, mass in zip(pairs.states, density.mass.double(), strict=True):
-            chain = _transition(trained, state, grid, SGLD(alpha=alpha))
+            chain = _transition(trained, state, grid, replace(sampler, alpha=alpha))
             short = chain.after(chain.start(), sampler.steps)
             long = chain.after(mass, 60)
             spread = [_variance(chain.actions, law) for law in (long, mass)]
@@ -162,7 +163,7 @@ def chain_length(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("length")
     pairs = held_out(trained, 2 if cell.small else 5, generator)
-    sampler = trained.run.objective.sampler
+    sampler = sampler_of(trained.run)
     score, n = _chains(trained, pairs, 4 if cell.small else 192)
     start = sampler.start(n, 2, generator=generator, like=pairs.states)
     first = sampler.chain(score, start, generator=generator, length=True)
@@ -208,7 +209,7 @@ def long_run(cell: Cell) -> dict[str, Any]:
     """
     trained, generator = cell.trained, cell.generator("long-run")
     pairs = held_out(trained, 4 if cell.small else 32, generator)
-    sampler, K = trained.run.objective.sampler, trained.run.objective.sampler.steps
+    sampler, K = sampler_of(trained.run), sampler_of(trained.run).steps
     times = [k * K - j * K // 8 for k in LONGER[1:] for j in range(8)]
     try:
         score, n = _chains(trained, pairs, 48)

@@ -14,7 +14,7 @@ from ebmlib.demonstrations.pairs import pairs_of
 from ebmlib.evaluation import gaussian
 from ebmlib.evaluation.data_density import action_density, known
 from ebmlib.evaluation.exact import Grid, GridDensity, model_density
-from thesis.conditions import ALPHAS, DATASETS, STEPS
+from thesis.conditions import ALPHAS, DATASETS, STARTS, STEPS
 from thesis.study import Cell, Study
 
 GRID = Grid(0.2, points=51)
@@ -42,7 +42,7 @@ def parts(column: np.ndarray) -> list[float]:
 def _curves(cell: Cell) -> dict[str, Any]:
     """Loss and R: curves, and what the last fifth of the epochs says."""
     history = cell.trained.history
-    alpha = cell.trained.run.objective.sampler.alpha
+    alpha = cell.sampler.alpha
     loss = np.asarray(history["loss"], dtype=float)
     R = np.asarray(history["R"], dtype=float) / gaussian.noise_floor(alpha, 2)
     fifth = max(1, len(loss) // 5)
@@ -95,15 +95,11 @@ def convergence(cell: Cell) -> dict[str, Any]:
     return found | {"kl_flat": flat} | _model_to_data(cell, data, states)
 
 
-STARTS = (
-    "architecture/figure-3-2",
-    *(f"start/{name}-K-20" for name in ("noise", "data", "persistent", "replay")),
-    *(f"start/{name}-K-100" for name in ("data", "persistent", "replay")),
-    *(f"start/{name}-K-20-alpha-0.002" for name in ("noise", "data")),
-    "start/persistent-K-100-decay",
-)
+FULL = "architecture/figure-3-2"
 LEVELS = tuple(f"noise/alpha-{alpha:g}-K-{steps}" for steps in STEPS for alpha in ALPHAS)
 
 STUDIES = (
-    Study("foundations-convergence", (*DATASETS, "mouse1-K-100", *STARTS, *LEVELS), convergence),
+    Study(
+        "foundations-convergence", (*DATASETS, "mouse1-K-100", FULL, *STARTS, *LEVELS), convergence
+    ),
 )

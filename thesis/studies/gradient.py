@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from ebmlib.demonstrations.pairs import Pairs, pairs_of
 from ebmlib.evaluation.exact import Grid, likelihood_gradient, log_likelihood, model_density
 from ebmlib.models.energy import EnergyModel
+from ebmlib.sampling import fused
 from thesis.study import Cell, Study
 
 EPOCHS = (100, 1000)
@@ -89,7 +91,7 @@ def measure(cell: Cell) -> dict[str, Any]:
     everything = pairs_of(data, cell.device)
     chosen = torch.randperm(data.n_pairs, generator=cell.generator("batch"), device=cell.device)
     pairs = Pairs(*(column[chosen[:PAIRS]] for column in everything))
-    sampler = cell.trained.run.objective.sampler
+    sampler = cell.sampler
     numbers: dict[str, Any] = {}
     for epoch in epochs:
         model = cell.trained.result.at(epoch).to(cell.device)
@@ -102,11 +104,10 @@ def measure(cell: Cell) -> dict[str, Any]:
         states = pairs.states.repeat(each, 1)[:most]
         generator = cell.generator(f"chains/{epoch}")
         drawn = exact_draws(model, pairs.states, each, grid, generator)[:most]
-        long = type(sampler)(alpha=sampler.alpha, steps=max(steps))
+        long = replace(sampler, steps=max(steps))
         start = long.start(most, data.dim, generator=generator, like=states)
-        model.compiled = True
-        walk = long.chain(model.score(states), start, generator=generator, record=steps)
-        model.compiled = False
+        with fused.permitted(True):
+            walk = long.chain(model.score(states), start, generator=generator, record=steps)
         at_own = walk.positions[walk.recorded.index(min(sampler.steps, max(steps)))]
 
         def errors(

@@ -56,4 +56,4 @@ def measure(cell: Cell) -> dict[str, Any]:
     return numbers
 
 
-STUDIES = (Study("joint", ("joint/circle",), measure),)
+STUDIES = (Study("joint", ("joint/circle",), measure, loads=(CONDITIONAL,)),)

@@ -66,7 +66,7 @@ def fork(cell: Cell) -> dict[str, Any]:
     """
     data, model = cell.trained.demonstrations, cell.trained.model
     numbers: dict[str, Any] = {}
-    sampler = cell.trained.run.objective.sampler
+    sampler = cell.sampler
     count, steps = (2, 3) if cell.small else (ROLLOUTS, ROLLED)
     starts = torch.tensor(
         np.array([path[BEFORE] for path in data.trajectories[:count]]), dtype=torch.float32

@@ -16,6 +16,7 @@ from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import DivergenceError
 from ebmlib.evaluation import exact
 from ebmlib.models.energy import EnergyModel
+from ebmlib.sampling import fused
 from ebmlib.sampling.sgld import SGLD
 from thesis.conditions import ALPHAS, DATASETS, STEPS
 from thesis.study import Cell, Study
@@ -33,7 +34,7 @@ _STATES, _CHAINS = 12, 48
 
 
 @dataclass(frozen=True)
-class Demonstrated:
+class DemonstratedActions:
     """What is demonstrated at some states: mean and variance of the action given the state.
 
     Attributes:
@@ -54,7 +55,7 @@ class Demonstrated:
     eps: float
 
 
-def demonstrated(data: Demonstrations, n: int) -> Demonstrated:
+def demonstrated_actions(data: Demonstrations, n: int) -> DemonstratedActions:
     """Mean and variance of the demonstrated action at ``n`` states, spread over the data.
 
     Where the demonstrations are noisy copies of one reference path the states are on it and the
@@ -67,7 +68,7 @@ def demonstrated(data: Demonstrations, n: int) -> Demonstrated:
     else:
         at = data.states[np.linspace(0, data.n_pairs - 1, n + 2).astype(int)[1:-1]]
         mean, variance = _regression(data, at)
-    return Demonstrated(at, mean, variance, data.step_length, data.action_scale(), data.eps)
+    return DemonstratedActions(at, mean, variance, data.step_length, data.action_scale(), data.eps)
 
 
 def _regression(data: Demonstrations, at: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -84,7 +85,7 @@ def _regression(data: Demonstrations, at: NDArray[np.float64]) -> tuple[NDArray[
 
 def ends(
     model: EnergyModel,
-    truth: Demonstrated,
+    truth: DemonstratedActions,
     sampler: SGLD,
     chains: int,
     *,
@@ -98,18 +99,19 @@ def ends(
     """
     states = torch.as_tensor(truth.states, dtype=torch.float32, device=generator.device)
     mean = torch.as_tensor(truth.mean, dtype=torch.float32, device=generator.device)
-    model.compiled = True
     score = model.score(states.repeat_interleave(chains, dim=0))
     n, d = len(states) * chains, mean.shape[1]
     if from_data:
         start = mean.repeat_interleave(chains, dim=0)
     else:
         start = sampler.start(n, d, generator=generator, like=states)
-    chain = sampler.chain(score, start, generator=generator, record=record or (sampler.steps,))
+    steps = record or (sampler.steps,)
+    with fused.permitted(True):
+        chain = sampler.chain(score, start, generator=generator, record=steps)
     return chain.positions.reshape(-1, len(states), chains, d).double()
 
 
-def gaps(samples: Tensor, truth: Demonstrated) -> tuple[float, float]:
+def gaps(samples: Tensor, truth: DemonstratedActions) -> tuple[float, float]:
     """Mean gap over s, and variance of the samples (n, m, d) over that of the data."""
     mean = samples.mean(dim=1)
     gap = (mean - torch.as_tensor(truth.mean).to(samples)).norm(dim=1).mean()
@@ -122,13 +124,13 @@ def inside(samples: Tensor, radius: float) -> float:
     return float((samples.norm(dim=-1) < radius).double().mean())
 
 
-def outside_mode(samples: Tensor, truth: Demonstrated) -> Tensor:
+def outside_mode(samples: Tensor, truth: DemonstratedActions) -> Tensor:
     """Which samples (..., n, m, d) are farther than :data:`MODE` s from the demonstrated mean."""
     mean = torch.as_tensor(truth.mean).to(samples)[:, None]
     return (samples - mean).norm(dim=-1) > MODE * truth.s
 
 
-def exact_gap(model: EnergyModel, truth: Demonstrated) -> tuple[float, float]:
+def exact_gap(model: EnergyModel, truth: DemonstratedActions) -> tuple[float, float]:
     """Mean gap and variance ratio of the model's own density, on a grid over B_{2 eps}."""
     states = torch.as_tensor(truth.states, dtype=torch.float32)
     with torch.no_grad():
@@ -138,7 +140,7 @@ def exact_gap(model: EnergyModel, truth: Demonstrated) -> tuple[float, float]:
     return float(gap) / truth.s, float(variance) / truth.variance
 
 
-def steps_needed(alpha: float, truth: Demonstrated) -> float:
+def steps_needed(alpha: float, truth: DemonstratedActions) -> float:
     """Steps after which a chain on a Gaussian of the data's variance is within s of its mean.
 
     From m_K = rho^K m_0 with rho = 1 - alpha^2 / (2 v), v the variance of a component, started a
@@ -161,8 +163,8 @@ def measure(cell: Cell) -> dict[str, Any]:
         actions there), ``end_inside`` (share of chain ends in B_eps); ``escaped`` (share of chains
         from the demonstrated mean that are out of the mode after K steps).
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
-    truth = demonstrated(data, 3 if cell.small else _STATES)
+    data, sampler = cell.trained.demonstrations, cell.sampler
+    truth = demonstrated_actions(data, 3 if cell.small else _STATES)
     epochs = [epoch for epoch in sorted(cell.trained.result.snapshots) if epoch > 0]
     found = []
     for epoch in epochs:
@@ -206,8 +208,8 @@ def sanity(cell: Cell) -> dict[str, Any]:
         ``start_inside``, ``literal_start_inside``, ``demonstrated_inside``, ``end_inside`` as in
         :func:`measure`; ``mean_gap`` (in s) and ``variance_ratio``.
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
-    truth = demonstrated(data, 3 if cell.small else 2 * _STATES)
+    data, sampler = cell.trained.demonstrations, cell.sampler
+    truth = demonstrated_actions(data, 3 if cell.small else 2 * _STATES)
     last = ends(cell.trained.model, truth, sampler, _CHAINS, generator=cell.generator("ends"))[-1]
     gap, ratio = gaps(last, truth)
     return {
@@ -226,8 +228,8 @@ def escape(cell: Cell) -> dict[str, Any]:
         (of the chains out of the mode after K / 2 steps, the share that is back after K; null
         where fewer than 20 are out).
     """
-    sampler = cell.trained.run.objective.sampler
-    truth = demonstrated(cell.trained.demonstrations, 3 if cell.small else _STATES)
+    sampler = cell.sampler
+    truth = demonstrated_actions(cell.trained.demonstrations, 3 if cell.small else _STATES)
     escaped, returned = [], []
     for alpha in SAMPLED_AT:
         other = replace(sampler, alpha=alpha)

@@ -48,7 +48,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         demonstrated action to the mean of the 20 nearest over a mean step; ``scatter_angle``, the
         median angle between them. Angles are in degrees.
     """
-    demonstrations, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    demonstrations, sampler = cell.trained.demonstrations, cell.sampler
     population = 4 if cell.small else POPULATION
     offsets = np.array(sorted({*DISTANCES, *(-distance for distance in DISTANCES)}))
     centre = int(np.flatnonzero(offsets == 0)[0])

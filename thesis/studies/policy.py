@@ -74,7 +74,7 @@ def measure(cell: Cell) -> dict[str, Any]:
         ``P_gap_<offset>`` (root mean square distance of the two rollouts of a place to their mean,
         at the end).
     """
-    data, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    data, sampler = cell.trained.demonstrations, cell.sampler
     steps, back = (12, 4) if cell.small else (STEPS, RETURN_STEPS)
     noise = np.random.default_rng(cell.seed).standard_normal((STARTS, data.dim))
     model = cell.trained.model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,9 +35,9 @@ def measure(cell: Cell) -> dict[str, Any]:
     chosen = torch.randperm(data.n_pairs, generator=cell.generator("states"), device=cell.device)
     x, a = everything.states[chosen[:STATES]], everything.actions[chosen[:STATES]]
     density = model_density(model, x, grid)
-    sampler = cell.trained.run.objective.sampler
+    sampler = cell.sampler
     steps = STEPS[:3] if cell.small else STEPS
-    long = type(sampler)(alpha=sampler.alpha, steps=max(steps))
+    long = replace(sampler, steps=max(steps))
     numbers: dict[str, Any] = {"floor": float(density.total_variation_floor(count, BINS).mean())}
     score = model.score(x).repeat(count)
     for name in STARTS:

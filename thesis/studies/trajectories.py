@@ -69,14 +69,14 @@ def roll(
 def measure(cell: Cell) -> dict[str, Any]:
     """Distance to the nearest demonstration over time, by kind of start.
 
-    An open path is followed for 70 steps, so that nobody runs past its end; a closed one for 150.
+    An open path is followed for 70 steps, so that none runs past its end; a closed one for 150.
 
     Returns:
         For every kind: ``KIND``, the median over the starts at every step; ``KIND_end``, its mean
         over the last 20 steps; ``KIND_worst``, the largest over the starts of the mean distance in
         the last 20 steps.
     """
-    demonstrations, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    demonstrations, sampler = cell.trained.demonstrations, cell.sampler
     steps = 150 if closed(demonstrations) else 70
     population = POPULATION
     if cell.small:
@@ -121,7 +121,7 @@ def measure_tail(cell: Cell) -> dict[str, Any]:
         ``X_gap``, the share of ends within the gap; ``X_smaller``, the share of ends beyond it on
         the side that has fewer. ``EXP_spread`` and ``DRAW_spread``: last deviation over the data's.
     """
-    demonstrations, sampler = cell.trained.demonstrations, cell.trained.run.objective.sampler
+    demonstrations, sampler = cell.trained.demonstrations, cell.sampler
     model, shown = cell.trained.model, np.stack(demonstrations.trajectories)
     steps = shown.shape[1] - 1 - BRANCHING
     population, repetitions = (2, 1) if cell.small else (POPULATION, 3)

@@ -88,7 +88,7 @@ function* walk(chain, steps) {
   assertFinite(chain.a, "The chain", LOWER_ALPHA);
 }
 
-/** The expectation estimate E[a | x] by Algorithm 2; see ebmlib.policies.policy.EXP. */
+/** The expectation estimate E[a | x] by Algorithm 2; see ebmlib.policies.EXP. */
 export class EXP {
   constructor(network, { alpha, steps, temperature = 1, population = 64, jitter = alpha }) {
     Object.assign(this, { network, alpha, steps, temperature, population, jitter });
@@ -117,7 +117,7 @@ export class EXP {
   }
 }
 
-/** The most probable action by ascent from several starts; see ebmlib.policies.policy.ML. */
+/** The most probable action by ascent from several starts; see ebmlib.policies.ML. */
 export class ML {
   constructor(network, { alpha, steps, population = 8, blocks = 10, tolerance = 0.01 }) {
     Object.assign(this, { network, alpha, steps, population, blocks, tolerance });
