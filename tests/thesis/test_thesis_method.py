@@ -20,7 +20,7 @@ from ebmlib import (
     preset,
 )
 from ebmlib.evaluation import exact
-from ebmlib.objectives.joint import JointContrastiveDivergence, PairScore
+from ebmlib.objectives.joint import JointContrastiveDivergence, PairTarget
 from ebmlib.training.run import Run
 from thesis import claim, claims
 from thesis.figures.policy import hand_made
@@ -163,7 +163,7 @@ def test_the_curves_of_figure_3_1_differ_in_steps_and_agree_in_length():
 
 def test_pair_score_is_the_derivative_by_state_and_action(model, generator):
     pair = torch.randn(3, 4, generator=generator("pair"), dtype=torch.float64)
-    found = PairScore(model)(pair)
+    found = PairTarget(model).score(pair)
     h = 1e-6
     for axis in range(4):
         step = h * torch.eye(4, dtype=torch.float64)[axis]
