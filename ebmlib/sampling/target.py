@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -83,7 +84,8 @@ def as_target(given: Target | Callable[[Tensor], Tensor]) -> Target:
     Raises:
         InputError: neither.
     """
-    if isinstance(given, Target):
+    # a field that is called ``score`` is not the method of that name
+    if isinstance(given, Target) and inspect.ismethod(given.score):
         return given
     if callable(given):
         return ScoreTarget(given)

@@ -1,6 +1,7 @@
 """MALA against the laws: exact where SGLD has its discretisation bias."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -131,3 +132,23 @@ def test_a_noise_level_in_units_of_the_data_is_turned_into_the_action_s(generato
         scaled.chain(Gaussian.round(S, 1), torch.zeros(1, 1), generator=generator())
     with pytest.raises(InputError, match="own noise scale s must be"):
         scaled.in_actions(math.nan)
+
+
+def test_a_function_with_a_field_called_score_is_taken_as_the_function_it_is(generator):
+    """A posterior made of a likelihood's score and a prior: its own call counts, not the field."""
+
+    @dataclass(frozen=True)
+    class Posterior:
+        score: Gaussian
+
+        def __call__(self, a):
+            return self.score(a) - a
+
+        def value(self, a):
+            return self.score.value(a) - a.square().sum(dim=1) / 2
+
+    made = Posterior(Gaussian.round(1.0, 1))
+    start = torch.ones(1, 1, dtype=DOUBLE)
+    moved = SGLD(0.5, 1, temperature=0.0).chain(made, start, generator=generator(), record=[0])
+    assert float(moved.actions) == pytest.approx(1 - 0.5**2 / 2 * 2)
+    assert float(moved.values[0]) == pytest.approx(-1.0)
