@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -404,7 +405,7 @@ def test_toc_chapters_and_sources_agree() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("_toc.yml", "book/waiting\n", "book/elsewhere\n"), "there is no book/search.md"),
+        (("_toc.yml", "book/waiting\n", "book/elsewhere\n"), "there is no book/elsewhere.md"),
         (("_toc.yml", "  - file: book/waiting\n", ""), "lacks book/waiting"),
         (("_toc.yml", "book/other\n", "book/waiting\n"), "names book/waiting twice"),
         (("book/chapters.toml", "[chapter.other]", "[another]"), "give it a chapter"),
@@ -488,11 +489,11 @@ def test_gpus_are_given_to_one_chapter_each(tmp_path: Path) -> None:
     first, first_lock = locks.claim_gpu(["0", "1"], tmp_path)
     second, second_lock = locks.claim_gpu(["0", "1"], tmp_path)
     assert {first, second} == {"0", "1"}
-    first_lock.close()
+    first_lock.release()
     third, third_lock = locks.claim_gpu(["0", "1"], tmp_path)
     assert third == first
-    second_lock.close()
-    third_lock.close()
+    second_lock.release()
+    third_lock.release()
 
 
 # --- what is installed ------------------------------------------------------------------------
@@ -602,6 +603,101 @@ def test_set_up_is_redone_when_and_only_when_it_must_be(
     assert changed and not any("-m venv" in command for command in changed)  # kept, brought up
     (tmp_path / ".venv" / "bin" / "python").unlink()
     assert any("-m venv" in command for command in ensure())  # broken: made anew
+
+
+@pytest.mark.parametrize(
+    ("found", "settings", "fails", "expected"),
+    [
+        ("program", "", False, ["uv pip install --python {python} --requirement it"]),
+        ("module", "", False, ["python -m uv pip install --python {python} --requirement it"]),
+        ("", "", False, ["{pip} install --requirement it"]),
+        ("program", "global.find-links='/wheels'", False, ["{pip} install --requirement it"]),
+        ("program", ":env:.index-url='file:///it'", False, ["{pip} install --requirement it"]),
+        ("program", "global.timeout='60'", True,
+         ["uv pip install --python {python} --requirement it", "{pip} install --requirement it"]),
+    ],
+)  # fmt: skip
+def test_uv_installs_where_it_is_there_and_pip_otherwise(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: str,
+    settings: str,
+    fails: bool,
+    expected: list[str],
+) -> None:
+    """With a uv and a Python that only write down how they were called."""
+
+    def program(name: str, then: str) -> Path:
+        path = tmp_path / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >> "{tmp_path}/called"\n{then}\n')
+        path.chmod(0o755)
+        return path
+
+    python = program("python", f'case "$*" in *"config list") echo "{settings}";; esac')
+    if found == "program":
+        program("uv", "echo 'error: no such build of torch'; exit 2" if fails else "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
+    monkeypatch.setattr(setup, "SETUP_LOG", tmp_path / "setup.log")
+    monkeypatch.setattr(setup, "find_spec", lambda name: found == "module")
+    monkeypatch.setattr(sys, "executable", str(python))
+    with (tmp_path / "lock").open("w") as lock:
+        setup._install(["--requirement", "it"], "It failed", python, lock.fileno())
+    called = (tmp_path / "called").read_text().splitlines()
+    pip = "python -m pip --disable-pip-version-check --no-input"
+    wanted = [line.format(python=python, pip=pip) for line in expected]
+    assert [line for line in called if "config list" not in line] == wanted
+    told = capsys.readouterr().out
+    assert told.count("\n") == fails and ("no such build of torch" in told) == fails
+
+
+def test_an_installation_keeps_the_lock_of_its_set_up_alive(tmp_path: Path) -> None:
+    """A set-up that is killed leaves its pip at work; the next one waits for it."""
+    code = (
+        "import sys; from pathlib import Path; from workflow import environment, locks\n"
+        "folder = Path(sys.argv[1]); locks.BUILD = environment.ROOT = folder\n"
+        "environment.SETUP_LOG = folder / 'setup.log'\n"
+        "command = 'touch began; while [ ! -e go ]; do sleep 0.05; done'\n"
+        "with locks.exclusive(locks.SETUP_LOCK, '') as lock:\n"
+        "    environment._run(['sh', '-c', command], '', lock, cwd=folder)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT)
+    wait_for((tmp_path / "began").exists, "the installation")
+    child.kill()
+    child.wait()
+    with (tmp_path / locks.SETUP_LOCK).open() as lock:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        (tmp_path / "go").touch()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def test_what_runs_before_set_up_needs_the_standard_library_only() -> None:
+    """The front end with neither site-packages nor an installed project."""
+    code = (
+        "import sys, workflow.__main__;"
+        "print(sorted({m.split('.')[0] for m in sys.modules} - sys.stdlib_module_names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(ROOT)!r}); {code}"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "['__main__', 'workflow']\n", done
+
+
+def test_both_packages_are_found_from_anywhere(tmp_path: Path) -> None:
+    """As jobs and kernels find them: by installation, not by folder or PYTHONPATH."""
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    code = "import ebmlib, thesis; print(ebmlib.__file__, thesis.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environ, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("ebmlib", "ebm-thesis"):
+        told = metadata.distribution(name).read_text("direct_url.json")
+        assert told is not None and json.loads(told)["dir_info"] == {"editable": True}
+    assert [Path(path).parent.name for path in done.stdout.split()] == ["ebmlib", "thesis"]
 
 
 # --- what is committed ------------------------------------------------------------------------
