@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +34,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 
 from workflow import chapters, execute, locks, stage
 from workflow import environment as setup
+from workflow import terminal as shown_by
 from workflow.lock import without_cuda
 from workflow.paths import WorkflowError
 from workflow.progress import Progress, duration
@@ -284,7 +286,16 @@ def test_a_failing_chapter_leaves_the_others_and_the_last_good_book(project: Pro
 
 
 def test_a_draft_shows_the_chapters_that_exist(project: Project) -> None:
-    assert_built(project.run("--chapter", "other", "--profile", "smoke"))
+    # With a set-up that finds all there: the build goes on in the Python that it names.
+    code = (
+        "import sys; from pathlib import Path; from workflow import __main__, environment\n"
+        f"environment.ensure = lambda: Path({sys.executable!r})\n"
+        "sys.exit(__main__.main(sys.argv[1:]))"
+    )
+    wanted = ["--device", "cpu", "--chapter", "other", "--profile", "smoke"]
+    built = project.run(command=[sys.executable, "-c", code, *wanted])
+    assert_built(built)
+    assert built.out.startswith("Everything is installed") and "1 of 1 executed" in built.out
     assert "tiny on cpu" in project.build("smoke", "notebooks", "other.ipynb").read_text()
     assert not project.build("smoke", "notebooks", "waiting.ipynb").exists()
     assert project.build("smoke", "html", "book", "waiting.html").exists()
@@ -423,6 +434,30 @@ def test_a_page_without_a_source_is_told_of(
     assert failed.code == 1 and told in failed.err.splitlines()[-1], failed
 
 
+@pytest.mark.parametrize(
+    ("loads", "files"),
+    [
+        ("import thesis.conditions, ebmlib.training.store", chapters.training_files),
+        (
+            "from thesis import study; study.studies()",
+            lambda: chapters.training_files() + chapters.study_files(),
+        ),
+        ("import thesis.companion, ebmlib.figures, ebmlib.widgets", chapters.library_files),
+    ],
+)
+def test_jobs_are_redone_when_any_code_changes_that_they_load(
+    loads: str, files: Callable[[], list[str]]
+) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); {loads}; print(*(loaded.__file__ "
+        "for name, loaded in sys.modules.items() if name.split('.')[0] in ('ebmlib', 'thesis')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    loaded = {str(Path(path).relative_to(ROOT)) for path in done.stdout.split()}
+    lists_names_only = {"thesis/__init__.py"}
+    assert len(loaded) > 10 and loaded - lists_names_only <= set(files()), done.stderr
+
+
 # --- progress -----------------------------------------------------------------------------------
 
 
@@ -465,6 +500,42 @@ def test_every_kind_of_job_is_counted(tmp_path: Path, capsys: pytest.CaptureFixt
     )
     Display(tmp_path, ["one"], time.time() - 1, log).finish()
     assert f"(1 of {2 * len(rules)}," in capsys.readouterr().out
+
+
+def tell(path: Path, **entry: object) -> None:
+    with path.open("a") as file:
+        file.write(json.dumps({"time": time.time(), **entry}) + "\n")
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_progress_is_redrawn_in_a_terminal_and_plain_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: terminal)
+    monkeypatch.setattr(sys, "stdout", written)
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(shown_by, "REDRAW_EVERY", 0.0)
+    monkeypatch.setattr(shown_by, "PLAIN_EVERY", 0.0)
+    display = Display(tmp_path, ["one", "two"], time.time() - 1, tmp_path / "log")
+    long = "a [bold]task[/bold] of many words " + "and words " * 9
+    tell(tmp_path / "one.progress", event="start")
+    tell(tmp_path / "model.x.progress", event="start")
+    tell(tmp_path / "one.progress", task=long, done=3, total=20, unit="epoch")
+    display.update()
+    shown = written.getvalue()
+    tell(tmp_path / "one.progress", event="end", ok=True, seconds=7, reason="")
+    display.update()
+    display.finish()
+    assert "a [bold]task[/bold]" in shown and "  model.x: 0 s" in shown
+    # A terminal cuts a line, a file keeps it whole.
+    assert ("3 of 20 epochs" in shown) != terminal and ("…" in shown) == terminal
+    lines = re.split(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]", written.getvalue())
+    assert lines.count("  one: done in 7 s") == 1 and "two" not in written.getvalue()
+    assert ("\x1b" in written.getvalue()) == terminal
+    if terminal:  # nothing is left of what was redrawn, and the cursor is there
+        assert written.getvalue().endswith("\x1b[2K") and "\x1b[?25h" in written.getvalue()
 
 
 def test_a_resumed_task_estimates_from_its_own_rate(tmp_path: Path) -> None:
