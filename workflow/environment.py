@@ -22,6 +22,7 @@ from workflow import locks
 from workflow.paths import BOOK, BUILD, FRONTEND, ROOT, VENDOR, VENV, WorkflowError
 
 LOCK = ROOT / "requirements.txt"
+PACKAGES = (ROOT, ROOT / "thesis")
 SETUP_LOG = BUILD / "logs" / "setup.log"
 OLDEST_PYTHON = (3, 11)
 
@@ -53,9 +54,10 @@ def ensure() -> Path:
 def _ensure_packages(lock: int) -> Path:
     python = VENV / "bin" / "python"
     stamp, unfinished = VENV / ".installed", VENV / ".unfinished"
+    tables = [tomllib.loads((path / "pyproject.toml").read_text()) for path in PACKAGES]
     wanted = _digest(
         LOCK.read_bytes(),
-        json.dumps(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]).encode(),
+        *(json.dumps(table["project"]).encode() for table in tables),
         str(ROOT).encode(),  # an environment does not survive being moved
     )
     works = _works(python)
@@ -75,9 +77,9 @@ def _ensure_packages(lock: int) -> Path:
         ["--requirement", str(LOCK)], "The packages of requirements.txt could not be installed",
         python, lock, telling=f"Installing up to {packages} packages",
     )  # fmt: skip
+    editable = [word for path in PACKAGES for word in ("--editable", str(path))]
     _install(
-        ["--no-deps", "--no-build-isolation", *("--editable", str(ROOT)),
-         *("--editable", str(ROOT / "thesis"))],
+        ["--no-deps", "--no-build-isolation", *editable],
         "ebmlib and thesis could not be installed", python, lock,
     )  # fmt: skip
     _run([str(python), "-m", "pip", "check"], "The installed packages do not fit together", lock)
@@ -206,17 +208,18 @@ def _run(
             command, cwd=cwd, stdout=log, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, pass_fds=(lock,),
         )  # fmt: skip
-        told = begun
+        code = None
         try:
-            while (code := process.poll()) is None:
-                time.sleep(0.05)
-                if telling and time.monotonic() - told > 15:
-                    told = time.monotonic()
-                    print(f"  {told - begun:.0f} s: {_last_line(start, 80)}", flush=True)
+            while code is None:
+                try:
+                    code = process.wait(15)
+                except subprocess.TimeoutExpired:
+                    if telling:
+                        told = f"{time.monotonic() - begun:.0f} s: {_last_line(start, 80)}"
+                        print(f"  {told}", flush=True)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
     if code:
         why = f"killed by signal {-code}" if code < 0 else _last_line(start, 300)
         raise WorkflowError(

@@ -168,11 +168,8 @@ def _set_math(page: Page, containers: dict[tuple[str, bool], str]) -> bool:
     equations = list(_equations(page))
     for element, text, found in equations:
         # Preformatted: it goes into the page as it is.
-        text.replace_with(
-            text[: found.start()],
-            PreformattedString(containers[_equation(found)]),
-            text[found.end() :],
-        )
+        container = PreformattedString(containers[_equation(found)])
+        text.replace_with(text[: found.start()], container, text[found.end() :])
         if element.name == "span":
             _keep_together(page, element)
     return bool(equations)
@@ -287,10 +284,9 @@ def _lighten_images(page: Page) -> None:
 
 
 def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any]:
-    pages_of: dict[tuple[str, bool], str] = {}  # the first page that shows an equation
-    for page in pages:
-        for _, _, found in _equations(page):
-            pages_of.setdefault(_equation(found), page.name)
+    shown_on: dict[tuple[str, bool], str] = {}
+    for page in reversed(pages):  # in the end the first page that shows an equation
+        shown_on |= {_equation(found): page.name for _, _, found in _equations(page)}
     icons = sorted({_icon(str(icon["class"])) for page in pages for icon in page.select(_ICONS)})
     scripts = [
         path for path in (book / "_static").rglob("*.js")
@@ -299,7 +295,10 @@ def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any
     settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["sphinx"]["config"]
     wanted = {
         "modules": str(FRONTEND),
-        "math": [{"tex": tex, "display": display} for tex, display in pages_of],
+        "math": [
+            {"tex": tex, "display": display, "page": page}
+            for (tex, display), page in shown_on.items()
+        ],
         "tex": settings.get("mathjax3_config", {}).get("tex", {}),
         "fonts": "vendor/mathjax/output/chtml/fonts/woff-v2",
         "icons": icons,
@@ -316,12 +315,7 @@ def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any
     if done.returncode:
         raise WorkflowError(f"the pages could not be made lighter: {done.stderr.strip()[-400:]}")
     told: dict[str, Any] = json.loads(done.stdout)
-    answers = dict(zip(pages_of, told["math"], strict=True))
-    for equation, answer in answers.items():
-        if "error" in answer:
-            tex, page_name = equation[0].strip(), pages_of[equation]
-            raise WorkflowError(
-                f"{page_name}: MathJax does not understand {tex!r}: {answer['error']}"
-            )
-    told["math"] = {equation: answer["html"] for equation, answer in answers.items()}
+    if "error" in told:
+        raise WorkflowError(told["error"])
+    told["math"] = dict(zip(shown_on, told["math"], strict=True))
     return told
