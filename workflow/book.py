@@ -31,9 +31,7 @@ from workflow.slim import slim
 from workflow.stage import stage
 
 # What decides how the book looks, in workflow/.
-_CODE = (
-    "book.py completeness.py stage.py references.py provenance.py slim.py slim.mjs styles.py"
-).split()
+_CODE = "book.py completeness.py stage.py references.py provenance.py slim.py slim.mjs".split()
 _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 

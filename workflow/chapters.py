@@ -202,8 +202,8 @@ def training_files() -> list[str]:
 def study_files() -> list[str]:
     """Return the files that decide what a study measures, beside the models, relative to ROOT."""
     studies = (ROOT / "thesis/studies").glob("*.py")
-    beside = ("thesis/runs.py", "thesis/study.py")
-    return [*beside, *sorted(p.relative_to(ROOT).as_posix() for p in studies)]
+    named = sorted(path.relative_to(ROOT).as_posix() for path in studies)
+    return ["thesis/provenance.py", "thesis/runs.py", "thesis/study.py", *named]
 
 
 def library_files() -> list[str]:

@@ -1,7 +1,7 @@
 """Which device the chapters run on.
 
-``python -m workflow.devices WANTED`` prints the answer as JSON. It runs in the
-project's environment, since only torch knows what it can use.
+``python -m workflow.devices WANTED`` prints the answer as JSON. It runs as a process
+of its own, since only torch knows what it can use.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Device:
     gpus: tuple[str, ...] = ()
 
 
-def resolve(wanted: str, python: Path) -> Device:
+def resolve(wanted: str) -> Device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:I`` into a device.
 
     Asks torch, which takes seconds to import, only when the answer may be a GPU.
@@ -35,7 +35,7 @@ def resolve(wanted: str, python: Path) -> Device:
     """
     if wanted == "cpu" or (wanted == "auto" and not _may_have_gpu()):
         return Device("cpu")
-    command = [str(python), "-m", "workflow.devices", wanted]
+    command = [sys.executable, "-m", "workflow.devices", wanted]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if answer.returncode:
         raise WorkflowError((answer.stderr.strip() or "torch could not be asked").splitlines()[-1])

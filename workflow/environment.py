@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import sys
 import time
 import tomllib
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from workflow import locks
 from workflow.paths import BOOK, BUILD, FRONTEND, ROOT, VENDOR, VENV, WorkflowError
 
 LOCK = ROOT / "requirements.txt"
+PACKAGES = (ROOT, ROOT / "thesis")
 SETUP_LOG = BUILD / "logs" / "setup.log"
 OLDEST_PYTHON = (3, 11)
 
@@ -51,9 +54,10 @@ def ensure() -> Path:
 def _ensure_packages(lock: int) -> Path:
     python = VENV / "bin" / "python"
     stamp, unfinished = VENV / ".installed", VENV / ".unfinished"
+    tables = [tomllib.loads((path / "pyproject.toml").read_text()) for path in PACKAGES]
     wanted = _digest(
         LOCK.read_bytes(),
-        json.dumps(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]).encode(),
+        *(json.dumps(table["project"]).encode() for table in tables),
         str(ROOT).encode(),  # an environment does not survive being moved
     )
     works = _works(python)
@@ -68,32 +72,48 @@ def _ensure_packages(lock: int) -> Path:
         _run(command, "The virtual environment could not be made", lock)
     unfinished.touch()
     stamp.unlink(missing_ok=True)
-    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     packages = sum(1 for line in LOCK.read_text().splitlines() if line and line[0] not in "# \t")
-    _run(
-        [*pip, "install", "--requirement", str(LOCK)],
-        "The packages of requirements.txt could not be installed",
-        lock,
-        telling=f"Installing up to {packages} packages",
-    )
-    _run(
-        [
-            *pip,
-            "install",
-            "--no-deps",
-            "--no-build-isolation",
-            "--editable",
-            str(ROOT),
-            "--editable",
-            str(ROOT / "thesis"),
-        ],
-        "ebmlib and thesis could not be installed",
-        lock,
-    )
-    _run([*pip, "check"], "The installed packages do not fit together", lock)
+    _install(
+        ["--requirement", str(LOCK)], "The packages of requirements.txt could not be installed",
+        python, lock, telling=f"Installing up to {packages} packages",
+    )  # fmt: skip
+    editable = [word for path in PACKAGES for word in ("--editable", str(path))]
+    _install(
+        ["--no-deps", "--no-build-isolation", *editable],
+        "ebmlib and thesis could not be installed", python, lock,
+    )  # fmt: skip
+    _run([str(python), "-m", "pip", "check"], "The installed packages do not fit together", lock)
     stamp.write_text(wanted)
     unfinished.unlink()
     return python
+
+
+def _install(what: list[str], failure: str, python: Path, lock: int, telling: str = "") -> None:
+    """Install with uv where it is there, and with pip otherwise or if uv fails."""
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    if uv := _uv(python):
+        first = [*uv, "pip", "install", "--python", str(python), *what]
+        try:
+            return _run(first, failure, lock, telling=telling)
+        except WorkflowError as error:
+            print(f"{error}. Now with pip.", flush=True)
+    _run([*pip, *what], failure, lock, telling=telling)
+
+
+def _uv(python: Path) -> list[str]:
+    """Return the command that runs uv; nothing where it is missing, or where pip knows more.
+
+    Who has told pip where packages are (another index, a folder of wheels, a build of torch) means
+    those, and uv does not read pip's settings.
+    """
+    found = shutil.which("uv")
+    uv = [found] if found else [sys.executable, "-m", "uv"] if find_spec("uv") else []
+    if uv:
+        command = [str(python), "-m", "pip", "config", "list"]
+        settings = subprocess.run(command, capture_output=True, text=True).stdout
+        if re.search(r"\.(index-url|extra-index-url|no-index|find-links|constraint)=", settings):
+            return []
+    return uv
 
 
 def _works(python: Path) -> bool:
@@ -188,17 +208,18 @@ def _run(
             command, cwd=cwd, stdout=log, stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL, pass_fds=(lock,),
         )  # fmt: skip
-        told = begun
+        code = None
         try:
-            while (code := process.poll()) is None:
-                time.sleep(0.05)
-                if telling and time.monotonic() - told > 15:
-                    told = time.monotonic()
-                    print(f"  {told - begun:.0f} s: {_last_line(start, 80)}", flush=True)
+            while code is None:
+                try:
+                    code = process.wait(15)
+                except subprocess.TimeoutExpired:
+                    if telling:
+                        told = f"{time.monotonic() - begun:.0f} s: {_last_line(start, 80)}"
+                        print(f"  {told}", flush=True)
         finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+            process.kill()
+            process.wait()
     if code:
         why = f"killed by signal {-code}" if code < 0 else _last_line(start, 300)
         raise WorkflowError(
@@ -213,7 +234,7 @@ def _last_line(start: int, width: int) -> str:
         log.seek(start)
         lines = log.read().decode(errors="replace").splitlines()
     lines = [line for line in lines if line.strip()]
-    errors = [line for line in lines if line.startswith(("ERROR", "npm error"))]
+    errors = [line for line in lines if line.lower().startswith(("error", "npm error"))]
     errors = [line for line in errors if "complete log of this run" not in line]
     line = (errors or lines or ["no output"])[-1].strip()
     return line if len(line) <= width else line[: width - 1] + "…"

@@ -61,7 +61,7 @@ def run(
     print(f"{'failed: ' + reason if reason else 'done'} after {progress.duration(seconds)}")
     progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
     if gpus:
-        gpu_lock.close()
+        gpu_lock.release()
     jobs_lock.close()
     return 1 if reason else 0
 

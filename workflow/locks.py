@@ -1,12 +1,16 @@
-"""One run at a time in one project folder, and no leftovers of a killed one. Standard library only.
+"""One run at a time in one project folder, and no leftovers of a killed one.
 
 Locks are ``flock`` locks: the kernel releases them with the process that holds them, however it
 dies, so nothing ever has to be unlocked by hand.
 
 - ``build/.run.lock`` is held by the front end (run_all.sh) while it builds.
+- ``build/.setup.lock`` is held by the front end and by every installation that it starts.
 - ``build/.jobs.lock`` is held, shared, by every process that a run has started. A new run waits
   until nobody holds it, so that it never meets the orphans of a run that was killed. They do not
   live long: each of them watches its parent (see die_with_parent).
+
+By hand, because the first two are needed before any package is installed, and because filelock has
+neither shared ``flock`` locks nor locks that a child inherits. GPUs are claimed with filelock.
 """
 
 from __future__ import annotations
@@ -18,23 +22,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from workflow.paths import BUILD
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 RUN_LOCK = ".run.lock"
 JOBS_LOCK = ".jobs.lock"
 SETUP_LOCK = ".setup.lock"
+WAITING = (
+    "Another run (process {process}) is at work in this folder; waiting until it has finished."
+)
 
 
 def _open(name: str) -> IO[str]:
     BUILD.mkdir(parents=True, exist_ok=True)
     return open(BUILD / name, "a+", encoding="utf-8")
-
-
-def _holder(lock: IO[str]) -> str:
-    lock.seek(0)
-    return lock.read().strip() or "unknown"
 
 
 @contextmanager
@@ -51,7 +56,8 @@ def exclusive(name: str, waiting: str) -> Iterator[int]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(waiting.format(process=_holder(lock)), flush=True)
+            lock.seek(0)
+            print(waiting.format(process=lock.read().strip() or "unknown"), flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
@@ -66,14 +72,10 @@ def after_orphans() -> Iterator[int]:
     The descriptor holds the jobs lock, shared; a child that inherits it keeps the lock as long as
     it lives.
     """
-    with _open(JOBS_LOCK) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("An interrupted run is still shutting down; waiting for it.", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    waiting = "An interrupted run is still shutting down; waiting for it."
+    with exclusive(JOBS_LOCK, waiting) as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
-        yield lock.fileno()
+        yield lock
 
 
 def hold_jobs_lock() -> IO[str]:
@@ -98,17 +100,19 @@ def die_with_parent(last_act: Callable[[], None], every: float = 0.5) -> None:
     threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
 
 
-def claim_gpu(pool: list[str], folder: Path = BUILD) -> tuple[str, IO[str]]:
-    """Claim one GPU of the pool for this process; return its identifier and the lock to keep open.
+def claim_gpu(pool: list[str], folder: Path = BUILD) -> tuple[str, BaseFileLock]:
+    """Claim one GPU of the pool for this process; return its identifier and the lock to keep.
 
     Snakemake counts GPUs but does not say which one is free; a lock per GPU does.
     """
+    from filelock import FileLock, Timeout
+
     while True:
         for gpu in pool:
-            lock = open(folder / f".gpu-{gpu.replace('/', '-')}.lock", "a+", encoding="utf-8")
+            lock = FileLock(folder / f".gpu-{gpu.replace('/', '-')}.lock")
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock.acquire(blocking=False)
                 return gpu, lock
-            except BlockingIOError:
-                lock.close()
+            except Timeout:
+                continue
         time.sleep(0.5)

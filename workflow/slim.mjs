@@ -1,11 +1,12 @@
 /* What making pages lighter needs from npm: node slim.mjs < {"modules": ..., "math": [...], ...}
  *
- * Reads JSON from standard input: modules (a folder with node_modules), math (a list of {tex, display}),
+ * Reads JSON from standard input: modules (a folder with node_modules), math (a list of {tex, display, page}),
  * tex (MathJax's own options for TeX), fonts (where its fonts lie, as seen from the style sheet),
  * icons (of Font Awesome, as "fas magnifying-glass": style and name), fontawesome (the script that holds
- * them), css (the text of a style sheet) and content (what it is for: texts of pages and scripts).
- * Prints JSON: math (per entry {html}, or {error}), mathCss, icons ({name: [width, height, path]}), css without
- * the rules that nothing in the content can use.
+ * them), sheets (the style sheets to be joined), style (where the joined one will lie) and content (what
+ * they are for: texts of pages and scripts).
+ * Prints JSON: {error} if an equation is wrong, or math (HTML per entry), mathCss, icons ({name: [width, height, path]}), css: the
+ * joined sheet without the faces of the icon font and the rules that nothing in the content can use.
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -24,12 +25,14 @@ async function setMath({ math, tex, fonts }) {
     options: { enableAssistiveMml: true },
   });
   const { adaptor } = MathJax.startup;
-  const set = math.map(({ tex: source, display }) => {
-    const node = MathJax.tex2chtml(source, { display, em: 16, ex: 8, containerWidth: 80 * 16 });
-    const html = adaptor.outerHTML(node);
-    const error = html.match(/data-mjx-error="([^"]*)"/);
-    return error ? { error: error[1] } : { html };
-  });
+  const set = math.map(({ tex: source, display }) => adaptor.outerHTML(
+    MathJax.tex2chtml(source, { display, em: 16, ex: 8, containerWidth: 80 * 16 })));
+  const wrong = set.map((html) => html.match(/data-mjx-error="([^"]*)"/)?.[1]);
+  const first = wrong.findIndex(Boolean);
+  if (first >= 0) {
+    const { page, tex: source } = math[first];
+    return { error: `${page}: MathJax does not understand '${source.trim()}': ${wrong[first]}` };
+  }
   return { math: set, mathCss: adaptor.textContent(MathJax.chtmlStylesheet()) };
 }
 
@@ -48,6 +51,16 @@ function outlines({ icons, fontawesome }) {
   }));
 }
 
+/** The style sheets as one, imports in their place, addresses as seen from the new place. */
+async function join({ sheets, style }) {
+  const all = sheets.map((sheet) => `@import ${JSON.stringify(sheet)};`).join("");
+  const plugins = [require("postcss-import")(), require("postcss-url")({ url: "rebase" })];
+  const { root } = await require("postcss")(plugins).process(all, { from: style, to: style });
+  root.walkAtRules("font-face", (face) => { if (String(face).includes("fontawesome")) face.remove(); });
+  root.walkComments((comment) => { if (!comment.text.startsWith("!")) comment.remove(); });
+  return root.toString();
+}
+
 async function purge({ css, content }) {
   const { PurgeCSS } = require("purgecss");
   const [{ css: kept }] = await new PurgeCSS().purge({
@@ -62,7 +75,9 @@ async function purge({ css, content }) {
   return kept;
 }
 
-const { math, mathCss } = wanted.math.length ? await setMath(wanted) : { math: [], mathCss: "" };
-const set = math.map(({ html }) => html ?? "").join("");
-const css = await purge({ ...wanted, content: [...wanted.content, set] });
-console.log(JSON.stringify({ math, mathCss, icons: outlines(wanted), css }));
+const set = wanted.math.length ? await setMath(wanted) : { math: [], mathCss: "" };
+if (!set.error) {
+  set.css = await purge({ css: await join(wanted), content: [...wanted.content, ...set.math] });
+  set.icons = outlines(wanted);
+}
+console.log(JSON.stringify(set));

@@ -6,70 +6,77 @@ What is the same for every reader is done here, once:
 
 - equations are set by MathJax, the fonts stay;
 - icons become the outlines that are used, in the page;
-- style sheets become one, without the rules that no page can use;
+- style sheets become one, without the rules that no page can use (PurgeCSS);
 - scripts wait until the page has been read, and the search index until somebody searches;
 - pictures say their size, take a third of the bytes and are fetched when the reader comes near;
 - what widgets show is a file of its own, after the text.
+
+Pages are read and written by Beautiful Soup.
 """
 
 from __future__ import annotations
 
-import html
+import base64
 import json
 import os
 import posixpath
 import re
+import shutil
 import subprocess
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
+from bs4 import BeautifulSoup
+from bs4.dammit import EntitySubstitution
+from bs4.element import NavigableString, PreformattedString, Tag
+from bs4.formatter import HTMLFormatter
+from fontTools import subset
 from PIL import Image
 
-from workflow import styles
 from workflow.node import NODE
 from workflow.paths import CONFIG, FRONTEND, WorkflowError
-from workflow.styles import STYLE
 
+STYLE = "_static/slim.css"
 FONTAWESOME = "_static/scripts/fontawesome.js"
 MATH_STYLE = "_static/math.css"
+ICON_FONT = "_static/vendor/fontawesome/webfonts/fa-solid-900.ttf"
 # Set in the page, or cut to what is used: nothing asks for these any more.
 SUPERSEDED = (FONTAWESOME, "_static/vendor/fontawesome", "_static/vendor/mathjax/tex-mml-chtml.js")
 SEARCH = ("searchtools.js", "language_data.js", "searchindex.js")
 STATE = "application/vnd.jupyter.widget-state+json"
 
-_MATH = re.compile(
-    r'(?P<begin><(?P<tag>span|div) class="[^"]*\bmath notranslate[^"]*"[^>]*>)'
-    r"(?P<content>.*?)(?P<end></(?P=tag)>)",
-    re.DOTALL,
-)
-# A formula with the brackets and quotation marks before it and the marks behind it.
-_PUNCTUATED = re.compile(
-    rf"(?P<before>[(\[‘“]*){_MATH.pattern}(?P<after>[.,;:!?)\]’”]*)", re.DOTALL
-)
 _TEX = re.compile(r"\\(?:\((?P<inline>.*)\\\)|\[(?P<display>.*)\\\])", re.DOTALL)
-_ICON = re.compile(
-    r'<(i|span) class="([^"]*\b(?:fa[srb]? fa-|fa-(?:solid|regular|brands) )[^"]*)"([^>]*)></\1>'
-)
-_SCRIPT = re.compile(r"[ \t]*<script\b([^>]*)>(.*?)</script>\n?", re.DOTALL)
-_STYLESHEET = re.compile(r'[ \t]*<link\b[^>]*rel="stylesheet"[^>]*>\n?')
-_PRELOAD = re.compile(r'[ \t]*<link rel="preload" as="script"[^>]*>\n?')
-_IMAGE = re.compile(r"<img\b([^>]*?)\s*/?>")
-_OWN_WIDTH = re.compile(r'style="[^"]*\bwidth: (\d+)px')
-WIDE = 800  # px: figures of one panel are narrower
+_BEFORE, _AFTER = "([‘“", ".,;:!?)]’”"
 _STYLES = {"fa": "fas", "fa-solid": "fas", "fa-regular": "far", "fa-brands": "fab"}
+_FAMILIES = {*_STYLES, *_STYLES.values()}
+_ICONS = ",".join(f"i.{family}:empty, span.{family}:empty" for family in sorted(_FAMILIES))
+_NOT_A_NAME = re.compile(r"fa-(lg|sm|xs|xl|2xl|2xs|\d+x|fw)$")
+# A character of the range that icons use, itself or as an escape.
+_CODE = re.compile(r"\\(f[0-9a-f]{3})\b|([\uf000-\uf8ff])", re.IGNORECASE)
+_OWN_WIDTH = re.compile(r"\bwidth: (\d+)px")
+# How Font Awesome's own script would have its outlines stand in the line.
+ICONS = (
+    ".svg-inline--fa{box-sizing:content-box;display:inline-block;height:1em;overflow:visible;"
+    "vertical-align:-.125em}.svg-inline--fa.fa-lg{vertical-align:-.2em}"
+)
+WIDE = 800  # px: figures of one panel are narrower
 # MathJax in a page measures the height of the text's x, to make its own as high; style can do that.
 _MATH_SIZE = 'mjx-container[jax="CHTML"]{font-size:calc(1ex/.442)}'
 UNBROKEN = "unbroken"
 _MATH_LINES = f".{UNBROKEN}{{white-space:nowrap}}"
 
 
-def _attribute(tag: str, name: str) -> str:
-    found = re.search(rf'(?<![\w-]){name}="([^"]*)"', tag)
-    return html.unescape(found[1]) if found else ""
+# HTML 5, with characters as they are.
+_HTML = HTMLFormatter(
+    entity_substitution=EntitySubstitution.substitute_xml,
+    void_element_close_prefix="",
+    empty_attributes_are_booleans=True,
+)
 
 
 @dataclass
@@ -78,12 +85,21 @@ class Page:
 
     book: Path
     name: str
-    text: str = field(repr=False)
+    text: str = field(repr=False)  # as rendered
+    soup: BeautifulSoup = field(repr=False)
 
     @classmethod
     def read(cls, book: Path, path: Path) -> Page:
         """Read a page of the book at ``book``."""
-        return cls(book, path.relative_to(book).as_posix(), path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        # An attribute's text is left as it is; by default a class is split into a list.
+        soup = BeautifulSoup(text, "html.parser", multi_valued_attributes=None)
+        return cls(book, path.relative_to(book).as_posix(), text, soup)
+
+    def write(self) -> None:
+        """Put the page in the place where it was read."""
+        text = self.soup.decode(formatter=_HTML)
+        (self.book / self.name).write_text(text, encoding="utf-8")
 
     def place(self, address: str) -> str:
         """Return where in the book an address on this page leads."""
@@ -95,14 +111,14 @@ class Page:
         digest = sha256((self.book / place).read_bytes()).hexdigest()[:8]
         return f"{posixpath.relpath(place, posixpath.dirname(self.name) or '.')}?v={digest}"
 
-    def change(self, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> None:
-        """Replace all that a pattern finds."""
-        self.text = pattern.sub(by, self.text)
+    def select(self, selector: str) -> list[Tag]:
+        """Return the elements that a CSS selector finds."""
+        return list(self.soup.select(selector))
 
-    def change_head(self, pattern: re.Pattern[str], by: Callable[[re.Match[str]], str]) -> None:
-        """Replace all that a pattern finds in the head."""
-        head, end, body = self.text.partition("</head>")
-        self.text = pattern.sub(by, head) + end + body
+    def sheets(self) -> list[tuple[Tag, str]]:
+        """Return the links to style sheets, each with the sheet's place in the book."""
+        links = self.select('head link[rel="stylesheet"]')
+        return [(link, self.place(str(link["href"]))) for link in links]
 
 
 def slim(book: Path) -> None:
@@ -118,118 +134,137 @@ def slim(book: Path) -> None:
         return
     paths = [path for path in sorted(book.rglob("*.html")) if "_static" not in path.parts]
     pages = [Page.read(book, path) for path in paths]
-    pages = [page for page in pages if _STYLESHEET.search(page.text)]  # the top only leads on
-    sheets = _common_sheets(pages)
-    told = _ask_node(book, pages, sheets)
-    css = styles.icon_face(book, told["css"]) + told["css"] + styles.ICONS
+    pages = [page for page in pages if page.sheets()]  # the top only leads on
+    first, *others = ([place for _, place in page.sheets()] for page in pages)
+    common = [sheet for sheet in first if all(sheet in other for other in others)]
+    told = _ask_node(book, pages, common)
+    css = _icon_face(book, told["css"]) + told["css"] + ICONS
     (book / STYLE).write_text(css, encoding="utf-8")
     (book / MATH_STYLE).write_text(told["mathCss"] + _MATH_SIZE + _MATH_LINES, encoding="utf-8")
     for page in pages:
-        _set_math(page, told["math"])
+        has_math = _set_math(page, told["math"])
         _draw_icons(page, told["icons"])
-        _join_sheets(page, sheets)
+        _join_sheets(page, common, [STYLE, MATH_STYLE] if has_math else [STYLE])
         _postpone_scripts(page)
         _lighten_images(page)
-        (book / page.name).write_text(page.text, encoding="utf-8")
-    _remove_superseded(book)
+        page.write()
+    for place in SUPERSEDED:
+        path = book / place
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
-def _equations(page: Page) -> list[tuple[str, bool]]:
-    """Return the page's equations as TeX, and whether each stands on its own."""
-    found = []
-    for element in _MATH.finditer(page.text):
-        tex = _TEX.search(element["content"])
-        if tex:
-            inline = tex["inline"]
-            found.append((html.unescape(inline or tex["display"]), inline is None))
-    return found
+def _equations(page: Page) -> Iterator[tuple[Tag, NavigableString, re.Match[str]]]:
+    """Find the page's equations: the element, the text in it that holds TeX, and the TeX."""
+    for element in page.select(".math.notranslate"):
+        for text in element.find_all(string=_TEX, recursive=False):
+            found = _TEX.search(text)
+            assert found is not None
+            yield element, text, found
 
 
-def _set_math(page: Page, equations: dict[tuple[str, bool], str]) -> None:
-    def set_one(element: re.Match[str]) -> str:
-        def container(tex: re.Match[str]) -> str:
-            inline = tex["inline"]
-            return equations[html.unescape(inline or tex["display"]), inline is None]
+def _equation(found: re.Match[str]) -> tuple[str, bool]:
+    """Return an equation as TeX, and whether it stands on its own."""
+    inline = found["inline"]
+    return (found["display"], True) if inline is None else (inline, False)
 
-        before, after = element["before"], element["after"]
-        formula = element["begin"] + _TEX.sub(container, element["content"]) + element["end"]
-        if element["tag"] == "span" and (before or after):
-            # to the browser a formula is a box, and a line may break between it and a comma
-            return f'<span class="{UNBROKEN}">{before}{formula}{after}</span>'
-        return before + formula + after
 
-    page.change(_PUNCTUATED, set_one)
+def _set_math(page: Page, containers: dict[tuple[str, bool], str]) -> bool:
+    """Put what MathJax made in the place of TeX; tell whether there was any."""
+    equations = list(_equations(page))
+    for element, text, found in equations:
+        # Preformatted: it goes into the page as it is.
+        container = PreformattedString(containers[_equation(found)])
+        text.replace_with(text[: found.start()], container, text[found.end() :])
+        if element.name == "span":
+            _keep_together(page, element)
+    return bool(equations)
+
+
+def _keep_together(page: Page, formula: Tag) -> None:
+    """Bind a formula to the brackets and quotation marks before it and the marks behind it.
+
+    To the browser a formula is a box, and a line may break between it and a comma.
+    """
+    beside = [formula.previous_sibling, formula.next_sibling]
+    left, right = (str(text) if type(text) is NavigableString else "" for text in beside)
+    before, after = left[len(left.rstrip(_BEFORE)) :], right[: -len(right.lstrip(_AFTER)) or None]
+    if before or after:
+        for text, rest in zip(beside, (left.rstrip(_BEFORE), right.lstrip(_AFTER)), strict=True):
+            if type(text) is NavigableString:
+                text.replace_with(rest)
+        formula.wrap(page.soup.new_tag("span", attrs={"class": UNBROKEN}))
+        formula.insert_before(before)
+        formula.insert_after(after)
 
 
 def _icon(classes: str) -> str:
     """Return an icon's name in Font Awesome's script: style and name."""
     names = classes.split()
-    style = next(_STYLES.get(name, name) for name in names if name in _STYLES or len(name) == 3)
-    sizes = re.compile(r"fa-(lg|sm|xs|xl|2xl|2xs|\d+x|fw|solid|regular|brands)$")
-    return f"{style} {next(n[3:] for n in names if n.startswith('fa-') and not sizes.match(n))}"
+    style = next(_STYLES.get(name, name) for name in names if name in _FAMILIES)
+    others = [name for name in names if name.startswith("fa-") and name not in _FAMILIES]
+    return f"{style} {next(name[3:] for name in others if not _NOT_A_NAME.match(name))}"
 
 
 def _draw_icons(page: Page, outlines: dict[str, Any]) -> None:
-    def draw(found: re.Match[str]) -> str:
-        outline = outlines[_icon(found[2])]
+    for element in page.select(_ICONS):
+        classes = str(element.attrs.pop("class"))
+        outline = outlines[_icon(classes)]
         if outline is None:
-            raise WorkflowError(f"{page.name}: Font Awesome has no icon '{found[2]}'")
+            raise WorkflowError(f"{page.name}: Font Awesome has no icon '{classes}'")
         width, height, path = outline
-        classes = " ".join(n for n in found[2].split() if n not in _STYLES and len(n) != 3)
-        return (
-            f'<svg class="svg-inline--fa {classes}" aria-hidden="true"{found[3]} '
-            f'viewBox="0 0 {width} {height}"><path fill="currentColor" d="{path}"/></svg>'
-        )
-
-    page.change(_ICON, draw)
-
-
-def _common_sheets(pages: list[Page]) -> list[str]:
-    """Return the style sheets that all pages share, in their order."""
-
-    def sheets(page: Page) -> list[str]:
-        return [page.place(_attribute(tag, "href")) for tag in _STYLESHEET.findall(page.text)]
-
-    first, *rest = map(sheets, pages)
-    return [sheet for sheet in first if all(sheet in other for other in rest)]
+        kept = " ".join(name for name in classes.split() if name not in _FAMILIES)
+        drawn = page.soup.new_tag("svg")
+        drawn.attrs = {"class": f"svg-inline--fa {kept}", "aria-hidden": "true", **element.attrs}
+        drawn["viewBox"] = f"0 0 {width} {height}"
+        drawn.append(PreformattedString(f'<path fill="currentColor" d="{path}"/>'))
+        element.replace_with(drawn)
 
 
-def _join_sheets(page: Page, common: list[str]) -> None:
-    ours = [STYLE, *([MATH_STYLE] if "<mjx-container" in page.text else [])]
-    links = "".join(f'  <link rel="stylesheet" href="{page.address(place)}">\n' for place in ours)
+def _icon_face(book: Path, css: str) -> str:
+    """Return a rule that holds the icon font, as far as a style sheet uses it.
 
-    def keep(found: re.Match[str]) -> str:
-        nonlocal links
-        if page.place(_attribute(found[0], "href")) not in common:
-            return found[0]
-        first, links = links, ""
-        return first
+    The theme draws the icons of its notes and links with a font of 1400 icons; their codes stand in
+    the style sheets.
+    """
+    codes = {int(escape, 16) if escape else ord(sign) for escape, sign in _CODE.findall(css)}
+    if not codes or not (book / ICON_FONT).is_file():
+        return ""
+    wanted = f"--unicodes={','.join(f'{code:x}' for code in sorted(codes))}"
+    with tempfile.NamedTemporaryFile(suffix=".woff") as cut:
+        options = ["--no-hinting", "--flavor=woff", f"--output-file={cut.name}"]
+        subset.main([str(book / ICON_FONT), wanted, *options])
+        font = base64.b64encode(Path(cut.name).read_bytes()).decode()
+    return (
+        '@font-face{font-family:"Font Awesome 6 Free";font-style:normal;font-weight:900;'
+        f"src:url(data:font/woff;base64,{font})}}"
+    )
 
-    page.change_head(_STYLESHEET, keep)
+
+def _join_sheets(page: Page, common: list[str], ours: list[str]) -> None:
+    links = [link for link, place in page.sheets() if place in common]
+    for place in ours:
+        own = {"rel": "stylesheet", "href": page.address(place)}
+        links[0].insert_before(page.soup.new_tag("link", attrs=own), "\n")
+    for link in links:
+        link.decompose()
 
 
 def _postpone_scripts(page: Page) -> None:
-    searching = page.name == "search.html"
-    math_is_set = "<mjx-container" in page.text or not _equations(page)
-
-    def later(found: re.Match[str]) -> str:
-        attributes, content = found[1], found[2]
-        source = _attribute(attributes, "src")
+    for preload in page.select('head link[rel="preload"][as="script"]'):
+        preload.decompose()
+    for script in page.select("head script"):
+        source, content = str(script.get("src", "")), script.string or ""
         place = page.place(source) if source else ""
-        if place in SUPERSEDED or (not searching and place.endswith(SEARCH)):
-            return ""
-        if math_is_set and content.startswith("window.MathJax ="):
-            return ""
-        if _attribute(attributes, "type") == STATE:
-            return _outsourced(page, content)
-        if source and "defer" not in attributes:
-            return found[0].replace("<script", "<script defer", 1)
-        if "DOCUMENTATION_OPTIONS" in content:  # a module waits its turn among deferred scripts
-            return found[0].replace("<script", '<script type="module"', 1)
-        return found[0]
-
-    page.change_head(_PRELOAD, lambda _: "")
-    page.change_head(_SCRIPT, later)
+        unsearched = page.name != "search.html" and place.endswith(SEARCH)
+        if place in SUPERSEDED or unsearched or content.startswith("window.MathJax ="):
+            script.decompose()
+        elif script.get("type") == STATE:
+            script.attrs = {"defer": "", "src": _outsourced(page, content)}
+            script.clear()
+        elif source:
+            script.attrs.setdefault("defer", "")
+        elif "DOCUMENTATION_OPTIONS" in content:  # a module waits its turn among deferred scripts
+            script["type"] = "module"
 
 
 def _outsourced(page: Page, state: str) -> str:
@@ -242,7 +277,7 @@ def _outsourced(page: Page, state: str) -> str:
         f"{{ type: {json.dumps(STATE)}, text: JSON.stringify({state}) }}));\n",
         encoding="utf-8",
     )
-    return f'    <script defer src="{page.address(place)}"></script>\n'
+    return page.address(place)
 
 
 def _lighten_images(page: Page) -> None:
@@ -252,34 +287,32 @@ def _lighten_images(page: Page) -> None:
     class `wide`: a phone does not shrink them until nothing can be read (book/assets/book.css).
     """
     seen = 0
-
-    def lighter(found: re.Match[str]) -> str:
-        nonlocal seen
-        attributes, source = found[1], _attribute(found[1], "src")
+    for image in page.select("img[src]"):
+        source = str(image["src"])
         path = page.book / page.place(source)
         if path.suffix != ".png" or not path.is_file():
-            return found[0]
+            continue
         seen += 1
         small = path.with_suffix(".webp")
-        with Image.open(path) as image:
-            width, height = image.size
+        with Image.open(path) as picture:
+            width, height = picture.size
             if not small.exists():
-                image.save(small, lossless=True)
-        attributes = attributes.replace(source, source.removesuffix(".png") + ".webp")
-        if not re.search(r"\b(width|height)=", attributes):  # a style may still make it smaller
-            attributes += f' width="{width}" height="{height}"'
-        own = _OWN_WIDTH.search(attributes)
-        if own and int(own[1]) >= WIDE and not _attribute(attributes, "class"):
-            attributes += ' class="wide"'
-        lazy = ' loading="lazy"' if seen > 1 else ""  # the first may be in sight at once
-        return f"<img{attributes}{lazy}>"
-
-    page.change(_IMAGE, lighter)
+                picture.save(small, lossless=True)
+        image["src"] = source.removesuffix(".png") + ".webp"
+        if not {"width", "height"} & image.attrs.keys():  # a style may still make it smaller
+            image.attrs |= {"width": str(width), "height": str(height)}
+        own = _OWN_WIDTH.search(str(image.get("style", "")))
+        if own and int(own[1]) >= WIDE and not image.get("class"):
+            image["class"] = "wide"
+        if seen > 1:  # the first may be in sight at once
+            image["loading"] = "lazy"
 
 
 def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any]:
-    equations = list(dict.fromkeys(e for page in pages for e in _equations(page)))
-    icons = sorted({_icon(found[2]) for page in pages for found in _ICON.finditer(page.text)})
+    shown_on: dict[tuple[str, bool], str] = {}
+    for page in reversed(pages):  # in the end the first page that shows an equation
+        shown_on |= {_equation(found): page.name for _, _, found in _equations(page)}
+    icons = sorted({_icon(str(icon["class"])) for page in pages for icon in page.select(_ICONS)})
     scripts = [
         path for path in (book / "_static").rglob("*.js")
         if path.relative_to(book).parts[1] != "vendor" and path.name != "fontawesome.js"
@@ -287,13 +320,17 @@ def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any
     settings = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["sphinx"]["config"]
     wanted = {
         "modules": str(FRONTEND),
-        "math": [{"tex": tex, "display": display} for tex, display in equations],
+        "math": [
+            {"tex": tex, "display": display, "page": page}
+            for (tex, display), page in shown_on.items()
+        ],
         "tex": settings.get("mathjax3_config", {}).get("tex", {}),
         "fonts": "vendor/mathjax/output/chtml/fonts/woff-v2",
         "icons": icons,
         "fontawesome": str(book / FONTAWESOME),
-        "css": styles.joined(book, sheets),
-        "content": [p.text for p in pages] + [s.read_text(encoding="utf-8") for s in scripts],
+        "sheets": [str(book / sheet) for sheet in sheets],
+        "style": str(book / STYLE),
+        "content": [page.text for page in pages] + [s.read_text(encoding="utf-8") for s in scripts],
     }
     done = subprocess.run(
         [str(NODE), str(Path(__file__).with_suffix(".mjs"))],
@@ -303,22 +340,7 @@ def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any
     if done.returncode:
         raise WorkflowError(f"the pages could not be made lighter: {done.stderr.strip()[-400:]}")
     told: dict[str, Any] = json.loads(done.stdout)
-    for equation, answer in zip(equations, told["math"], strict=True):
-        if "error" in answer:
-            page = next(page.name for page in pages if equation in _equations(page))
-            raise WorkflowError(
-                f"{page}: MathJax does not understand {equation[0].strip()!r}: {answer['error']}"
-            )
-    told["math"] = {e: answer["html"] for e, answer in zip(equations, told["math"], strict=True)}
+    if "error" in told:
+        raise WorkflowError(told["error"])
+    told["math"] = dict(zip(shown_on, told["math"], strict=True))
     return told
-
-
-def _remove_superseded(book: Path) -> None:
-    import shutil
-
-    for place in SUPERSEDED:
-        path = book / place
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)

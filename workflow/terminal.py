@@ -1,17 +1,20 @@
-"""Show the progress of the chapters while Snakemake runs. Standard library only.
+"""Show the progress of the chapters while Snakemake runs.
 
-In a terminal, one line per running chapter, redrawn in place; elsewhere a plain line per running
-chapter every ten seconds. A chapter that ends leaves one line for good. The book counts as one more
+In a terminal one line per running job, redrawn in place by rich; elsewhere a plain line per
+running job every ten seconds. A job that ends leaves one line for good. The book counts as one more
 chapter, named "book", which comes last.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 import time
 from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
 
 from workflow.paths import ROOT
 from workflow.progress import Progress, duration
@@ -30,10 +33,17 @@ class Display:
         self.log = log
         self.chapters = {name: Progress(folder / f"{name}.progress") for name in names}
         self.reported: set[str] = set()
-        self.live = sys.stdout.isatty()
-        self.drawn = 0
-        self.last_time = 0.0 if self.live else time.monotonic()
         self.planned: int | None = None
+        self.last_time = time.monotonic()
+        # What is printed meanwhile goes above the lines that are redrawn: rich sees to that.
+        self.live = Live(
+            get_renderable=self._running,
+            console=Console(force_terminal=sys.stdout.isatty()),
+            auto_refresh=False,
+            transient=True,
+        )
+        self.live.start()
+        self.live.console.show_cursor(True)  # nobody would show it again after a kill
 
     def _read(self) -> None:
         """Read what is new, also of models and studies, which no list names beforehand."""
@@ -55,30 +65,20 @@ class Display:
         now = time.monotonic()
         if now - self.last_time < REDRAW_EVERY:
             return
-        self._read()
-        current = self._of_this_run()
-        ended = [n for n, chapter in current.items() if chapter.ended and n not in self.reported]
-        running = {n: chapter for n, chapter in current.items() if not chapter.ended}
-        if ended:
-            self._erase()
-        for name in ended:
-            self._report(name, current[name])
-        if self.live:
-            self._erase()
-            self._draw([self._line(name, chapter) for name, chapter in running.items()])
-            self.last_time = now
+        self._report_ends()
+        if self.live.console.is_terminal:
+            self.live.refresh()
         elif now - self.last_time >= PLAIN_EVERY:
-            for name, chapter in running.items():
-                print(self._line(name, chapter), flush=True)
-            self.last_time = now
+            for line in self._lines():
+                print(line, flush=True)
+        else:
+            return
+        self.last_time = now
 
     def finish(self) -> None:
         """Show the last ends and leave the terminal clean."""
-        self._erase()
-        self._read()
-        for name, chapter in self._of_this_run().items():
-            if chapter.ended and name not in self.reported:
-                self._report(name, chapter)
+        self._report_ends()
+        self.live.stop()
 
     def outcome(self, name: str) -> Progress | None:
         """Return what a chapter, or the book, did in this run; None if there was nothing to do."""
@@ -99,10 +99,22 @@ class Display:
             sentences.append(sentence + ")")
         return sentences
 
-    def _report(self, name: str, chapter: Progress) -> None:
-        self.reported.add(name)
-        word = "done" if chapter.ok else "FAILED"
-        print(f"  {name}: {word} in {duration(chapter.seconds or 0)}{self._overall()}", flush=True)
+    def _report_ends(self) -> None:
+        self._read()
+        for name, chapter in self._of_this_run().items():
+            if chapter.ended and name not in self.reported:
+                self.reported.add(name)
+                word = "done" if chapter.ok else "FAILED"
+                took = duration(chapter.seconds or 0)
+                print(f"  {name}: {word} in {took}{self._overall()}", flush=True)
+
+    def _lines(self) -> list[str]:
+        """Return a line for each running job."""
+        running = self._of_this_run().items()
+        return [f"  {name}: {job.describe()}" for name, job in running if not job.ended]
+
+    def _running(self) -> Group:
+        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in self._lines()))
 
     def _overall(self) -> str:
         """Say how many jobs are done, and roughly how long the rest will take."""
@@ -120,21 +132,6 @@ class Display:
             left = (time.time() - self.since) / done * (self.planned - done)
             text = f"{text[:-1]}, about {duration(left)} left)"
         return text
-
-    def _line(self, name: str, chapter: Progress) -> str:
-        return f"  {name}: {chapter.describe()}"
-
-    def _erase(self) -> None:
-        if self.drawn:
-            sys.stdout.write(f"\x1b[{self.drawn}F\x1b[J")
-            self.drawn = 0
-
-    def _draw(self, lines: list[str]) -> None:
-        width = shutil.get_terminal_size().columns
-        for line in lines:
-            sys.stdout.write(line[: width - 1] + "\n")
-        sys.stdout.flush()
-        self.drawn = len(lines)
 
 
 def _called(name: str) -> str:

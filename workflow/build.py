@@ -1,0 +1,103 @@
+"""A build: Snakemake, watched, with its progress shown."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from workflow import chapters, devices, locks, options, terminal
+from workflow.paths import BUILD, ROOT, html, logs
+from workflow.progress import duration
+
+
+def build(wanted: options.Options, chapter_list: chapters.ChapterList) -> int:
+    """Execute the chapters and render the book; return 0, or 1 if anything failed."""
+    device = devices.resolve(wanted.device)
+    names = chapter_list.with_needs(list(wanted.chapters) or list(chapter_list.chapters))
+    cores = os.cpu_count() or 1
+    jobs = wanted.jobs or max(1, min(cores, len(names)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
+    config = [f"profile={wanted.profile}", f"device={device.kind}"]
+    if device.gpus:
+        config.append("gpus='" + ",".join(device.gpus) + "'")
+    if wanted.seeds is not None:
+        config.append(f"seeds={wanted.seeds}")
+    if wanted.chapters:
+        config.append("only='" + ",".join(wanted.chapters) + "'")
+    command = [
+        *(sys.executable, "-m", "workflow.engine", "--cores", str(jobs)),
+        *("--resources", f"gpu={len(device.gpus)}"),
+        # Our own lock is held already, and a kernel lock needs no unlocking after a crash.
+        *("--nolock", "--rerun-incomplete", "--keep-going", "--config", *config, "--"),
+    ]
+    where = "cpu" if device.kind == "cpu" else f"cuda ({len(device.gpus)} GPU(s))"
+    index = html(wanted.profile) / "index.html"
+    with locks.exclusive(locks.RUN_LOCK, locks.WAITING), locks.after_orphans() as jobs_lock:
+        if not index.exists():
+            (BUILD / wanted.profile / "book.done").unlink(missing_ok=True)
+        print(f"Profile {wanted.profile}, device {where}, {jobs} at once.", flush=True)
+        begun = time.time()
+        command.append("book" if wanted.book else "chapters")
+        display, failed = engine(command, wanted.profile, jobs_lock, names)
+        ended = time.time()
+    for reason in failed:
+        print(reason, file=sys.stderr)
+    book = display.outcome(terminal.BOOK)
+    rendering = book.seconds or 0.0 if book else 0.0
+    executed = [name for name in names if display.outcome(name)]
+    if not executed and not book and not failed:
+        print("Everything is up to date.")
+    print(
+        f"Chapters {duration(ended - begun - rendering)} "
+        f"({len(executed)} of {len(names)} executed), book {duration(rendering)}."
+    )
+    if failed:
+        last = f" The last good book is {index.relative_to(ROOT)}." if index.exists() else ""
+        print(
+            f"Not everything was built; the same command redoes only what failed.{last}",
+            file=sys.stderr,
+        )
+        return 1
+    if wanted.book:
+        print(f"The book is {index.relative_to(ROOT)}")
+    return 0
+
+
+def engine(
+    command: list[str], profile: str, jobs_lock: int, names: list[str]
+) -> tuple[terminal.Display, list[str]]:
+    """Run Snakemake, showing progress; return what happened and one sentence per failure."""
+    log_path = logs(profile) / "snakemake.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    display = terminal.Display(logs(profile), [*names, terminal.BOOK], time.time(), log_path)
+    with log_path.open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT, pass_fds=(jobs_lock,), start_new_session=True,
+        )  # fmt: skip
+        try:
+            while process.poll() is None:
+                display.update()
+                time.sleep(0.1)
+        finally:
+            if process.poll() is None:
+                # Nothing half-made counts as made, so stopping at once is safe.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            display.finish()
+    if process.returncode == 0:
+        return display, []
+    return display, display.failures() or [_last_trouble(log_path)]
+
+
+def _last_trouble(log: Path) -> str:
+    """Say why Snakemake failed when no chapter did."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    telling = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
+    told = (telling or [line for line in lines if line] or ["no output"])[-1]
+    return f"The build stopped: {told} (log: {log.relative_to(ROOT)})"
