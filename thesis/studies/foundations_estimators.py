@@ -28,16 +28,18 @@ ESTIMATORS = ("EXP", "ML", "MAP", "DRAW")
 
 @dataclass(frozen=True)
 class _Posterior:
-    """The score of f(x, a) + log p_0(a) with the prior N(0, std^2 I)."""
+    """The log density f(x, a) + log p_0(a) with the prior N(0, std^2 I)."""
 
-    score: ActionScore
+    likelihood: ActionScore
     std: float
 
-    def __call__(self, a: Tensor) -> Tensor:
-        return self.score(a) - a / self.std**2
+    def score(self, a: Tensor) -> Tensor:
+        return self.likelihood(a) - a / self.std**2
+
+    __call__ = score
 
     def value(self, a: Tensor) -> Tensor:
-        return self.score.value(a) - a.square().sum(dim=1) / (2 * self.std**2)
+        return self.likelihood.value(a) - a.square().sum(dim=1) / (2 * self.std**2)
 
 
 @dataclass(frozen=True)
