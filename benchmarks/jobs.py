@@ -19,16 +19,19 @@ import sys
 import tempfile
 from collections.abc import Callable
 
+import torch
+
 from benchmarks.measuring import RESULTS, interleaved, provenance, summary, warn_if_busy, write
-from ebmlib import preset
-from ebmlib.sampling import compiled
+from ebmlib import EnergyModel, preset, seeding
+from ebmlib.sampling import fused
 
 WAYS = ("eager", "cold", "chosen")
 _JOB = """
 import sys
-from ebmlib import compiled, execute, preset
+from ebmlib import execute, preset
+from ebmlib.sampling import fused
 if sys.argv[1] == "cold":
-    compiled.worthwhile = lambda *size: True
+    fused.worthwhile = lambda operations: True
 execute(preset("circle").with_(epochs=int(sys.argv[2])))
 """
 
@@ -62,13 +65,15 @@ def main() -> None:
     warn_if_busy()
     print("Seconds of a whole process, imports included: median (fastest - slowest)")
     per_epoch = preset("circle").objective.chain_steps
+    model = EnergyModel(preset("circle").energy, 2, 2, generator=seeding.generator(0, "weights"))
+    operations = model.score(torch.zeros(1, 2)).operations()
     for epochs in settings.epochs:
         repeats = settings.repeats if epochs < 500 else 1
         taken = interleaved(
             {way: job(way, epochs) for way in settings.ways}, repeats, warm_up=epochs < 500
         )
         times = {way: summary(seconds) for way, seconds in taken.items()}
-        uses = compiled.worthwhile(epochs * per_epoch)
+        uses = fused.worthwhile(epochs * per_epoch * operations)
         record["jobs"][epochs] = {
             "chain_steps": epochs * per_epoch,
             "kernel_chosen": uses,
