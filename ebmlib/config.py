@@ -69,21 +69,21 @@ def to_dict(config: Any) -> Any:
 
 
 def identity(config: Any) -> Any:
-    """What tells a configuration from others, as JSON-ready data.
+    """What identifies a configuration, as JSON-ready data.
 
     Like :func:`to_dict`, but without the fields that equal their default, and with the revision of
     every class that has one above 1.
     """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         kind = type(config)
-        told: dict[str, Any] = {"is": name_of(kind)}
+        described: dict[str, Any] = {"is": name_of(kind)}
         if revision_of(kind) > 1:
-            told["revision"] = revision_of(kind)
+            described["revision"] = revision_of(kind)
         for field in dataclasses.fields(config):
             value = getattr(config, field.name)
             if not _is_default(field, value):
-                told[field.name] = identity(value)
-        return told
+                described[field.name] = identity(value)
+        return described
     if isinstance(config, (list, tuple)):
         return [identity(value) for value in config]
     return config

@@ -1,4 +1,4 @@
-"""What a user can cause, said in one sentence: what was expected, what came, what to do."""
+"""What a user can cause, reported in one sentence: what was expected, what came, what to do."""
 
 
 class EbmlibError(Exception):

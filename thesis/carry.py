@@ -46,7 +46,7 @@ CARRIED = "carried"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Carried:
     """What became of one study's results.
 
     Attributes:
@@ -66,7 +66,7 @@ def carry(
     *,
     folder: Path = measured.COMMITTED,
     work: Path = WORK,
-) -> Iterator[Outcome]:
+) -> Iterator[Carried]:
     """Carry results over to the commit that is checked out, study by study.
 
     Args:
@@ -87,7 +87,7 @@ def carry(
     for name in names or studies():
         results = measured.load(name, folder)
         if not measured.stale(results):
-            yield Outcome(name, True, "has today's digest")
+            yield Carried(name, True, "has today's digest")
         else:
             commits = [start] if start else proofs(results)
             waiting.setdefault(_first(commits), []).append(name)
@@ -104,13 +104,13 @@ def carry(
                 try:
                     proved = proof(study(name), results, before[name], after[name])
                 except InputError as error:
-                    yield Outcome(name, False, str(error))
+                    yield Carried(name, False, str(error))
                     continue
                 entry = {"from": {"commit": commit, "digest": results.provenance["digest"]}}
                 measured.save(
                     carried(study(name), results, here, entry | proved), folder, publish=True
                 )
-                yield Outcome(name, True, f"{proved['numbers']} numbers are those of {commit}")
+                yield Carried(name, True, f"{proved['numbers']} numbers are those of {commit}")
 
 
 def proofs(results: Results) -> list[str]:

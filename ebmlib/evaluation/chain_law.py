@@ -32,7 +32,7 @@ summation: 2 exp(-2 pi^2 sigma^2 / h^2))."""
 
 
 @dataclass(frozen=True, eq=False)
-class Transition:
+class ChainLaw:
     """One update of a chain as an operator on densities, for one state.
 
     What steps over the grid's border is lost, so that the sum of a law's mass says how much left.
@@ -89,7 +89,7 @@ class Transition:
         ]
 
     def start(self, mean: Tensor | None = None, std: float | None = None) -> Tensor:
-        """Mass (points^d,) of N(mean, std^2 I): the noise start N(0, alpha^2 I) if not told."""
+        """Mass (points^d,) of N(mean, std^2 I): the noise start N(0, alpha^2 I) by default."""
         centre = self.actions.new_zeros(self.grid.d) if mean is None else mean.to(self.actions)
         square = (self.actions - centre).square().sum(dim=1)
         return torch.softmax(-square / (2 * (std or self.sampler.alpha) ** 2), dim=0)

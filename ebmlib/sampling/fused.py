@@ -3,7 +3,7 @@
 A fused chain is registered for a type of target, a type of kernel and a type of device
 (:func:`register`); nothing of it is stored on a model. It makes the same updates as the eager
 path, with other last bits. So that the same job gives the same bits every time, whoever runs a
-whole job (a training, a rollout) decides once, by the job's size alone, and says so around it::
+whole job (a training, a rollout) decides once, by the job's size alone::
 
     with fused.permitted(fused.worthwhile(operations_of_the_job)):
         ...
@@ -30,8 +30,8 @@ OPERATIONS_WORTH_FUSING = 1e12
 Building the compiled kernel takes 0.6 s (2 cores of an AMD EPYC at 2.6 GHz), loading it from the
 cache 10 ms. It saves 3 ms or more of every 10^9 operations: 38 against 22 ms for 50 steps of 512
 chains, 4.2 10^9 operations, and more in smaller or larger batches or on a busy machine. So
-0.2 10^12 operations pay for the building; five times that is asked, to be sure of it elsewhere:
-6 million updates of the default network, 120 epochs of a preset.
+0.2 10^12 operations pay for the building; five times that is asked, for other machines: 6 million
+updates of the default network, 120 epochs of a preset.
 """
 
 

@@ -57,7 +57,7 @@ def key(run: Run, data_digest: str, observers: Mapping[str, Any] | None = None) 
 def key_of_version_0_1(run: Run, data_digest: str) -> str | None:
     """The key that version 0.1 gave to the same training; None if it could not have made it.
 
-    Entries that were trained with observers are not found again: their keys told an observer by its
+    Entries that were trained with observers are not found again: their keys held an observer's
     name alone.
     """
     if TRAINING_REVISION != 1 or run.features != POSITION:
@@ -83,21 +83,21 @@ def _as_version_0_1(value: Any) -> Any:
     name = config.name_of(type(value))
     if name not in FIELDS_OF_VERSION_0_1 or config.revision_of(type(value)) != 1:
         return None
-    told: dict[str, Any] = {"is": name}
+    described: dict[str, Any] = {"is": name}
     for field in dataclasses.fields(value):
         inner = getattr(value, field.name)
         if field.name not in FIELDS_OF_VERSION_0_1[name]:
             if inner != config.default_of(field):
                 return None
             continue
-        told[field.name] = _as_version_0_1(inner)
-        if told[field.name] is None and inner is not None:
+        described[field.name] = _as_version_0_1(inner)
+        if described[field.name] is None and inner is not None:
             return None
-    return told
+    return described
 
 
 def _of_observer(name: str, observer: Callable[..., Any]) -> Any:
-    """What tells an observer from others: its code, and its fields if it is a dataclass.
+    """What identifies an observer: its code, and its fields if it is a dataclass.
 
     Raises:
         InputError: its code cannot be read, or it depends on values that are not part of it.

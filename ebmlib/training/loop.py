@@ -43,7 +43,7 @@ class TrainingConfig:
         lr: learning rate (thesis: ``lr``).
         optimizer: ``"adam"`` (the thesis) or ``"sgd"``.
         final_lr: decay the rate geometrically to this over the epochs; constant if None.
-        snapshot_every: keep the weights of every so manieth epoch, and of epoch 0; None keeps
+        snapshot_every: keep the weights after every so many epochs, and of epoch 0; None keeps
             only the last.
     """
 

@@ -77,7 +77,7 @@ class DrawingRecorder(Pictured):
             drawing area (600 x 576), milliseconds since the stroke's first point. Settable: arrays
             are taken too.
         settings: how the page trains, see :data:`TRAINING`; what is left out keeps its value there.
-        numbers: told by the page when training pauses and every few seconds: ``epochs``,
+        numbers: sent by the page when training pauses and every few seconds: ``epochs``,
             ``seconds``, ``loss``, ``R`` over its noise floor and ``distance`` of the trajectories
             to the drawing and back, in normalised units.
     """

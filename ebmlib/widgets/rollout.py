@@ -37,8 +37,8 @@ class RolloutExplorer(Explorer):
         steps: actions in a trajectory.
         seed: seed; every start has its own stream.
         starts: list of points [x1, x2].
-        trajectories: told by the page when all have ended: a list of points for every start.
-        numbers: told with it: ``count``, and of the last trajectory ``taken`` (actions),
+        trajectories: sent by the page when all have ended: a list of points for every start.
+        numbers: sent with it: ``count``, and of the last trajectory ``taken`` (actions),
             ``mean_distance`` and ``end_distance`` to the nearest demonstrated path.
     """
 

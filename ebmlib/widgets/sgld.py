@@ -52,10 +52,10 @@ class ParticleExplorer(Explorer):
         trail: draw the particles' paths.
         playing: the animation runs.
         speed: its steps per second.
-        numbers: told by the page once it has settled: ``step``, ``r_over_floor`` (R over the noise
+        numbers: sent by the page once it has settled: ``step``, ``r_over_floor`` (R over the noise
             floor; None at step 0), ``mean_energy``, ``distance`` (of the particles' mean to the
             mean demonstrated action nearby, averaged over states).
-        actions: told with it: the particles on display, a1, a2, a1, a2, ...
+        actions: sent with it: the particles on display, a1, a2, a1, a2, ...
     """
 
     _esm = script("particles.js")

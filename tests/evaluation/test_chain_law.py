@@ -10,7 +10,7 @@ from scipy import integrate
 from ebmlib import SGLD, InputError, seeding
 from ebmlib.demonstrations.dataset import DemonstrationConfig, load_demonstrations
 from ebmlib.evaluation import gaussian, gumbel
-from ebmlib.evaluation.chain_law import Transition, total_variation
+from ebmlib.evaluation.chain_law import ChainLaw, total_variation
 from ebmlib.evaluation.data_density import action_density, expected_action, known, sample_actions
 from ebmlib.evaluation.exact import Grid, density
 
@@ -22,7 +22,7 @@ def gaussian_score(a):
 
 
 def law(d=2, points=61, alpha=ALPHA, **options):
-    return Transition(gaussian_score, Grid(7.0, d, points), SGLD(alpha=alpha, **options))
+    return ChainLaw(gaussian_score, Grid(7.0, d, points), SGLD(alpha=alpha, **options))
 
 
 def moments(transition, mass):
@@ -42,7 +42,7 @@ def test_the_law_after_k_steps_has_the_closed_forms_mean_and_variance(d, steps):
 
 
 def test_temperature_and_drift_enter_the_law():
-    chain = Transition(gaussian_score, Grid(9.0, 1, 121), SGLD(ALPHA, temperature=0.5, drift=0.1))
+    chain = ChainLaw(gaussian_score, Grid(9.0, 1, 121), SGLD(ALPHA, temperature=0.5, drift=0.1))
     _, variance = moments(chain, chain.after(chain.start(), 200))
     expected = gaussian.variance_with_drift(0.1, ALPHA * math.sqrt(0.5), S)
     assert float(variance) == pytest.approx(expected, rel=1e-5)
@@ -62,7 +62,7 @@ def test_the_law_is_that_of_the_sampler_on_a_skewed_target():
     def score(a):
         return 1 - a.clamp(max=5).exp()
 
-    chain = Transition(score, Grid(9.0, 1, 181), sampler)
+    chain = ChainLaw(score, Grid(9.0, 1, 181), sampler)
     mass = chain.after(chain.start(), 12)
     n = 40_000
     generator = seeding.generator(0, "test")

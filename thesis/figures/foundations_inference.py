@@ -12,7 +12,7 @@ from scipy import optimize, special, stats
 from ebmlib import figures
 from ebmlib.demonstrations.dataset import DemonstrationConfig, load_demonstrations
 from ebmlib.evaluation import gumbel, metrics
-from ebmlib.evaluation.chain_law import Transition
+from ebmlib.evaluation.chain_law import ChainLaw
 from ebmlib.evaluation.exact import Grid
 from ebmlib.sampling.sgld import SGLD
 from thesis.figure import Source, figure
@@ -230,7 +230,7 @@ def contrastive_estimate(start: str, steps: int, alpha: float = 0.5) -> float:
     target = float(data @ actions[:, 0])
 
     def gap(k: float) -> float:
-        chain = Transition(lambda a: k - a.clamp(max=4).exp(), grid, SGLD(alpha=alpha))
+        chain = ChainLaw(lambda a: k - a.clamp(max=4).exp(), grid, SGLD(alpha=alpha))
         begin = data if start == "data" else chain.start()
         law = chain.after(begin, steps)
         return float(law @ actions[:, 0] / law.sum()) - target

@@ -9,7 +9,7 @@ import torch
 
 from ebmlib import figures, seeding
 from ebmlib.evaluation import gaussian
-from ebmlib.evaluation.chain_law import Transition, total_variation
+from ebmlib.evaluation.chain_law import ChainLaw, total_variation
 from ebmlib.evaluation.exact import Grid
 from ebmlib.sampling.sgld import SGLD
 from thesis.conditions import DATASETS, condition
@@ -218,7 +218,7 @@ def burn_in(source: Source) -> Figure:
     return sheet
 
 
-def two_modes(gap: float, stops: np.ndarray) -> tuple[Transition, torch.Tensor, list[torch.Tensor]]:
+def two_modes(gap: float, stops: np.ndarray) -> tuple[ChainLaw, torch.Tensor, list[torch.Tensor]]:
     """A chain (alpha 0.15) on two Gaussians of width 0.3 at +-gap: its laws at the stops."""
 
     def log_density(a: torch.Tensor) -> torch.Tensor:
@@ -229,7 +229,7 @@ def two_modes(gap: float, stops: np.ndarray) -> tuple[Transition, torch.Tensor, 
         a = a.detach().requires_grad_()
         return torch.autograd.grad(log_density(a).sum(), a)[0]
 
-    chain = Transition(score, Grid(2.2, 1, 80), SGLD(alpha=0.15))
+    chain = ChainLaw(score, Grid(2.2, 1, 80), SGLD(alpha=0.15))
     target = torch.softmax(log_density(chain.actions), dim=0)
     law, done, laws = chain.start(torch.tensor([-1.0]), 0.1), 0, []
     for stop in stops:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ebmlib.demonstrations.dataset import load_demonstrations
 from ebmlib.demonstrations.pairs import Pairs, pairs_of
-from ebmlib.evaluation.chain_law import Transition
+from ebmlib.evaluation.chain_law import ChainLaw
 from ebmlib.evaluation.data_density import expected_action, known
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.models.energy import EnergyModel
@@ -152,7 +152,7 @@ def _laws(model: EnergyModel, pairs: Pairs, sampler: SGLD, start: str) -> list[T
     rows = []
     for state, action in zip(pairs.states, pairs.actions, strict=True):
         score = model.score(state[None]).repeat(_GRID.points**2)
-        chain = Transition(lambda a, score=score, state=state: score(a.to(state)), _GRID, sampler)  # type: ignore[misc]
+        chain = ChainLaw(lambda a, score=score, state=state: score(a.to(state)), _GRID, sampler)  # type: ignore[misc]
         # a demonstrated action is one point; on the grid it is as narrow as a cell
         narrow = 0.5 * _GRID.spacing
         law = chain.start() if start == "noise" else chain.start(action, narrow)

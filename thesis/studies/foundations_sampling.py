@@ -14,7 +14,7 @@ from ebmlib.demonstrations.dataset import load_demonstrations
 from ebmlib.demonstrations.pairs import Pairs, pairs_of
 from ebmlib.errors import DivergenceError
 from ebmlib.evaluation import gaussian
-from ebmlib.evaluation.chain_law import Transition, total_variation
+from ebmlib.evaluation.chain_law import ChainLaw, total_variation
 from ebmlib.evaluation.data_density import action_density, known
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.sampling.sgld import SGLD
@@ -100,9 +100,9 @@ def annealing(cell: Cell) -> dict[str, Any]:
     return found
 
 
-def _transition(trained: Trained, state: Tensor, grid: Grid, sampler: SGLD) -> Transition:
+def _transition(trained: Trained, state: Tensor, grid: Grid, sampler: SGLD) -> ChainLaw:
     score = trained.model.score(state[None]).repeat(grid.points**2)
-    return Transition(lambda a: score(a.to(state)), grid, sampler)
+    return ChainLaw(lambda a: score(a.to(state)), grid, sampler)
 
 
 def _grid(alpha: float, radius: float = RADIUS, least: int = 49) -> Grid:
