@@ -21,7 +21,7 @@ import tinycss2
 
 from ebmlib.demonstrations.svg import paint
 from ebmlib.demonstrations.svg.document import SVG, namespace, tag
-from ebmlib.demonstrations.svg.values import Token, keyword, strip, text, tokens
+from ebmlib.demonstrations.svg.values import Token, keyword, strip, text, tokens, words
 from ebmlib.errors import InputError
 
 _GEOMETRY = {"x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d"}
@@ -142,8 +142,8 @@ class Cascade:
         if word in _WIDE or _has_variable(value):
             return True
         if name == "display":
-            words = [token.lower_value for token in value if token.type == "ident"]
-            return bool(words) and set(words) <= _DISPLAYS
+            names = [token.lower_value for token in value if token.type == "ident"]
+            return bool(names) and set(names) <= _DISPLAYS
         if name == "visibility":
             return word in ("visible", "hidden", "collapse")
         if name in ("fill", "stroke"):
@@ -155,6 +155,8 @@ class Cascade:
         if name == "stroke-width":
             kinds = ("number", "percentage", "dimension", "function")
             return len(value) == 1 and value[0].type in kinds and getattr(value[0], "value", 1) >= 0
+        if name == "transform-origin":
+            return _is_origin(value)
         return True
 
     def _rules(self, nodes: Sequence[Any]) -> Iterator[_Rule]:
@@ -280,6 +282,18 @@ def _is_css(element: Element) -> bool:
 def _counts(node: Any) -> bool:
     """Whether a block holds a property that counts."""
     return bool(_PROPERTY.search(tinycss2.serialize(node.content or [])))
+
+
+def _is_origin(value: Sequence[Token]) -> bool:
+    """Whether the words of a ``transform-origin`` stand where they may."""
+    kinds = [getattr(token, "lower_value", "") for token in words(value)[:2]]
+    known = {"left", "right", "top", "bottom", "center", ""}
+    if not set(kinds) <= known:
+        return False
+    if len(kinds) == 2 and "" in kinds:
+        return kinds[0] not in ("top", "bottom") and kinds[1] not in ("left", "right")
+    across = [kind for kind in kinds if kind in ("left", "right")]
+    return len(kinds) < 2 or len(across) < 2 and not set(kinds) <= {"top", "bottom"}
 
 
 def _has_variable(values: Sequence[Token]) -> bool:
