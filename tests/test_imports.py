@@ -30,7 +30,7 @@ ORDER = [
     "ebmlib.demonstrations.archives ebmlib.demonstrations.layouts",
     "ebmlib.demonstrations.tables",
     "ebmlib.demonstrations.recordings ebmlib.demonstrations.bundled",
-    "ebmlib.demonstrations.summary",
+    "ebmlib.demonstrations.summary ebmlib.demonstrations.preview",
     "ebmlib.demonstrations.dataset",
     "ebmlib.demonstrations.pairs ebmlib.demonstrations",
     "ebmlib.models.score",

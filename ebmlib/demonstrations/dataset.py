@@ -7,6 +7,7 @@ read.
 import hashlib
 import math
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +24,7 @@ from ebmlib.demonstrations.polyline import FloatArray, as_float_array
 from ebmlib.demonstrations.preprocessing import DELTA, LENGTH, check_assumptions, prepare
 from ebmlib.demonstrations.recordings import Recording, Source, read_recording
 from ebmlib.demonstrations.summary import oddities, summary
-from ebmlib.errors import InputError
+from ebmlib.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     import torch
@@ -146,6 +147,9 @@ class Demonstrations:
             sources: what each array was read from, for :meth:`summary`.
             notes: what is to be said about the reading, for :meth:`summary`.
 
+        Warns with :class:`ebmlib.errors.InputWarning` where an array has more dimensions than
+        samples, since its axes are probably swapped.
+
         Raises:
             InputError: an array has the wrong shape, one sample, no length or NaN, dimensions
                 differ, or time stamps do not increase.
@@ -160,8 +164,11 @@ class Demonstrations:
 
     @classmethod
     def from_recording(cls, recording: Recording, **options: Any) -> "Demonstrations":
-        """Prepare what ``read_recording`` returned; options as above."""
-        return cls.from_arrays(
+        """Prepare what ``read_recording`` returned; options as above.
+
+        Warns with :class:`ebmlib.errors.InputWarning` of every one of :meth:`oddities`.
+        """
+        made = cls.from_arrays(
             recording.positions,
             times=recording.times,
             by="arclength" if recording.drawn else "time",
@@ -169,6 +176,9 @@ class Demonstrations:
             notes=recording.notes,
             **options,
         )
+        for oddity in made.oddities():
+            warnings.warn(oddity, InputWarning, stacklevel=3)
+        return made
 
     @classmethod
     def from_svg(

@@ -116,7 +116,7 @@ def of_arrays(
     positions: list[FloatArray] = []
     times: list[FloatArray | None] = []
     for key in left:
-        for points in stacked(arrays[key], f"{key} in {label}", notes):
+        for points in stacked(arrays[key], f"the array {key}", notes):
             positions.append(points)
             clock = arrays.get(f"{key}_t")
             if clock is None and common is not None:

@@ -31,6 +31,7 @@ noise are made of a single path; several paths are kept once each, with noise on
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 
@@ -46,7 +47,7 @@ from ebmlib.demonstrations.polyline import (
     resample,
     step_lengths,
 )
-from ebmlib.errors import InputError
+from ebmlib.errors import InputError, InputWarning
 
 LENGTH = 2 * math.pi
 DELTA = 0.01  # of assumption 3, relative; what prepare() makes differs by rounding only
@@ -174,6 +175,14 @@ def _checked_arrays(arrays: Iterable[npt.ArrayLike], name: str) -> list[FloatArr
                 f"demonstration {i} of {name} has {points.shape[1]} dimensions, the first has "
                 f"{raw[0].shape[1]}; all must have the same."
             )
+    n, d = min(len(points) for points in raw), raw[0].shape[1]
+    if d > max(n, 3):
+        warnings.warn(
+            f"{name} has {d} dimensions and only {n} samples in a demonstration; if the axes are "
+            "swapped, pass the transpose.",
+            InputWarning,
+            stacklevel=4,
+        )
     return raw
 
 

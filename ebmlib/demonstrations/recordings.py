@@ -112,6 +112,6 @@ def read_recording(
 
 def _read_npy(name: str) -> Recording:
     notes: list[str] = []
-    positions = stacked(archives.load_npy(name), name, notes)
+    positions = stacked(archives.load_npy(name), "the array", notes)
     sources, times = ("array",) * len(positions), (None,) * len(positions)
     return Recording(tuple(positions), times, sources, tuple(notes))

@@ -10,6 +10,7 @@ import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray, step_lengths
 
+_ODD = ("blanks", "turned", "shows nothing", "taken for")
 LONG_STEP = 0.1  # of a demonstration's length: a corner or a whole line can hide in it
 
 
@@ -46,8 +47,7 @@ def summary(demonstrations: Read) -> str:
     n, origins = len(demonstrations.trajectories), Counter(demonstrations.sources)
     copies = n if demonstrations.reference is not None else 0
     kinds = ", ".join(
-        _count(count, what) if what.isalpha() else what
-        for what, count in origins.items()
+        _count(count, what) if what.isalpha() else what for what, count in origins.items()
     )
     counts = [len(x) for x in demonstrations.trajectories]
     samples = str(counts[0]) if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
@@ -76,19 +76,16 @@ def oddities(demonstrations: Read) -> tuple[str, ...]:
     """One sentence for each thing that is probably not what was meant."""
     found = []
     share = longest_share(demonstrations)
-    fewest = min(len(x) for x in demonstrations.trajectories)
     if share > LONG_STEP:
         found.append(
             f"The longest step of {demonstrations.name} is {share:.2g} of the length of its "
             "demonstration, so that details vanish: use more steps, or look for a jump in the data."
         )
-    if demonstrations.dim > fewest:
-        found.append(
-            f"{demonstrations.name} has {demonstrations.dim} dimensions and only {fewest} samples "
-            "in a demonstration; if the axes are swapped, transpose the arrays."
-        )
-    merged = [note for note in demonstrations.notes if "blanks" in note or "turned" in note]
-    found.extend(f"{demonstrations.name}: {note}." for note in merged)
+    found.extend(
+        f"{demonstrations.name}: {note}."
+        for note in demonstrations.notes
+        if any(word in note for word in _ODD)
+    )
     return tuple(found)
 
 

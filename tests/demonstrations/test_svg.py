@@ -8,9 +8,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ebmlib.demonstrations import svg
+from demonstrations.drawings import DRAWINGS, HERE, INK, REFUSED, content
+
 from ebmlib.demonstrations.polyline import MAX_COORDINATE, resample, step_lengths
-from ebmlib.demonstrations.svg import read_svg, write_svg
+from ebmlib.demonstrations.svg import document, read_drawing, read_svg, reading, write_svg
+from ebmlib.demonstrations.svg.pathdata import CURVE_POINTS
 from ebmlib.errors import InputError
 
 settings.register_profile("unhurried", deadline=None)  # another run may share the cores
@@ -78,12 +80,12 @@ def test_a_circle_is_a_closed_circle(tmp_path):
 
 def test_curves_end_exactly_where_they_say(tmp_path):
     points = only_stroke(tmp_path, '<path d="M 1 1 A 5 3 20 0 1 4 2 A 7 7 0 1 0 1 1"/>')
-    np.testing.assert_array_equal(points[[0, svg.CURVE_POINTS, -1]], [[1, -1], [4, -2], [1, -1]])
+    np.testing.assert_array_equal(points[[0, CURVE_POINTS, -1]], [[1, -1], [4, -2], [1, -1]])
 
 
 def test_a_bezier_curve_is_on_its_polynomial(tmp_path):
     points = only_stroke(tmp_path, '<path d="M0 0 C 1 2 3 -4 5 6"/>')
-    t = np.linspace(0, 1, svg.CURVE_POINTS + 1)[:, None]
+    t = np.linspace(0, 1, CURVE_POINTS + 1)[:, None]
     a, b, c, d = np.array([[0, 0], [1, -2], [3, 4], [5, -6.0]])
     exact = (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
     np.testing.assert_allclose(points, exact, atol=1e-12)
@@ -142,10 +144,11 @@ def test_groups_nest_their_transforms_and_order_is_that_of_the_document(tmp_path
       <g transform="translate(10)"><circle cx="1" r="1"/>
         <g transform="scale(2)"><path d="M0 0 L1 0"/></g><line x2="3"/></g>
       <path d="M0 0 L4 0"/>"""
+    body = f"<g stroke='red'>{body}</g>"
     starts = [stroke[0].tolist() for stroke in read_svg(drawing(tmp_path, body)).strokes]
     ends = [stroke[-1].tolist() for stroke in read_svg(drawing(tmp_path, body)).strokes]
-    assert starts == [[0, 0], [10, 0], [10, 0], [10, 0], [0, 0]]
-    assert [ends[i] for i in (0, 2, 3, 4)] == [[1, 0], [12, 0], [13, 0], [4, 0]]
+    assert starts == [[0, 0], [12, 0], [10, 0], [10, 0], [0, 0]]
+    assert ends == [[1, 0], [12, 0], [12, 0], [13, 0], [4, 0]]
 
 
 def test_every_moveto_starts_a_stroke(tmp_path):
@@ -186,38 +189,39 @@ BAD_FILES = {
         ENTITY.format('SYSTEM "file:///etc/hostname"') + HEAD + "<text>&x;</text></svg>",
         "entities",
     ),
-    "clone": (HEAD + '<path id="a" d="M0 0L1 1"/><use href="#a"/></svg>', "<use>"),
-    "nested svg": (HEAD + '<svg><path d="M0 0L1 1"/></svg></svg>', "<svg> inside"),
     "bad transform": (HEAD + '<line x2="1" transform="wobble(3)"/></svg>', "transform"),
-    "style transform": (HEAD + '<line x2="1" style="transform: scale(2)"/></svg>', "transform"),
-    "flat transform": (HEAD + '<line x2="1" transform="scale(0)"/></svg>', "length zero"),
+    "style transform": (HEAD + '<line x2="1" style="transform: wobble(2)"/></svg>', "wobble"),
+    "flat transform": (HEAD + '<line x2="1" transform="scale(0)"/></svg>', "1 without extent"),
+    "gzip": (b"\x1f\x8b\x08\x00rest", "compressed with gzip"),
+    "LFS pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "picture": (b"\x89PNG\r\n", "picture of pixels"),
+    **{name: (content(body), why) for name, (body, why) in REFUSED.items()},
 }
 BAD_SHAPES = {
-    '<path d="M1 1"/>': "single point",
-    '<path d="M0 0 L1 1 M5 5"/>': "single point",
-    '<path d="M1 1 L1 1 L1 1"/>': "length zero",
-    '<path d="M1e8 1e8 L1e8 1e8 z"/>': "single point|length zero",
+    '<path d="M1 1"/>': "1 empty",
+    '<path d="M1 1 L1 1 L1 1"/>': "1 of length zero",
+    '<path d="M1e8 1e8 L1e8 1e8 z"/>': "1 of length zero",
     '<path d="M0 0 L nan nan L1 1"/>': "cannot be read",
     '<path d="M0 0 L NaN 1 L1 1"/>': "cannot be read",
     '<path d="M0 0 L inf 1"/>': "cannot be read",
     '<path d="M0 0 L1e999 1"/>': "not finite",
-    '<path d="M0 0 L1e200 1e200"/>': "beyond",
+    '<path d="M0 0 L1e200 1e200"/>': "beyond|not finite",
     '<path d="M0 0 L1"/>': "cannot be read",
     '<path d="M0 0 L1 2 3"/>': "cannot be read",
     '<path d="L0 0 L1 1"/>': "cannot be read",
     '<path d="0 0 L1 1"/>': "cannot be read",
     '<path d="M0 0 L1 1; L2 2"/>': "cannot be read",
-    '<path d="M0 0 A 1 1 0 0 1 0 0"/>': "cannot be read",
+    '<path d="M0 0 A 1 1 0 0 1 0 0"/>': "1 empty",
     '<path d="M0 0 A 1e-320 1 0 0 1 1 0"/>': "cannot be read|not finite",
     '<polyline points="0 0 1"/>': "cannot be read",
     '<polyline points="0 0 nan 1"/>': "cannot be read",
     '<polyline points="0 0 L 1 1"/>': "cannot be read",
-    '<polyline points="3 3"/>': "single point",
+    '<polyline points="3 3"/>': "1 empty",
     '<circle r="nan"/>': "cannot be read",
-    '<circle r="0"/>': "length zero|single point|cannot be read",
-    "<circle/>": "cannot be read",
+    '<circle r="0"/>': "1 empty",
+    "<circle/>": "1 empty",
     '<circle r="5%"/>': "cannot be read",
-    '<rect width="0" height="0"/>': "length zero",
+    '<rect width="0" height="0"/>': "1 empty",
     '<path d="M0 0 L1 1" data-t="0"/>': "expected 2 time stamps",
     '<path d="M0 0 L1 1" data-t="0 x"/>': "data-t",
     '<path d="M0 0 L1 1" data-t="1 0"/>': "increase",
@@ -235,9 +239,9 @@ def assert_one_sentence(error: pytest.ExceptionInfo[InputError]) -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_bad_file_gets_one_sentence(tmp_path, case):
-    content, message = BAD_FILES[case]
+    written, message = BAD_FILES[case]
     path = tmp_path / "bad.svg"
-    path.write_text(content, encoding="utf-8")
+    path.write_bytes(written if isinstance(written, bytes) else written.encode())
     with pytest.raises(InputError, match=message) as error:
         read_svg(path)
     assert_one_sentence(error)
@@ -271,10 +275,10 @@ def test_entities_that_multiply_are_refused_before_they_do(tmp_path):
 
 def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
     path = drawing(tmp_path, '<path d="M0 0 C 1 2 3 4 5 5"/>' * 3)
-    monkeypatch.setattr(svg, "MAX_VERTICES", 2 * (svg.CURVE_POINTS + 1))
+    monkeypatch.setattr(reading, "MAX_VERTICES", 2 * (CURVE_POINTS + 1))
     with pytest.raises(InputError, match=r"shape 3 .* more than"):
         read_svg(path)
-    monkeypatch.setattr(svg, "MAX_BYTES", 100)
+    monkeypatch.setattr(document, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="bytes"):
         read_svg(path)
 

@@ -293,7 +293,7 @@ def _is_origin(value: Sequence[Token]) -> bool:
     if len(kinds) == 2 and "" in kinds:
         return kinds[0] not in ("top", "bottom") and kinds[1] not in ("left", "right")
     across = [kind for kind in kinds if kind in ("left", "right")]
-    return len(kinds) < 2 or len(across) < 2 and not set(kinds) <= {"top", "bottom"}
+    return len(kinds) < 2 or (len(across) < 2 and not set(kinds) <= {"top", "bottom"})
 
 
 def _has_variable(values: Sequence[Token]) -> bool:

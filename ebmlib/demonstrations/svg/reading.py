@@ -128,15 +128,15 @@ class _Stroke(NamedTuple):
     area: bool
 
 
+@np.errstate(all="ignore")  # what overflows is refused by name below
 def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> list[_Stroke]:
     """The pieces of a shape with a length, where they are drawn."""
     try:
         pieces = shapes.subpaths(shape.element, shape.declared, shape.lengths)
         if sum(map(pathdata.n_points, pieces)) > budget:
             raise InputError(f"{label}: more than {MAX_VERTICES} points; simplify it.")
-        with np.errstate(all="ignore"):
-            local = [pathdata.polyline(segments) for segments in pieces]
-            matrix = shape.matrix(local)
+        local = [pathdata.polyline(segments) for segments in pieces]
+        matrix = shape.matrix(local)
     except InputError:
         raise
     except (PathDataError, CannotEvaluateError, *_PARSER_ERRORS) as error:
@@ -155,8 +155,7 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
         if step_lengths(points).sum() == 0:
             left_out["of length zero"] += 1
             continue
-        with np.errstate(over="ignore", invalid="ignore"):
-            points = points @ matrix[:2, :2].T + matrix[:2, 2]
+        points = points @ matrix[:2, :2].T + matrix[:2, 2]
         points = points * (1.0, -1.0) + 0.0  # + 0.0 turns -0.0 into 0.0
         check_polyline(points, label)
         area = tag(shape.element) != "line" and _area(points)
@@ -166,10 +165,9 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
 
 def _area(points: FloatArray) -> bool:
     """Whether the points do not all lie on one straight line."""
-    with np.errstate(all="ignore"):
-        away = points - points[0]
-        far = away[np.argmax(np.abs(away).sum(axis=1))]
-        return bool(np.any(away[:, 0] * far[1] != away[:, 1] * far[0]))
+    away = points - points[0]
+    far = away[np.argmax(np.abs(away).sum(axis=1))]
+    return bool(np.any(away[:, 0] * far[1] != away[:, 1] * far[0]))
 
 
 def _time_stamps(element: Element, pieces: list[FloatArray], label: str) -> list[FloatArray | None]:
