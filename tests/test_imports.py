@@ -24,6 +24,7 @@ ORDER = [
     "ebmlib.demonstrations.svg.paint ebmlib.demonstrations.svg.transforms ebmlib.demonstrations.svg.writing",
     "ebmlib.demonstrations.svg.cascade",
     "ebmlib.demonstrations.svg.shapes ebmlib.demonstrations.svg.style",
+    "ebmlib.demonstrations.svg.conditions",
     "ebmlib.demonstrations.svg.tree",
     "ebmlib.demonstrations.svg.reading",
     "ebmlib.demonstrations.svg",

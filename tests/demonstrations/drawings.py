@@ -69,8 +69,14 @@ DRAWINGS = {
     "calculated": f'<rect x="20" y="20" style="width:calc(10% + 2*20px);height:calc((3em - 8px)/2)" {INK}/>',
     "geometry in a style": "<style>rect{x:20px;y:30px;width:20%;height:50px;rx:8px}"
     f"circle{{cx:300px;cy:5cm;r:40px}}</style><rect {INK}/><circle r='3' {INK}/>",
-    "lengths without unit in a style": f'<style>rect{{width:77px}}</style>'
-    f'<rect width="30" height="40" x="9" y="9" {INK}/>',
+    "lengths without unit in a style": f'<style>rect{{width:99;font-size:20;y:77}}</style>'
+    f'<rect width="200" height="5em" x="9" y="9" style="rx:5" {INK}/><rect height="9" '
+    f'width="10em" style="x:77;height:120;font-size:20" {INK}/>',
+    "invalid lengths in a style": f'<rect width="70" height="40" x="9" y="9" style="width:-3px;'
+    f'height:red" {INK}/>',
+    "invalid transforms in a style": f'<g transform="translate(20 30)" style="transform:rotate(30)">{HERE}'
+    f'</g><g style="transform:translate(9,9)">{HERE}</g><g style="transform:scale(2);'
+    f'transform-origin:20 30">{HERE}</g>',
     "path data in a style": f"<style>.p{{d:path('M50 50 L150 80 L 90 200')}}</style>"
     f'<path class="p" d="M0 0 L 9 9" {INK}/>',
     "no path data by style": f'<path style="d:none" d="M9 9 L 200 9 L 9 99" {INK}/>{HERE}',
@@ -134,6 +140,12 @@ DRAWINGS = {
     "style sheet in CDATA": f"<style><![CDATA[ .no > path{{display:none}} ]]></style><g class='no'>{GONE}</g>{HERE}",
     "namespaced selectors": "<style>@namespace s url(http://www.w3.org/2000/svg);s|circle{display:none}</style>"
     f'<circle cx="300" cy="300" r="40" {INK}/>{HERE}',
+    "case does not matter": '<path d="M20 20 L90 20 L90 90" style="FILL:NONE;STROKE:Red"/>'
+    '<path d="M120 20 L190 20 L190 90" fill="NONE" stroke="RED"/>',
+    "rubbish in a style": '<path d="M20 20 L90 20 L90 90" style=";;fill:none;stroke:;;stroke : red ;foo"/>'
+    '<path d="M120 20 L190 20 L190 90" style="/*fill:red*/fill:none;stroke:red/**/"/>',
+    "context without one": f'<path d="M20 20 L90 20 L90 90" fill="none" stroke="context-stroke"/>'
+    f'<g transform="translate(0 200)">{HERE}</g>',
     "variables": "<style>:root{--ink:blue;--no:none;--x:40px}path{stroke:var(--ink);fill:var(--no)}"
     ".q{stroke:var(--missing, none)}rect{x:var(--x);stroke:var(--missing)}</style>"
     f'{HERE}<path class="q" d="M20 220 L 120 220 L 120 300"/><rect y="300" width="50" height="40"/>',
@@ -165,6 +177,9 @@ DRAWINGS = {
     f"<g>{GONE}</g></switch>",
     "switch by extension": '<switch><foreignObject requiredExtensions="http://ns.example/x" width="1" '
     f'height="1"/><g>{HERE}</g></switch>',
+    "switch with words": f"<switch><desc>a</desc><style/><unknown/><g>{HERE}</g></switch>",
+    "switch of a list": f'<switch><g systemLanguage="">{GONE}</g><g systemLanguage="en-GB">{HERE}</g></switch>',
+    "switch by required features": f'<switch><g requiredFeatures="x">{HERE}</g><g>{GONE}</g></switch>',
     "switch hides a hidden branch": f'<switch><g display="none">{GONE}</g><g>{GONE}</g></switch>{HERE}',
     "language outside a switch": f'<g systemLanguage="xx">{GONE}</g><g systemLanguage="en">{HERE}</g>',
     "not rendered": "".join(
@@ -180,6 +195,8 @@ DRAWINGS = {
     f'<circle cx="50%" cy="100" r="50" {INK} stroke-width=".5"/></svg>',
     "nested drawing at the edge": f'<svg x="10%" y="40" width="50%" height="100" viewBox="5 5 20 40" '
     f'preserveAspectRatio="xMinYMax slice"><path d="M6 20 L 12 38 L 18 20" {INK} stroke-width=".5"/></svg>',
+    "nested drawing and a style": f'<style>svg svg{{x:30px;width:90px}}</style>'
+    f'<svg x="5" y="7" width="300" height="300">{HERE}</svg>',
     "nested drawing stretched": f'<svg width="200" height="100" viewBox="0 0 20 40" '
     f'preserveAspectRatio="none"><path d="M6 2 L 12 38 L 18 2" {INK} stroke-width=".5"/></svg>',
     "nested drawing without viewBox": f'<svg x="40" y="50" width="300" height="200">'
@@ -202,6 +219,8 @@ USES = {
     '<use href="#a" x="50" y="30" width="100" height="60"/>',
     "use of use": '<defs><rect id="a" width="40" height="30"/><use id="b" href="#a" x="20"/></defs>'
     '<use href="#b" y="70" fill="none" stroke="red"/>',
+    "use placed by a style": f'<defs><path id="a" d="M20 20 L 90 90 L 20 60" {INK}/></defs>'
+    '<use href="#a" style="x:50px;y:10%"/>',
     "use with a style": "<style>.b{stroke:red;fill:none}</style>"
     '<defs><path id="a" d="M20 20 L 90 90 L 20 60"/></defs><use class="b" href="#a" style="transform:scale(2)"/>',
 }  # fmt: skip

@@ -11,6 +11,7 @@ refused where it holds one of these properties, and passed over where it does no
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,9 +20,20 @@ from xml.etree.ElementTree import Element
 import cssselect2
 import tinycss2
 
-from ebmlib.demonstrations.svg import paint
+from ebmlib.demonstrations.svg import paint, transforms
 from ebmlib.demonstrations.svg.document import SVG, namespace, tag
-from ebmlib.demonstrations.svg.values import Token, keyword, strip, text, tokens, words
+from ebmlib.demonstrations.svg.values import (
+    CannotEvaluateError,
+    InvalidValueError,
+    Lengths,
+    Token,
+    keyword,
+    length,
+    strip,
+    text,
+    tokens,
+    words,
+)
 from ebmlib.errors import InputError
 
 _GEOMETRY = {"x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d"}
@@ -36,7 +48,7 @@ COUNT = _GEOMETRY | _PLACED | _ELSEWHERE | _SEEN | _PAINTED | _FONT | _ANIMATED
 # Presentation attributes; those of the geometry mean something on some elements only.
 _ATTRIBUTES = _SEEN | _PAINTED | {"transform", "transform-origin", "font-size"}
 _OF = {
-    "svg": {"x", "y", "width", "height"},
+    "svg": {"x", "y", "width", "height"},  # of attributes only: browsers look at no others
     "rect": {"x", "y", "width", "height", "rx", "ry"},
     "use": {"x", "y", "width", "height"},
     "symbol": {"x", "y", "width", "height"},
@@ -59,6 +71,11 @@ _HARMLESS = {
     "color-profile", "font-palette-values", "view-transition", "viewport",
     "-ms-viewport", "position-try",
 }  # fmt: skip
+
+
+# Browsers take numbers without unit for these in style attributes and not in style sheets.
+_STRICT = {"width", "height", "font-size"}
+_SOME = Lengths(100.0, 100.0, plain=False)  # to see whether a value is valid
 
 
 class Value(NamedTuple):
@@ -113,13 +130,15 @@ class Cascade:
         for name in element.attrib:
             if name in _ATTRIBUTES or name in _OF.get(kind, ()):
                 value = self._attribute(name, element.attrib[name])
-                if value and self._valid(name, value):
+                if value and self._valid(name, value, attribute=True):
                     found[name] = Value(value, True)
         inline = list(self._rules(tinycss2.parse_blocks_contents(element.get("style", ""))))
         sheets = self._matched.get(element, [])
         for important in (False, True):
-            for rule in (*sheets, *inline):
-                if rule.important == important and self._valid(rule.name, rule.tokens):
+            for i, rule in enumerate((*sheets, *inline)):
+                strict = rule.name in _STRICT and i < len(sheets) and _is_bare(rule.tokens)
+                valid = not strict and self._valid(rule.name, rule.tokens)
+                if rule.important == important and valid:
                     found[rule.name] = Value(rule.tokens, False)
         return found
 
@@ -136,7 +155,7 @@ class Cascade:
             return (tinycss2.ast.StringToken(1, 1, value, f'"{value}"'),)
         return tokens(value)
 
-    def _valid(self, name: str, value: Sequence[Token]) -> bool:
+    def _valid(self, name: str, value: Sequence[Token], attribute: bool = False) -> bool:
         """Whether a browser takes the declaration; what is only evaluated later is taken here."""
         word = keyword(value)
         if word in _WIDE or _has_variable(value):
@@ -156,7 +175,19 @@ class Cascade:
             kinds = ("number", "percentage", "dimension", "function")
             return len(value) == 1 and value[0].type in kinds and getattr(value[0], "value", 1) >= 0
         if name == "transform-origin":
-            return _is_origin(value)
+            return _is_origin(value, attribute)
+        if attribute:  # what cannot be read there is refused by name, not passed over
+            return True
+        try:
+            if name in _GEOMETRY - {"d"} and word != "auto":
+                least = -math.inf if name in ("x", "y", "cx", "cy") else 0.0
+                return length(value, "x", _SOME._replace(plain=True)) >= least
+            if name == "transform":
+                transforms.of_list(value, False, _SOME)
+        except InvalidValueError:
+            return False
+        except CannotEvaluateError:
+            return True  # valid, and refused by name where it is used
         return True
 
     def _rules(self, nodes: Sequence[Any]) -> Iterator[_Rule]:
@@ -284,8 +315,14 @@ def _counts(node: Any) -> bool:
     return bool(_PROPERTY.search(tinycss2.serialize(node.content or [])))
 
 
-def _is_origin(value: Sequence[Token]) -> bool:
+def _is_bare(value: Sequence[Token]) -> bool:
+    return len(value) == 1 and value[0].type == "number" and value[0].value != 0
+
+
+def _is_origin(value: Sequence[Token], attribute: bool) -> bool:
     """Whether the words of a ``transform-origin`` stand where they may."""
+    if not attribute and any(token.type == "number" and token.value != 0 for token in value):
+        return False
     kinds = [getattr(token, "lower_value", "") for token in words(value)[:2]]
     known = {"left", "right", "top", "bottom", "center", ""}
     if not set(kinds) <= known:

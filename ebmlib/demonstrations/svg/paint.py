@@ -30,7 +30,7 @@ def read(values: Sequence[Token], servers: Collection[str]) -> Paint | None:
         return None
     word = keyword(values)
     if word in ("none", "context-fill", "context-stroke"):
-        return Paint.NONE if word == "none" else Paint.SEEN
+        return Paint.NONE  # there is no context outside of markers, which are not read
     first = values[0]
     url = first.value if first.type == "url" else None
     if first.type == "function" and first.lower_name == "url":

@@ -20,7 +20,7 @@ Subpath = list[Segment]
 
 _BLANK = re.compile(r"[ \t\n\r\f]*")
 _BETWEEN = re.compile(r"[ \t\n\r\f]*(?:,[ \t\n\r\f]*)?")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]*\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _FLAG = re.compile("[01]")
 _ARGUMENTS = {"M": 2, "L": 2, "H": 1, "V": 1, "C": 6, "S": 4, "Q": 4, "T": 2, "A": 7, "Z": 0}
 

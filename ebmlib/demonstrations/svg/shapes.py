@@ -28,7 +28,7 @@ from ebmlib.demonstrations.svg.values import (
 )
 
 SHAPES = {"path", "line", "polyline", "polygon", "rect", "circle", "ellipse"}
-_NUMBERS = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NUMBERS = re.compile(r"[-+]?(?:[0-9]*\.[0-9]+|[0-9]+)(?:[eE][-+]?[0-9]+)?")
 
 
 def subpaths(element: Element, declared: Mapping[str, Value], by: Lengths) -> list[Subpath]:
@@ -74,7 +74,7 @@ def size(
     if not value.tokens:
         return default
     try:
-        return length(value.tokens, axis, by._replace(plain=value.attribute))
+        return length(value.tokens, axis, by)  # browsers take bare numbers in styles too
     except CannotEvaluateError as error:
         raise CannotEvaluateError(f"{name}: {error}") from error
 
@@ -87,8 +87,8 @@ def _path_data(declared: Mapping[str, Value]) -> str:
     if len(parts) == 1 and parts[0].type == "string" and value.attribute:
         return str(parts[0].value)
     if len(parts) == 1 and parts[0].type == "function" and parts[0].lower_name == "path":
-        inner = [token for token in words(parts[0].arguments) if token.type == "string"]
-        if len(inner) == 1:
+        inner = words(parts[0].arguments)
+        if len(inner) == 1 and inner[0].type == "string":
             return str(inner[0].value)
     raise CannotEvaluateError(f"d: {text(value.tokens)} is not evaluated here")
 

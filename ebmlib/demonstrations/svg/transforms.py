@@ -11,6 +11,7 @@ import numpy as np
 from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.demonstrations.svg.values import (
     CannotEvaluateError,
+    InvalidValueError,
     Lengths,
     Token,
     angle,
@@ -66,16 +67,16 @@ def of_list(values: Sequence[Token], attribute: bool, by: Lengths) -> FloatArray
     i = 0
     while i < len(values):
         value = values[i]
-        if attribute and value.type == "literal" and value.value == ",":
+        if attribute and 0 < i < len(values) - 1 and value.type == "literal" and value.value == ",":
             i += 1
-            continue
+            value = values[i]
         if value.type == "function":
             name, inner = value.name, value.arguments
         elif attribute and value.type == "ident" and _is_block(values[i + 1 : i + 2]):
             name, inner = value.value, values[i + 1].content  # "rotate (30)": a blank is allowed
             i += 1
         else:
-            raise CannotEvaluateError(f"transform: unexpected {text(values[i:])}")
+            raise InvalidValueError(f"transform: unexpected {text(values[i:])}")
         result = result @ (
             _of_attribute(name, inner) if attribute else _of_style(name.lower(), inner, by)
         )
@@ -96,10 +97,12 @@ _ATTRIBUTE_COUNTS = {
 def _of_attribute(name: str, inner: Sequence[Token]) -> FloatArray:
     """One function of the attribute: bare numbers, separated by what separates numbers in SVG."""
     numbers = []
-    for value in words(inner):
+    kinds = [value.type for value in words(inner)]
+    for i, value in enumerate(words(inner)):
+        between = kinds[i - 1 : i] + kinds[i + 1 : i + 2] == ["number", "number"]
         if value.type == "number":
             numbers.append(number([value]))
-        elif not (value.type == "literal" and value.value == ","):
+        elif not (value.type == "literal" and value.value == "," and between):
             raise CannotEvaluateError(f"{name}({text(inner)}): expected numbers")
     if len(numbers) not in _ATTRIBUTE_COUNTS.get(name, ()):
         raise CannotEvaluateError(f"{name}({text(inner)}) is not a transform")
@@ -122,7 +125,7 @@ def _of_style(name: str, inner: Sequence[Token], by: Lengths) -> FloatArray:
 
     def has(*counts: int) -> None:
         if len(parts) not in counts or not all(parts):
-            raise CannotEvaluateError(f"{name}({text(inner)}) is not a transform")
+            raise InvalidValueError(f"{name}({text(inner)}) is not a transform")
 
     def flat(values: Sequence[Token], unit: float = 0.0) -> None:
         value = number(values) if unit else length(values, "x", by._replace(width=0.0))

@@ -14,11 +14,19 @@ import numpy as np
 from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.demonstrations.svg import transforms
 from ebmlib.demonstrations.svg.cascade import Cascade, Value
+from ebmlib.demonstrations.svg.conditions import branch, fits
 from ebmlib.demonstrations.svg.document import SVG, namespace, reference, tag
 from ebmlib.demonstrations.svg.shapes import SHAPES, size
 from ebmlib.demonstrations.svg.style import Style, computed, font, resolved
 from ebmlib.demonstrations.svg.transforms import Box
-from ebmlib.demonstrations.svg.values import MEDIUM, CannotEvaluateError, Lengths, keyword
+from ebmlib.demonstrations.svg.values import (
+    MEDIUM,
+    CannotEvaluateError,
+    Lengths,
+    keyword,
+    text,
+    tokens,
+)
 from ebmlib.errors import InputError
 
 MAX_VISITED = 1_000_000  # elements, counted as often as <use> repeats them
@@ -31,7 +39,6 @@ _MOVES = {"animateTransform", "animateMotion"}
 _SETS = {"animate", "set"}
 _UNMOVED = {"opacity", "fill", "stroke", "stroke-width", "stroke-dashoffset", "stroke-dasharray",
             "fill-opacity", "stroke-opacity", "color", "stop-color"}  # fmt: skip
-_EXTENSIONS = {"http://www.w3.org/1999/xhtml", "http://www.w3.org/1998/Math/MathML"}
 
 
 class Drawn(NamedTuple):
@@ -136,7 +143,7 @@ class _Walk:
             if kind == "foreignObject" and any(e.tag == f"{{{SVG}}}svg" for e in element.iter()):
                 raise CannotEvaluateError("it holds a drawing that HTML places")
             return []
-        if element is not self.root and not _fits(element):
+        if element is not self.root and not fits(element):
             return []
         declared, outer = resolved(self.cascade.declared(element), place.style)
         if "all" in declared:
@@ -171,10 +178,10 @@ class _Walk:
         if kind == "use":
             return self._used(place, declared)
         if kind in ("svg", "symbol"):
-            return self._viewport(place, declared)
+            return self._viewport(place)
         if kind == "switch":
             return [
-                replace(place, element=e, size=None) for e in _branch(element, namespace(self.root))
+                replace(place, element=e, size=None) for e in branch(element, namespace(self.root))
             ]
         return _children(place)
 
@@ -229,12 +236,17 @@ class _Walk:
             )
         ]
 
-    def _viewport(self, place: _Place, declared: Mapping[str, Value]) -> list[_Place]:
-        """Into a nested ``svg``, or a ``symbol`` that is used."""
+    def _viewport(self, place: _Place) -> list[_Place]:
+        """Into a nested ``svg``, or a ``symbol`` that is used: their attributes place them."""
         lengths = place.lengths
-        sized = {**declared, **(place.size or {})}
-        x = size(declared, "x", lengths, 0.0) or 0.0
-        y = size(declared, "y", lengths, 0.0) or 0.0
+        sized: dict[str, Value] = {
+            name: Value(tokens(place.element.get(name, "")), True)
+            for name in ("x", "y", "width", "height")
+            if name in place.element.attrib
+        }
+        sized |= place.size or {}
+        x = size(sized, "x", lengths, 0.0) or 0.0
+        y = size(sized, "y", lengths, 0.0) or 0.0
         width, height = (
             size(sized, name, lengths, lengths.whole(axis))
             for name, axis in (("width", "x"), ("height", "y"))
@@ -258,7 +270,8 @@ class _Walk:
     def _refuse_movement(self, element: Element, declared: Mapping[str, Value]) -> None:
         """Refuse animations that move or hide: what is drawn would depend on when one looks."""
         for name in ("offset-path", "offset", "zoom"):
-            if name in declared and keyword(declared[name].tokens) not in ("none", "normal"):
+            value = declared.get(name)
+            if value and text(value.tokens) not in ("none", "normal", "1", "100%"):
                 raise CannotEvaluateError(f"the property {name} is not evaluated here")
         for name in ("animation", "animation-name"):
             if moving := self.cascade.animated(declared.get(name)):
@@ -324,25 +337,3 @@ def _extends(matrix: FloatArray) -> bool:
     with np.errstate(all="ignore"):
         extent = float(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])
     return extent != 0 and not math.isnan(extent)
-
-
-def _branch(switch: Element, space: str) -> list[Element]:
-    """The first child of a ``switch`` whose tests hold."""
-    for child in switch:
-        if namespace(child) == space and isinstance(child.tag, str) and _fits(child):
-            return [child]
-    return []
-
-
-def _fits(element: Element) -> bool:
-    """Whether the tests on an element hold for an English reader (SVG 2, section 5.8)."""
-    languages = element.get("systemLanguage")
-    if languages is not None:
-        wanted = [word.strip().lower() for word in languages.split(",")]
-        if not any(word == "en" or word.startswith("en-") for word in wanted):
-            return False
-    extensions = element.get("requiredExtensions")
-    if extensions is not None:
-        named = extensions.split()
-        return bool(named) and set(named) <= _EXTENSIONS
-    return True

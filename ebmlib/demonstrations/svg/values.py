@@ -27,6 +27,10 @@ class CannotEvaluateError(ValueError):
     """A value that needs more than the file, or a syntax that is not known here."""
 
 
+class InvalidValueError(CannotEvaluateError):
+    """A value that the grammar does not allow: a browser passes the declaration over."""
+
+
 class Lengths(NamedTuple):
     """What relative lengths refer to, in pixels; None where the file does not tell.
 
@@ -34,7 +38,8 @@ class Lengths(NamedTuple):
         width, height: of the nearest viewport in its own units.
         font: the font size of the element.
         root_font: the font size of the root.
-        plain: whether a number without unit is a length (attributes: yes, style sheets: only 0).
+        plain: whether a number without unit is a length: in attributes and for the properties of
+            shapes it is; in the transforms of style sheets only 0 is.
     """
 
     width: float | None = None
@@ -108,7 +113,7 @@ def number(values: Sequence[Token]) -> float:
         return _finite(values[0].value / 100, values)
     if len(values) == 1 and values[0].type == "function":
         return _calculated(values[0], lambda token: number([token]))
-    raise CannotEvaluateError(f"expected a number, got {text(values) or 'nothing'}")
+    raise InvalidValueError(f"expected a number, got {text(values) or 'nothing'}")
 
 
 def length(values: Sequence[Token], axis: str, by: Lengths) -> float:
@@ -123,11 +128,11 @@ def length(values: Sequence[Token], axis: str, by: Lengths) -> float:
         CannotEvaluateError: not a length, or one that depends on more than the file.
     """
     if len(values) != 1:
-        raise CannotEvaluateError(f"expected a length, got {text(values) or 'nothing'}")
+        raise InvalidValueError(f"expected a length, got {text(values) or 'nothing'}")
     (value,) = values
     if value.type == "number":
         if not by.plain and value.value != 0:
-            raise CannotEvaluateError(f"a length in a style needs a unit, got {text(values)}")
+            raise InvalidValueError(f"a length in a style needs a unit, got {text(values)}")
         return _finite(value.value, values)
     if value.type == "percentage":
         whole = by.whole(axis)
@@ -142,7 +147,7 @@ def length(values: Sequence[Token], axis: str, by: Lengths) -> float:
         return _finite(value.value * size, values)
     if value.type == "function":
         return _calculated(value, lambda token: _operand(token, axis, by))
-    raise CannotEvaluateError(f"expected a length, got {text(values)}")
+    raise InvalidValueError(f"expected a length, got {text(values)}")
 
 
 def angle(values: Sequence[Token], plain: bool) -> float:
@@ -153,7 +158,7 @@ def angle(values: Sequence[Token], plain: bool) -> float:
         return _finite(values[0].value * _DEGREES[values[0].lower_unit], values)
     if len(values) == 1 and values[0].type == "function":
         return _calculated(values[0], lambda t: t.value if t.type == "number" else angle([t], True))
-    raise CannotEvaluateError(f"expected an angle, got {text(values) or 'nothing'}")
+    raise InvalidValueError(f"expected an angle, got {text(values) or 'nothing'}")
 
 
 def font_size(values: Sequence[Token], outer: float, root: float) -> float:
