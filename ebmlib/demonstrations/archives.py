@@ -7,22 +7,24 @@ parser raise comes out as one sentence.
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
 
+from ebmlib.demonstrations import matlab
 from ebmlib.demonstrations.containers import not_what_its_name_says
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
 from ebmlib.errors import InputError
 
 MAX_BYTES = 256 * 2**20
 MAX_MEMBERS = 10_000
+MAX_HEADER = 10_000  # bytes; NumPy's own limit
 
 
 def load_npy(name: str) -> FloatArray:
@@ -76,19 +78,7 @@ def load_mat(name: str) -> Mapping[str, Any]:
     """
     with _opened(name) as file:
         data = file.read()
-    if data[:8] == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in data[:116]:
-        raise InputError(f"{name} is a MATLAB file of version 7.3; save it with save(..., '-v7').")
-    if _inflated(data, name) > MAX_BYTES:
-        raise _not_plain(name, f"it inflates to more than {MAX_BYTES} bytes")
-    import scipy.io  # slow to load, and rarely needed
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a duplicate name: the last one counts, as in MATLAB
-            loaded = scipy.io.loadmat(name, simplify_cells=True)
-    except Exception as error:  # whatever damaged bytes make the parser say
-        raise _not_plain(name, "it is no MATLAB file, or a damaged one") from error
-    return {key: value for key, value in loaded.items() if not key.startswith("__")}
+    return matlab.variables(data, name, MAX_BYTES)
 
 
 def _opened(name: str) -> IO[bytes]:
@@ -113,13 +103,20 @@ def _opened(name: str) -> IO[bytes]:
 def _array(stream: IO[bytes], size: int, label: str) -> FloatArray:
     """One array in NumPy's format from a stream of ``size`` bytes."""
     try:
-        version = np.lib.format.read_magic(stream)
-        read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
-            version, np.lib.format.read_array_header_2_0
-        )
+        head = stream.read(8)
+        wide = head[6:7] != b"\1"  # how the length of the header is written
+        head += stream.read(4 if wide else 2)
+        (length,) = struct.unpack("<I" if wide else "<H", head[8:])
+        if length > MAX_HEADER:
+            raise ValueError(f"a header of {length} bytes")
+        text = io.BytesIO(head + stream.read(length))
+        version = np.lib.format.read_magic(text)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a header written by Python 2
-            shape, fortran, dtype = read(stream)
+            if version == (1, 0):
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(text)
+            else:
+                shape, fortran, dtype = np.lib.format.read_array_header_2_0(text)
     except Exception as error:  # whatever damaged bytes make the parser say
         raise _not_plain(label, "its header is damaged") from error
     if dtype.hasobject:
@@ -136,27 +133,6 @@ def _array(stream: IO[bytes], size: int, label: str) -> FloatArray:
         raise _not_plain(label, "it ends too early")
     flat = np.frombuffer(data, dtype=dtype)
     return as_float_array(flat.reshape(shape, order="F" if fortran else "C"), label)
-
-
-def _inflated(data: bytes, name: str) -> int:
-    """How many bytes the elements of a MATLAB file have when they are inflated, up to the limit."""
-    order = "<" if data[126:128] == b"IM" else ">"
-    place, total = 128, 0
-    while place + 8 <= len(data) and total <= MAX_BYTES:
-        kind, length = struct.unpack(f"{order}II", data[place : place + 8])
-        if kind != 15:  # miCOMPRESSED
-            total += length
-        else:
-            inflater = zlib.decompressobj()
-            rest = data[place + 8 : place + 8 + length]
-            try:
-                while rest and total <= MAX_BYTES:
-                    total += len(inflater.decompress(rest, 2**20))
-                    rest = inflater.unconsumed_tail
-            except zlib.error as error:
-                raise _not_plain(name, "it is no MATLAB file, or a damaged one") from error
-        place += 8 + length
-    return total
 
 
 def _not_plain(label: str, why: str) -> InputError:

@@ -94,7 +94,9 @@ def test_shared_cases_are_read_as_chromium_draws_them(chromium: dict[str, Any]) 
 def test_what_is_used_is_where_chromium_puts_it(chromium: dict[str, Any], name: str) -> None:
     use = chromium[name]["uses"][-1]
     x, y, width, height = use["box"]
-    corners = np.array([[x, y, 1], [x + width, y, 1], [x, y + height, 1], [x + width, y + height, 1]])
+    corners = np.array(
+        [[x, y, 1], [x + width, y, 1], [x, y + height, 1], [x + width, y + height, 1]]
+    )
     corners = corners @ affine(use["matrix"]).T[:, :2]
     strokes = np.concatenate(read_drawing(chromium[name]["file"]).strokes) * (1, -1)
     for extreme in (np.min, np.max):

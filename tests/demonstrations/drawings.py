@@ -149,7 +149,7 @@ DRAWINGS = {
     "variables": "<style>:root{--ink:blue;--no:none;--x:40px}path{stroke:var(--ink);fill:var(--no)}"
     ".q{stroke:var(--missing, none)}rect{x:var(--x);stroke:var(--missing)}</style>"
     f'{HERE}<path class="q" d="M20 220 L 120 220 L 120 300"/><rect y="300" width="50" height="40"/>',
-    "inherited and reset": f'<g fill="none" stroke="red"><path d="M20 20 L 90 90 L 20 90"/>'
+    "inherited and reset": '<g fill="none" stroke="red"><path d="M20 20 L 90 90 L 20 90"/>'
     '<path style="stroke:initial" d="M220 20 L 290 90 L 220 90"/>'
     '<path style="stroke:unset" d="M20 220 L 90 290 L 20 290"/>'
     '<path style="stroke:inherit" d="M320 220 L 390 290 L 320 290"/></g>',

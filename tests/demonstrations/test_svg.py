@@ -4,14 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from demonstrations.drawings import REFUSED, content
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from demonstrations.drawings import DRAWINGS, HERE, INK, REFUSED, content
-
 from ebmlib.demonstrations.polyline import MAX_COORDINATE, resample, step_lengths
-from ebmlib.demonstrations.svg import document, read_drawing, read_svg, reading, write_svg
+from ebmlib.demonstrations.svg import document, read_svg, reading, write_svg
 from ebmlib.demonstrations.svg.pathdata import CURVE_POINTS
 from ebmlib.errors import InputError
 

@@ -31,7 +31,7 @@ def parse(name: str) -> Element:
         if size > MAX_BYTES:
             raise InputError(f"{name} has {size} bytes; drawings of up to {MAX_BYTES} are read.")
         with open(name, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(size + 1)
     except FileNotFoundError as error:
         raise InputError(f"There is no file {name}; check the path.") from error
     except (OSError, ValueError) as error:
