@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ebmlib.demonstrations.svg import read_drawing
 
 pytestmark = pytest.mark.browser
 SAMPLES = 60
+KNOWN = Path(__file__).resolve().parents[1] / "demonstrations" / "drawings.json"
 CASES = Path(__file__).resolve().parents[3] / "shared" / "cases" / "svg"
 
 
@@ -84,6 +87,12 @@ def test_a_drawing_is_read_as_chromium_draws_it(chromium: dict[str, Any], name: 
     assert compare(chromium[name]) > 0
 
 
+def test_the_table_for_machines_without_chromium_is_of_these_drawings() -> None:
+    """Make it again with ``python tests/browser/test_svg_browser.py`` after a new drawing."""
+    known = json.loads(KNOWN.read_text())
+    assert known == described()
+
+
 @pytest.mark.skipif(not CASES.is_dir(), reason="the shared cases are not on this machine")
 def test_shared_cases_are_read_as_chromium_draws_them(chromium: dict[str, Any]) -> None:
     for path in CASES.glob("*.svg"):
@@ -122,3 +131,31 @@ def test_the_comparison_sees_a_shape_that_is_elsewhere_or_runs_the_other_way(
 def test_arc_lengths_agree_with_resampling() -> None:
     points = np.array([[0.0, 0], [3, 0], [3, 4]])
     np.testing.assert_allclose(at_length([points], 3.5)[0], resample(points, 2)[1])
+
+
+def described() -> dict[str, Any]:
+    """Some numbers of what is read of every drawing, for the test without a browser."""
+    result = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drawing.svg"
+        for name, body in DRAWINGS.items():
+            path.write_text(content(body), encoding="utf-8")
+            strokes, _, elements, _ = read_drawing(path)
+            result[name] = [
+                {
+                    "element": element,
+                    "length": float(f"{step_lengths(points).sum():.6g}"),
+                    "points": [
+                        [round(float(value), 3) + 0.0 for value in point]
+                        for point in (points[0], points[len(points) // 2], points[-1],
+                                      points.min(axis=0), points.max(axis=0))
+                    ],
+                }
+                for points, element in zip(strokes, elements, strict=True)
+            ]  # fmt: skip
+    return result
+
+
+if __name__ == "__main__":
+    entries = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in described().items()]
+    KNOWN.write_text("{\n" + ",\n".join(entries) + "\n}\n")

@@ -28,6 +28,10 @@ DRAWINGS = {
     "arc of negative radius": f'<path d="M50 50 A -60 -90 30 0 1 150 150" {INK}/>',
     "arc to its own start": f'<path d="M50 50 A 30 30 0 0 1 50 50 L 150 50 l 0 40" {INK}/>',
     "arc almost to its start": f'<path d="M150 50 A 60 60 0 1 1 149.99 50" {INK}/>',
+    "nearly flat arcs": "".join(
+        f'<path d="M20 {60 * i} a {r} {r} 0 0 {i % 2} 200 10" {INK}/>'
+        for i, r in enumerate([1e3, 1e4, 1e5, 1e6], start=1)
+    ),
     "trailing moveto": f'<path d="M50 50 L 150 50 L 150 90 Z M 50 50" {INK}/>',
     "lone movetos": f'<path d="M50 50 L 150 50 M 3 3 M 4 4 l 20 90 m 1 1" {INK}/>',
     "line after closing": f'<path d="M50 50 h 60 v 60 z l -20 70" {INK}/>',

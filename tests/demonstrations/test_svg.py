@@ -1,18 +1,21 @@
 """SVG files to polylines and back, and resampling along them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from demonstrations.drawings import REFUSED, content
+from demonstrations.drawings import DRAWINGS, HERE, INK, REFUSED, content
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ebmlib.demonstrations.polyline import MAX_COORDINATE, resample, step_lengths
-from ebmlib.demonstrations.svg import document, read_svg, reading, write_svg
+from ebmlib.demonstrations.svg import document, read_drawing, read_svg, reading, write_svg
 from ebmlib.demonstrations.svg.pathdata import CURVE_POINTS
 from ebmlib.errors import InputError
+
+KNOWN = json.loads((Path(__file__).parent / "drawings.json").read_text())
 
 settings.register_profile("unhurried", deadline=None)  # another run may share the cores
 settings.load_profile("unhurried")
@@ -87,6 +90,60 @@ def test_a_bezier_curve_is_on_its_polynomial(tmp_path):
     a, b, c, d = np.array([[0, 0], [1, -2], [3, 4], [5, -6.0]])
     exact = (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
     np.testing.assert_allclose(points, exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("sweep", [0, 1])
+@pytest.mark.parametrize("radius", [0.6, 3.0, 1e2, 1e4, 1e6, 1e8])
+def test_an_arc_over_a_chord_has_the_length_and_height_of_its_angle(tmp_path, radius, sweep):
+    """Over a chord c the minor arc has the length 2 R asin(c / 2 R) and the height R (1 - cos)."""
+    body = f'<path d="M1 1 A {radius} {radius} 0 0 {sweep} 2 1" {INK}/>'
+    points = only_stroke(tmp_path, body)
+    half = np.arcsin(0.5 / radius)
+    assert step_lengths(points).sum() == pytest.approx(2 * radius * half, rel=1e-5)
+    height = 2 * radius * np.sin(half / 2) ** 2
+    over = points[:, 1] + 1  # clockwise on the screen: over the chord
+    found = over.max() if sweep else -over.min()
+    np.testing.assert_allclose(found, height, rtol=1e-4, atol=1e-8 + 2e-16 * radius)
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_drawings_are_read_as_they_were_when_chromium_was_asked(tmp_path, name):
+    """``drawings.json`` holds what was read when ``test_svg_browser.py`` found it to be right."""
+    path = tmp_path / "drawing.svg"
+    path.write_text(content(DRAWINGS[name]), encoding="utf-8")
+    strokes, times, elements, _ = read_drawing(path)
+    assert times == (None,) * len(strokes)
+    known = KNOWN[name]
+    assert list(elements) == [stroke["element"] for stroke in known]
+    for points, stroke in zip(strokes, known, strict=True):
+        some = [
+            points[0],
+            points[len(points) // 2],
+            points[-1],
+            points.min(axis=0),
+            points.max(axis=0),
+        ]
+        np.testing.assert_allclose(some, stroke["points"], atol=2e-3)
+        assert step_lengths(points).sum() == pytest.approx(stroke["length"], rel=1e-4)
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    body = f"{HERE}<rect width='9' height='9'/><g display='none'>{HERE}</g>"
+    body += f"<text>a</text><path d='' {INK}/>"
+    notes = read_drawing(drawing(tmp_path, body)).notes
+    assert notes == ("left out: 1 empty, 1 filled without a stroke, 1 hidden, 1 text",)
+    bare = read_drawing(drawing(tmp_path, '<line x2="1"/><path d="M0 0 L2 2"/>'))
+    assert bare.elements == ("line", "path") and "shows nothing" in bare.notes[0]
+    with pytest.raises(InputError, match="2 not painted"):  # as soon as paint is spoken of
+        read_svg(drawing(tmp_path, '<g fill="red"><line x2="1"/><path d="M0 0 L2 2"/></g>'))
+    elsewhere = f"<style>@import url(a.css);</style>{HERE}"
+    assert "@import" in read_drawing(drawing(tmp_path, elsewhere)).notes[0]
+
+
+def test_a_shape_that_is_only_filled_counts_where_nothing_is_stroked(tmp_path):
+    filled, stroked = '<rect width="9" height="9"/>', f'<rect width="7" height="9" {INK}/>'
+    assert len(read_svg(drawing(tmp_path, filled + filled)).strokes) == 2
+    assert only_stroke(tmp_path, filled + stroked).max() == 7
 
 
 def test_a_smooth_curve_mirrors_the_control_point_before_it(tmp_path):

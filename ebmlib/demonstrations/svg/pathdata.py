@@ -6,6 +6,7 @@ where they begin, and joins subpaths. Here the grammar decides: what does not fi
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -143,7 +144,42 @@ def _arc(
 ) -> Segment:
     if radius.real == 0 or radius.imag == 0:
         return Line(start, end)
-    return Arc(start, radius, turn, large, sweep, end)
+    exact = _EllipticalArc(start, radius, math.radians(turn), large != sweep, sweep == 1, end)
+    arc = Arc(start, radius, turn, large, sweep, end)
+    # svgpathtools takes the angle from a cosine: of an arc that is nearly flat nothing is left of
+    # it, and it may go once around the ellipse.
+    return arc if abs(math.radians(arc.delta) - exact.swept) < 1e-7 * abs(exact.swept) else exact
+
+
+class _EllipticalArc:
+    """An arc by its centre and angles (SVG 2, appendix B.2.4), also where it is nearly flat."""
+
+    def __init__(
+        self, start: complex, radius: complex, turn: float, far: bool, sweep: bool, end: complex
+    ) -> None:
+        self.start, self.end = start, end
+        rx, ry = radius.real, radius.imag
+        self.axes = complex(math.cos(turn), math.sin(turn))
+        half = (start - end) / 2 / self.axes
+        u, v = half.real / rx, half.imag / ry  # half of the chord where the ellipse is a circle
+        square = u * u + v * v
+        if square > 1:  # radii that do not reach are scaled up
+            rx, ry = rx * math.sqrt(square), ry * math.sqrt(square)
+            u, v, square = u / math.sqrt(square), v / math.sqrt(square), 1.0
+        apart = math.sqrt((1 - square) / square) * (1 if far else -1)
+        middle = complex(apart * v, -apart * u)
+        self.rx, self.ry = rx, ry
+        self.centre = complex(rx * middle.real, ry * middle.imag) * self.axes + (start + end) / 2
+        self.begin = math.atan2(v - middle.imag, u - middle.real)
+        # The chord is seen from the centre under this angle; its sine is half of the chord.
+        minor = 2 * math.asin(min(1.0, math.sqrt(square)))
+        self.swept = (minor if far == sweep else 2 * math.pi - minor) * (1 if sweep else -1)
+
+    def point(self, t: npt.NDArray[np.float64]) -> npt.NDArray[np.complex128]:
+        """The points at parameters from 0 to 1."""
+        angle = self.begin + t * self.swept
+        flat = self.rx * np.cos(angle) + 1j * self.ry * np.sin(angle)
+        return np.asarray(flat * self.axes + self.centre)
 
 
 def n_points(segments: Subpath) -> int:
