@@ -138,7 +138,7 @@ def described() -> dict[str, Any]:
     result = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "drawing.svg"
-        for name, body in DRAWINGS.items():
+        for name, body in (DRAWINGS | USES).items():
             path.write_text(content(body), encoding="utf-8")
             strokes, _, elements, _ = read_drawing(path)
             result[name] = [

@@ -8,7 +8,7 @@ SVG = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xl
 HEAD = f'<svg {SVG} viewBox="0 0 500 500">'
 INK = 'fill="none" stroke="#123"'
 HERE = f'<path d="M20 20 C 60 90 140 -20 200 60" {INK}/>'  # drawn wherever it stands
-GONE = '<path d="M20 220 L 120 220 L 120 300"/>'  # for places that are not drawn
+GONE = f'<path d="M20 220 L 120 220 L 120 300" {INK}/>'  # for places that are not drawn
 
 DRAWINGS = {
     # --- path data
@@ -92,6 +92,8 @@ DRAWINGS = {
     "mirrored arc": f'<path transform="matrix(-1 .2 .3 1 300 0)" d="M50 50 A 50 30 25 1 0 90 90" {INK}/>',
     "nested groups": f'<g transform="translate(30 40)"><g transform="rotate(20)"><a transform="scale(2 1)">'
     f'<circle cx="50" cy="60" r="50" {INK}/></a></g>{HERE}</g>',
+    "own transform in a group": f'<g transform="translate(90 40) scale(1 2)"><path transform="rotate(30)" '
+    f'd="M20 20 L 90 30 L 40 60" {INK}/></g>',
     "transform in a class": f"<style>.a{{transform:rotate(30deg) scale(2,1)}}</style>"
     f'<path class="a" d="M 100 50 H 200 V 90" {INK}/>',
     "style goes before attribute": f'<path style="transform:translate(20px,1em)" transform="scale(3)" '
@@ -153,6 +155,8 @@ DRAWINGS = {
     "variables": "<style>:root{--ink:blue;--no:none;--x:40px}path{stroke:var(--ink);fill:var(--no)}"
     ".q{stroke:var(--missing, none)}rect{x:var(--x);stroke:var(--missing)}</style>"
     f'{HERE}<path class="q" d="M20 220 L 120 220 L 120 300"/><rect y="300" width="50" height="40"/>',
+    "variables that are missing": "<style>path{fill:none;stroke:var(--missing, red)}</style>"
+    '<path d="M20 220 L 120 220 L 120 300"/>',
     "inherited and reset": '<g fill="none" stroke="red"><path d="M20 20 L 90 90 L 20 90"/>'
     '<path style="stroke:initial" d="M220 20 L 290 90 L 220 90"/>'
     '<path style="stroke:unset" d="M20 220 L 90 290 L 20 290"/>'
@@ -195,8 +199,8 @@ DRAWINGS = {
     "children of shapes": f'<path d="M20 20 L 90 90 L 20 90" {INK}>{GONE}</path>',
     "foreign namespace": f'<x:g xmlns:x="http://example.org/x">{GONE}</x:g><g xmlns="">{GONE}</g>{HERE}',
     "links": f'<a href="#x">{HERE}</a>',
-    "nested drawing": f'<svg x="50" y="40" width="200" height="100" viewBox="0 0 200 200">'
-    f'<circle cx="50%" cy="100" r="50" {INK} stroke-width=".5"/></svg>',
+    "nested drawing": f'<svg x="50" y="40" width="200" height="100" viewBox="0 0 400 400">'
+    f'<circle cx="50%" cy="200" r="50" {INK} stroke-width=".5"/></svg>',
     "nested drawing at the edge": f'<svg x="10%" y="40" width="50%" height="100" viewBox="5 5 20 40" '
     f'preserveAspectRatio="xMinYMax slice"><path d="M6 20 L 12 38 L 18 20" {INK} stroke-width=".5"/></svg>',
     "nested drawing and a style": f'<style>svg svg{{x:30px;width:90px}}</style>'

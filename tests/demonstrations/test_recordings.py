@@ -325,7 +325,7 @@ DAMAGED = {
     "pointer.svg": (LFS, "git lfs pull"),
     "gzip.svg": (b"\x1f\x8b\x08\0\0", "compressed with gzip"),
     "gzip.csv": (b"\x1f\x8b\x08\0\0", "compressed with gzip"),
-    "encrypted.npz": (encrypted(), "encrypted"),
+    "locked.npz": (encrypted(), "encrypted"),
     "text.npz": (b"not a zip", "no zip archive"),
     "cut off.npz": (npz(a=npy("(4, 2)"))[:-30], "no zip archive"),
     "huge inside.npz": (npz(a=npy("(1000000000000, 2)")), "promises"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from demonstrations.drawings import DRAWINGS, HERE, INK, REFUSED, content
+from demonstrations.drawings import DRAWINGS, HERE, INK, REFUSED, USES, content
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -106,11 +106,11 @@ def test_an_arc_over_a_chord_has_the_length_and_height_of_its_angle(tmp_path, ra
     np.testing.assert_allclose(found, height, rtol=1e-4, atol=1e-8 + 2e-16 * radius)
 
 
-@pytest.mark.parametrize("name", DRAWINGS)
+@pytest.mark.parametrize("name", DRAWINGS | USES)
 def test_drawings_are_read_as_they_were_when_chromium_was_asked(tmp_path, name):
     """``drawings.json`` holds what was read when ``test_svg_browser.py`` found it to be right."""
     path = tmp_path / "drawing.svg"
-    path.write_text(content(DRAWINGS[name]), encoding="utf-8")
+    path.write_text(content((DRAWINGS | USES)[name]), encoding="utf-8")
     strokes, times, elements, _ = read_drawing(path)
     assert times == (None,) * len(strokes)
     known = KNOWN[name]
