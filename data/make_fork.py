@@ -5,7 +5,8 @@
 The thesis assumes that an action has one mode (section 3.2) and says that the expected action fails
 where it has several (section 3.3). It shows no such data; this drawing is the smallest that has
 them. All strokes share a stem and turn by 60 degrees at its end, so that the state at the turn
-alone does not tell which way to go. The library adds the noise.
+alone does not tell which way to go. Stem and prong take the same time, so that every step has the
+same length. The library adds the noise.
 """
 
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 from ebmlib.demonstrations.svg import write_svg
 
 STROKES = 20
+HALF = 512.0  # milliseconds for the stem, and for the prong
 TURN = np.deg2rad(60)
 
 
@@ -30,6 +32,7 @@ def make(folder: Path) -> None:
     write_svg(
         folder / "fork.svg",
         strokes,
+        [[0.0, HALF, 2 * HALF]] * STROKES,
         decimals=2,
         title="fork",
         description="Made by data/make_fork.py: half of the strokes turn left, half turn right.",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from ebmlib import checks, seeding, terminal
 from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled
 from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.demonstrations.preview import preview
+from ebmlib.demonstrations.recordings import Source
 from ebmlib.errors import InputError
 from ebmlib.objectives.names import NAMES
 from ebmlib.policies.trained import TrainedPolicy
@@ -30,6 +33,7 @@ _EPILOG = """\
 examples:
   python -m ebmlib train circle
   python -m ebmlib train my-drawing.svg --set sgld_K=256 epochs=2000 --seed 1
+  python -m ebmlib train table.csv --columns x,y --time seconds --preview
   python -m ebmlib sample circle --policy exp --start=-0.4,0 --start=0.4,0 --out circle.png
   python -m ebmlib sample my-drawing.svg --out trajectory.csv
 """
@@ -68,6 +72,13 @@ def _parser() -> terminal.Parser:
     training.add_argument(
         "--out", type=Path, metavar="FILE.policy", help="also write the trained policy to one file"
     )
+    training.add_argument(
+        "--preview",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="first show what was read: in the terminal, or as a picture (.png, .svg or .pdf)",
+    )
     training.set_defaults(action=_train)
 
     sampling = commands.add_parser("sample", help="sample trajectories to CSV or a picture")
@@ -99,8 +110,12 @@ def _parser() -> terminal.Parser:
 
 def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source", help="a preset, a drawing (.svg, .csv, .npy, .npz), or a .policy file"
+        "source", help="a preset, a file (.svg, .csv, .npy, .npz, .mat), or a .policy file"
     )
+    parser.add_argument(
+        "--columns", metavar="X,Y", help="columns of a table, or arrays of an .npz, that are meant"
+    )
+    parser.add_argument("--time", metavar="T", help="the column or array of time stamps")
     parser.add_argument(
         "--set",
         nargs="+",
@@ -128,7 +143,7 @@ def _presets(options: argparse.Namespace) -> None:
 
 
 def _run_of(options: argparse.Namespace) -> Run:
-    name = options.source
+    name = _source_of(options)
     run = preset(name) if name in presets() else for_drawing(name)
     changes = dict(_assignment(text) for text in options.set)
     if options.objective is not None:
@@ -136,6 +151,17 @@ def _run_of(options: argparse.Namespace) -> Run:
     if options.seed is not None:
         changes["seed"] = _value(options.seed)
     return run.with_(**changes)
+
+
+def _source_of(options: argparse.Namespace) -> str:
+    """The source with the columns that were chosen."""
+    columns: str | None = options.columns
+    if columns is None and options.time is None:
+        return str(options.source)
+    chosen = None if columns is None else tuple(word.strip() for word in columns.split(","))
+    if chosen is not None and not all(chosen):
+        raise InputError(f"--columns takes names with commas, got {columns!r}.")
+    return str(Source(options.source, chosen, options.time))
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -155,7 +181,36 @@ def _value(text: str) -> Any:
 
 def _trained(options: argparse.Namespace) -> Trained:
     run, device = _run_of(options), device_of(options.device)
-    return Store(options.store).train_or_load(run, device=device)
+    demonstrations = run.demonstrations()
+    print(f"ebmlib: {demonstrations.summary()}.", file=sys.stderr)
+    if getattr(options, "preview", None) is not None:
+        _preview(demonstrations, options)
+    return Store(options.store).train_or_load(run, demonstrations=demonstrations, device=device)
+
+
+def _preview(demonstrations: Demonstrations, options: argparse.Namespace) -> None:
+    """Show what was read, in the terminal or in a file."""
+    if options.preview == "":
+        shown = (
+            demonstrations.trajectories
+            if demonstrations.reference is None
+            else (demonstrations.reference,)
+        )
+        picture = preview(shown)
+        try:
+            picture.encode(sys.stdout.encoding or "ascii")
+        except UnicodeEncodeError:
+            picture = preview(shown, plain=True)
+        print(picture, flush=True)
+        return
+    out = Path(options.preview)
+    if out.suffix.lower() not in _PICTURES or out == Path(options.source):
+        raise InputError(
+            f"--preview takes a new file that ends in .png, .svg or .pdf, got {options.preview!r}."
+        )
+    with _canvas(demonstrations, demonstrations.dim, out):
+        pass
+    print(f"wrote {out}", file=sys.stderr)
 
 
 def _train(options: argparse.Namespace) -> None:
@@ -240,15 +295,24 @@ def _write_csv(trajectories: Trajectories, out: Path | None) -> None:
 def _draw(
     demonstrations: Demonstrations | None, trajectories: Trajectories, policy: str, out: Path
 ) -> None:
+    with _canvas(demonstrations, trajectories.states.shape[2], out) as axes:
+        from ebmlib import figures
+
+        figures.trajectories(axes, trajectories, label=policy.upper())
+
+
+@contextlib.contextmanager
+def _canvas(demonstrations: Demonstrations | None, dim: int, out: Path) -> Iterator[Any]:
+    """Axes with the demonstrations, to draw on; the picture is saved at the end."""
     from ebmlib import figures  # draws only when asked: matplotlib is slow to load
 
-    if trajectories.states.shape[2] != 2:
+    if dim != 2:
         raise InputError("Pictures show 2-D trajectories; write --out trajectories.csv instead.")
     with figures.using_style():
         figure, axes = figures.new(width=5.5, height=5)
         if demonstrations is not None:
             figures.demonstrations(axes, demonstrations)
-        figures.trajectories(axes, trajectories, label=policy.upper())
+        yield axes
         figure.legend(loc="outside upper center", ncols=2)
     figures.save(figure, out)
 

@@ -25,5 +25,9 @@ class DivergenceError(EbmlibError, ArithmeticError):
     """Training or sampling left the finite numbers; the last good state was kept."""
 
 
+class InputWarning(UserWarning):
+    """Data that can be read and are probably not what was meant."""
+
+
 class NoiseLevelWarning(UserWarning):
     """The noise level alpha does not fit the scale of the data (stable below 2 s)."""

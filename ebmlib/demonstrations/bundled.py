@@ -44,5 +44,5 @@ def resolve(source: str) -> tuple[Path, str]:
         return path, path.stem
     raise InputError(
         f"There is no data set {source!r}; known are {', '.join(sorted(_BUNDLED))}, or pass the "
-        "path of an .svg, .npy, .npz or .csv file."
+        "path of an .svg, .npy, .npz, .mat or .csv file."
     )

@@ -7,11 +7,12 @@ read.
 import hashlib
 import math
 import os
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +24,9 @@ from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.demonstrations.noise_scale import local_action_scale
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
 from ebmlib.demonstrations.preprocessing import DELTA, LENGTH, check_assumptions, prepare
-from ebmlib.demonstrations.recordings import Recording, read_recording
-from ebmlib.errors import InputError
+from ebmlib.demonstrations.recordings import Recording, Source, read_recording
+from ebmlib.demonstrations.summary import oddities, summary
+from ebmlib.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     import torch
@@ -37,7 +39,7 @@ class DemonstrationConfig:
 
     Attributes:
         source: a bundled name (``python -m ebmlib datasets``) or the path of an .svg, .npy,
-            .npz or .csv file.
+            .npz, .mat or .csv file; ``FILE#columns=x,y&time=t`` chooses columns or arrays.
         steps: steps per trajectory after resampling; None keeps the samples as recorded.
         repetitions: noisy copies made of a single reference path; ignored for several paths.
         sigma: standard deviation of the added noise in normalised units (``dataset_sigma``).
@@ -79,6 +81,8 @@ class Demonstrations:
         times: (n_i + 1,) time stamps per trajectory as recorded (milliseconds for SVG), or None.
         reference: the normalised path without noise, if all are copies of one path, else None.
         sigma: standard deviation of the noise that was added.
+        sources: what each demonstration was read from, such as the element ``path``.
+        notes: one clause for each thing that was left out or taken for something in reading.
 
     Raises:
         InputError: the trajectories break an assumption, differ in dimension, or are not numbers.
@@ -91,6 +95,8 @@ class Demonstrations:
     reference: FloatArray | None = None
     name: str = "demonstrations"
     sigma: float = 0.0
+    sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Noise lengthens each trajectory differently, so that assumption 3 says nothing after it.
@@ -123,6 +129,9 @@ class Demonstrations:
         repetitions: int = 1,
         generator: np.random.Generator | None = None,
         name: str = "demonstrations",
+        by: Literal["time", "arclength"] = "time",
+        sources: tuple[str, ...] = (),
+        notes: tuple[str, ...] = (),
     ) -> "Demonstrations":
         """Prepare any list of position arrays; every other way in leads through here.
 
@@ -136,21 +145,43 @@ class Demonstrations:
             repetitions: copies made of a single array.
             generator: source of the noise; needed where ``sigma`` is above 0.
             name: what to call the set.
+            by: how several arrays without time stamps are resampled: "time" takes every sample for
+                a tick, as of a recording; "arclength" makes equal distances, as of a drawing.
+            sources: what each array was read from, for :meth:`summary`.
+            notes: what is to be said about the reading, for :meth:`summary`.
+
+        Warns with :class:`ebmlib.errors.InputWarning` where an array has more dimensions than
+        samples, since its axes are probably swapped.
 
         Raises:
             InputError: an array has the wrong shape, one sample, no length or NaN, dimensions
                 differ, or time stamps do not increase.
         """
         return cls(
-            *prepare(arrays, times, steps, length, sigma, repetitions, generator, name),
+            *prepare(arrays, times, steps, length, sigma, repetitions, generator, name, by),
             name=name,
             sigma=float(sigma),
+            sources=tuple(sources),
+            notes=tuple(notes),
         )
 
     @classmethod
     def from_recording(cls, recording: Recording, **options: Any) -> "Demonstrations":
-        """Prepare what ``read_recording`` returned; options as above."""
-        return cls.from_arrays(recording.positions, times=recording.times, **options)
+        """Prepare what ``read_recording`` returned; options as above.
+
+        Warns with :class:`ebmlib.errors.InputWarning` of every one of :meth:`oddities`.
+        """
+        made = cls.from_arrays(
+            recording.positions,
+            times=recording.times,
+            by="arclength" if recording.drawn else "time",
+            sources=recording.sources,
+            notes=recording.notes,
+            **options,
+        )
+        for oddity in made.oddities():
+            warnings.warn(oddity, InputWarning, stacklevel=3)
+        return made
 
     @classmethod
     def from_svg(
@@ -174,6 +205,14 @@ class Demonstrations:
             generator=generator,
             name=Path(path).stem if name is None else name,
         )
+
+    def summary(self) -> str:
+        """One line on what was read: how many, from what, samples, dimensions, lengths, steps."""
+        return summary(self)
+
+    def oddities(self) -> tuple[str, ...]:
+        """One sentence for each thing that is probably not meant, such as a step too long."""
+        return oddities(self)
 
     def __len__(self) -> int:
         return len(self.trajectories)
@@ -317,9 +356,10 @@ def load_demonstrations(config: DemonstrationConfig) -> Demonstrations:
     Raises:
         InputError: the source is neither a bundled name nor a readable file.
     """
-    path, name = bundled.resolve(config.source)
+    source = Source.parse(config.source)
+    path, name = bundled.resolve(source.path)
     return Demonstrations.from_recording(
-        read_recording(path),
+        read_recording(path, columns=source.columns, time=source.time),
         steps=config.steps,
         repetitions=config.repetitions,
         sigma=config.sigma,

@@ -59,6 +59,10 @@ def step_lengths(points: FloatArray) -> FloatArray:
 
 def as_float_array(values: npt.ArrayLike, label: str) -> FloatArray:
     """A float64 copy of ``values``, or an InputError that names them."""
+    if np.ma.is_masked(values):
+        raise InputError(
+            f"{label}: has masked entries, which have no position; remove their rows first."
+        )
     try:
         array = np.asarray(values)
         if array.dtype.kind not in "biuf":

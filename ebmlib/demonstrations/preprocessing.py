@@ -14,18 +14,26 @@ x_normalised = (x - offset_i) * scale_i.
 *One* path is a reference path: scaled so that the drawn curve has the common length, resampled to
 ``steps`` equal distances along it (equal times if it carries time stamps), and repeated with
 Gaussian noise of standard deviation ``sigma``. *Several* paths are several demonstrations:
-resampled to ``steps`` equal intervals of time (without time stamps every sample is a tick), then
-scaled so that the sampled trajectory has the common length. Resampling recordings to equal
-distances would put their actions on a circle, where the density that is to be learned does not
-exist.
+resampled to ``steps`` equal intervals of time where they carry time stamps, then scaled so that the
+sampled trajectory has the common length. Without time stamps it depends on where they come from:
+
+- of a *recording* (arrays, tables) every sample is a tick of the clock;
+- of a *drawing* (SVG paths) vertices say nothing about time: a straight line has two and a curve
+  many. It is resampled to equal distances along it (``by="arclength"``).
+
+Steps of equal length put the actions of a drawing on a circle, where the density that is to be
+learned does not exist: without noise the likelihood has no bound. The noise ``sigma`` gives the
+density its width, and it decides what is learned there; files get .01 unless told otherwise.
 
 Noise is added last, in normalised units, to every point but the first, which stays at the origin.
-It lengthens trajectories, so assumption 3 holds before it.
+It lengthens trajectories, so assumption 3 holds before it. The rule: ``repetitions`` copies with
+noise are made of a single path; several paths are kept once each, with noise on each.
 """
 
 import math
+import warnings
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +47,7 @@ from ebmlib.demonstrations.polyline import (
     resample,
     step_lengths,
 )
-from ebmlib.errors import InputError
+from ebmlib.errors import InputError, InputWarning
 
 LENGTH = 2 * math.pi
 DELTA = 0.01  # of assumption 3, relative; what prepare() makes differs by rounding only
@@ -65,6 +73,7 @@ def prepare(
     repetitions: int,
     generator: np.random.Generator | None,
     name: str,
+    by: Literal["time", "arclength"] = "time",
 ) -> Prepared:
     """Check, resample, move, scale, repeat and add noise, as the module's text says.
 
@@ -75,6 +84,7 @@ def prepare(
     checks.count("repetitions", repetitions)
     checks.non_negative("sigma", sigma)
     checks.positive("length", length)
+    checks.one_of("by", by, ("time", "arclength"))
     if sigma > 0 and not isinstance(generator, np.random.Generator):
         raise InputError(
             f"sigma {sigma:g} adds noise: pass generator=numpy.random.default_rng(seed), "
@@ -96,7 +106,7 @@ def prepare(
     for points, clock in zip(raw, clocks, strict=True):
         sampled = points
         if steps is not None:
-            by_distance = single and clock is None
+            by_distance = clock is None and (single or by == "arclength")
             sampled = resample(points, steps, "arclength" if by_distance else "time", clock)
         # A reference path's scale is that of the drawn curve, so that it does not depend on steps.
         total = step_lengths(points if single else sampled).sum()
@@ -165,6 +175,14 @@ def _checked_arrays(arrays: Iterable[npt.ArrayLike], name: str) -> list[FloatArr
                 f"demonstration {i} of {name} has {points.shape[1]} dimensions, the first has "
                 f"{raw[0].shape[1]}; all must have the same."
             )
+    n, d = min(len(points) for points in raw), raw[0].shape[1]
+    if d > max(n, 3):
+        warnings.warn(
+            f"{name} has {d} dimensions and only {n} samples in a demonstration; if the axes are "
+            "swapped, pass the transpose.",
+            InputWarning,
+            stacklevel=4,
+        )
     return raw
 
 

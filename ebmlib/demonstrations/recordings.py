@@ -1,114 +1,117 @@
 """Recordings on disk: drawings and arrays, as lists of positions with optional time stamps.
 
 ========  =====================================================================================
-``.svg``  one demonstration per stroke, ``data-t`` in milliseconds (``svg.py``)
+``.svg``  one demonstration per stroke, ``data-t`` in milliseconds (``svg/reading.py``)
 ``.npy``  one array of shape (n, d), or (m, n, d) for m demonstrations
-``.npz``  one (n, d) array per demonstration, in file order; an array ``NAME_t`` of shape (n,)
-          holds the time stamps of ``NAME``
+``.npz``  (n, d) or (m, n, d) arrays in file order; ``NAME_t`` of shape (n,) holds the time stamps
+          of ``NAME``, an array ``t`` or ``time`` those of all; ``x`` and ``y`` are coordinates of
+          one another; velocities and other derived quantities are left out (``layouts.py``)
+``.mat``  the same, and the LASA layout: structures with fields ``pos`` (d, n) and ``t``
 ``.csv``  a header line, then one row per position: a column ``demo`` (any label; the rows of a
           demonstration keep their order), an optional column ``t``, all others are coordinates
+          (``tables.py``)
 ========  =====================================================================================
+
+What was left out, turned or taken for something stands in ``Recording.notes``.
 """
 
-import csv
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
-import numpy as np
-
-from ebmlib.demonstrations.polyline import FloatArray, as_float_array
-from ebmlib.demonstrations.svg import read_svg
+from ebmlib.demonstrations import archives
+from ebmlib.demonstrations.layouts import Recording, of_arrays, of_matlab, stacked
+from ebmlib.demonstrations.svg import read_drawing
+from ebmlib.demonstrations.tables import read_table
 from ebmlib.errors import InputError
 
+__all__ = ["Recording", "Source", "read_recording"]
 
-class Recording(NamedTuple):
-    """What a file holds, unscaled: positions (n_i, d) and times (n_i,) or None for each."""
-
-    positions: tuple[FloatArray, ...]
-    times: tuple[FloatArray | None, ...]
+_CHOICE = re.compile(r"(?P<path>.+)#(?P<choice>(?:columns|time)=.*)", re.DOTALL)
+SUFFIXES = (".csv", ".mat", ".npy", ".npz", ".svg")
 
 
-def read_recording(path: str | os.PathLike[str]) -> Recording:
+class Source(NamedTuple):
+    """A file, and which of its columns or arrays are meant.
+
+    As one text (``DemonstrationConfig.source``) it is ``FILE#columns=x,y&time=t``.
+    """
+
+    path: str
+    columns: tuple[str, ...] | None = None
+    time: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "Source":
+        """Read the text form.
+
+        Raises:
+            InputError: a choice that is not known.
+        """
+        match = _CHOICE.fullmatch(text)
+        if match is None or os.path.exists(text):
+            return cls(text)
+        chosen: dict[str, str] = {}
+        for part in match["choice"].split("&"):
+            name, equals, value = part.partition("=")
+            if name not in ("columns", "time") or not equals or not value or name in chosen:
+                raise InputError(
+                    f"{text}: expected a choice such as FILE#columns=x,y&time=t, got {part!r}."
+                )
+            chosen[name] = value
+        columns = tuple(chosen["columns"].split(",")) if "columns" in chosen else None
+        return cls(match["path"], columns, chosen.get("time"))
+
+    def __str__(self) -> str:
+        """The text form."""
+        parts = [f"columns={','.join(self.columns)}"] if self.columns else []
+        parts += [f"time={self.time}"] if self.time else []
+        return self.path + ("#" + "&".join(parts) if parts else "")
+
+
+def read_recording(
+    path: str | os.PathLike[str],
+    *,
+    columns: Sequence[str] | None = None,
+    time: str | None = None,
+) -> Recording:
     """Read a drawing or arrays by the file's suffix (see the module's table).
 
+    Args:
+        path: the file.
+        columns: names of the coordinates (``.csv``) or of the arrays (``.npz``, ``.mat``).
+        time: name of the column or array of time stamps.
+
     Raises:
-        InputError: the suffix is unknown or the file does not hold what its suffix promises.
+        InputError: the suffix is unknown, the file does not hold what its suffix promises, or
+            names were given for a file that has none.
     """
     name = os.fspath(path)
-    readers = {".svg": _read_svg, ".npy": _read_npy, ".npz": _read_npz, ".csv": _read_csv}
-    reader = readers.get(Path(name).suffix.lower())
-    if reader is None:
-        raise InputError(f"{name}: expected a file ending in {', '.join(sorted(readers))}.")
+    suffix = Path(name).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InputError(f"{name}: expected a file ending in {', '.join(SUFFIXES)}.")
+    if suffix in (".svg", ".npy") and (columns is not None or time is not None):
+        raise InputError(f"{name} has no named columns to choose from; only tables and .npz have.")
     try:
-        return reader(name)
+        if suffix == ".svg":
+            return Recording(*read_drawing(name), drawn=True)
+        if suffix == ".npy":
+            return _read_npy(name)
+        if suffix == ".npz":
+            return of_arrays(archives.load_npz(name), name, columns, time)
+        if suffix == ".mat":
+            return of_matlab(archives.load_mat(name), name, columns, time)
+        return read_table(name, columns, time)
     except FileNotFoundError as error:
         raise InputError(f"There is no file {name}; check the path.") from error
     except OSError as error:
         raise InputError(f"{name} cannot be read: {error.strerror or error}.") from error
 
 
-def _read_svg(name: str) -> Recording:
-    return Recording(*read_svg(name))
-
-
 def _read_npy(name: str) -> Recording:
-    array = as_float_array(_load(name), name)
-    if array.ndim not in (2, 3):
-        raise InputError(f"{name}: expected shape (n, d) or (m, n, d), got {array.shape}.")
-    positions = tuple(array) if array.ndim == 3 else (array,)
-    return Recording(positions, (None,) * len(positions))
-
-
-def _read_npz(name: str) -> Recording:
-    arrays = _load(name)
-    keys = [key for key in arrays if not (key.endswith("_t") and key[:-2] in arrays)]
-    return Recording(
-        tuple(as_float_array(arrays[key], f"{key} in {name}") for key in keys),
-        tuple(
-            as_float_array(arrays[f"{key}_t"], f"{key}_t in {name}")
-            if f"{key}_t" in arrays
-            else None
-            for key in keys
-        ),
-    )
-
-
-def _load(name: str):  # type: ignore[no-untyped-def]
-    """One array of an .npy file, or a dictionary of arrays of an .npz file; never a pickle."""
-    try:
-        loaded = np.load(name, allow_pickle=False)
-        return dict(loaded) if hasattr(loaded, "files") else loaded
-    except (ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"{name} is not a file of plain numeric arrays: {error}.") from error
-
-
-def _read_csv(name: str) -> Recording:
-    rows: dict[str, list[list[float]]] = {}
-    clocks: dict[str, list[float]] = {}
-    try:
-        with open(name, newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, skipinitialspace=True)
-            header = [column.strip() for column in table.fieldnames or []]
-            table.fieldnames = header
-            axes = [column for column in header if column not in ("demo", "t")]
-            if "demo" not in header or not axes or len(set(header)) < len(header):
-                raise InputError(
-                    f"{name}: expected a header line such as demo,x,y or demo,t,x,y, "
-                    f"got {','.join(header) or 'nothing'}."
-                )
-            for row in table:
-                if None in row or None in row.values():
-                    raise ValueError(f"line {table.line_num} has not {len(header)} columns")
-                rows.setdefault(row["demo"], []).append([float(row[axis]) for axis in axes])
-                if "t" in header:
-                    clocks.setdefault(row["demo"], []).append(float(row["t"]))
-    except InputError:
-        raise
-    except (ValueError, csv.Error) as error:
-        raise InputError(f"{name} is not a table of numbers: {error}.") from error
-    return Recording(
-        tuple(np.array(values) for values in rows.values()),
-        tuple(np.array(clocks[demo]) if clocks else None for demo in rows),
-    )
+    notes: list[str] = []
+    positions = stacked(archives.load_npy(name), "the array", notes)
+    sources, times = ("array",) * len(positions), (None,) * len(positions)
+    return Recording(tuple(positions), times, sources, tuple(notes))

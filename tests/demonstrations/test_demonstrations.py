@@ -425,7 +425,7 @@ def test_unknown_data_sets_and_files_are_named(tmp_path):
     with pytest.raises(InputError, match="no file"):
         load_demonstrations(DemonstrationConfig(str(tmp_path / "mine.svg")))
     (tmp_path / "mine.txt").write_text("0 0")
-    with pytest.raises(InputError, match=r"ending in \.csv, \.npy, \.npz, \.svg"):
+    with pytest.raises(InputError, match=r"ending in \.csv, \.mat, \.npy, \.npz, \.svg"):
         load_demonstrations(DemonstrationConfig(str(tmp_path / "mine.txt")))
     assert set(bundled.names()) == {"circle", "fork", "mouse1", "mouse2", "path1"}
     assert bundled.directory().is_dir()

@@ -1,17 +1,21 @@
 """SVG files to polylines and back, and resampling along them."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from demonstrations.drawings import DRAWINGS, HERE, INK, REFUSED, USES, content
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ebmlib.demonstrations import svg
 from ebmlib.demonstrations.polyline import MAX_COORDINATE, resample, step_lengths
-from ebmlib.demonstrations.svg import read_svg, write_svg
+from ebmlib.demonstrations.svg import document, read_drawing, read_svg, reading, write_svg
+from ebmlib.demonstrations.svg.pathdata import CURVE_POINTS
 from ebmlib.errors import InputError
+
+KNOWN = json.loads((Path(__file__).parent / "drawings.json").read_text())
 
 settings.register_profile("unhurried", deadline=None)  # another run may share the cores
 settings.load_profile("unhurried")
@@ -54,7 +58,6 @@ def only_stroke(tmp_path: Path, body: str) -> np.ndarray:
         ('<path d="M0 0L1 1L1 1L2 0"/>', [[0, 0], [1, -1], [1, -1], [2, 0]]),
         ('<path d="M0 0 L1 0 L1 1 z"/>', [[0, 0], [1, 0], [1, -1], [0, 0]]),
         ('<path d="M0,0L1.5e1-.5"/>', [[0, 0], [15, 0.5]]),
-        ('<path d="M0 0 L1.e1 1."/>', [[0, 0], [10, -1]]),
         ('<path d="M0 0 A 0 5 0 0 1 3 4"/>', [[0, 0], [3, -4]]),
         ('<polyline points="0,0 1-1 2,0"/>', [[0, 0], [1, 1], [2, 0]]),
         ('<polyline points="0,0 1-1 2,0 0,0"/>', [[0, 0], [1, 1], [2, 0], [0, 0]]),
@@ -78,15 +81,69 @@ def test_a_circle_is_a_closed_circle(tmp_path):
 
 def test_curves_end_exactly_where_they_say(tmp_path):
     points = only_stroke(tmp_path, '<path d="M 1 1 A 5 3 20 0 1 4 2 A 7 7 0 1 0 1 1"/>')
-    np.testing.assert_array_equal(points[[0, svg.CURVE_POINTS, -1]], [[1, -1], [4, -2], [1, -1]])
+    np.testing.assert_array_equal(points[[0, CURVE_POINTS, -1]], [[1, -1], [4, -2], [1, -1]])
 
 
 def test_a_bezier_curve_is_on_its_polynomial(tmp_path):
     points = only_stroke(tmp_path, '<path d="M0 0 C 1 2 3 -4 5 6"/>')
-    t = np.linspace(0, 1, svg.CURVE_POINTS + 1)[:, None]
+    t = np.linspace(0, 1, CURVE_POINTS + 1)[:, None]
     a, b, c, d = np.array([[0, 0], [1, -2], [3, 4], [5, -6.0]])
     exact = (1 - t) ** 3 * a + 3 * (1 - t) ** 2 * t * b + 3 * (1 - t) * t**2 * c + t**3 * d
     np.testing.assert_allclose(points, exact, atol=1e-12)
+
+
+@pytest.mark.parametrize("sweep", [0, 1])
+@pytest.mark.parametrize("radius", [0.6, 3.0, 1e2, 1e4, 1e6, 1e8])
+def test_an_arc_over_a_chord_has_the_length_and_height_of_its_angle(tmp_path, radius, sweep):
+    """Over a chord c the minor arc has the length 2 R asin(c / 2 R) and the height R (1 - cos)."""
+    body = f'<path d="M1 1 A {radius} {radius} 0 0 {sweep} 2 1" {INK}/>'
+    points = only_stroke(tmp_path, body)
+    half = np.arcsin(0.5 / radius)
+    assert step_lengths(points).sum() == pytest.approx(2 * radius * half, rel=1e-5)
+    height = 2 * radius * np.sin(half / 2) ** 2
+    over = points[:, 1] + 1  # clockwise on the screen: over the chord
+    found = over.max() if sweep else -over.min()
+    np.testing.assert_allclose(found, height, rtol=1e-4, atol=1e-8 + 2e-16 * radius)
+
+
+@pytest.mark.parametrize("name", DRAWINGS | USES)
+def test_drawings_are_read_as_they_were_when_chromium_was_asked(tmp_path, name):
+    """``drawings.json`` holds what was read when ``test_svg_browser.py`` found it to be right."""
+    path = tmp_path / "drawing.svg"
+    path.write_text(content((DRAWINGS | USES)[name]), encoding="utf-8")
+    strokes, times, elements, _ = read_drawing(path)
+    assert times == (None,) * len(strokes)
+    known = KNOWN[name]
+    assert list(elements) == [stroke["element"] for stroke in known]
+    for points, stroke in zip(strokes, known, strict=True):
+        some = [
+            points[0],
+            points[len(points) // 2],
+            points[-1],
+            points.min(axis=0),
+            points.max(axis=0),
+        ]
+        np.testing.assert_allclose(some, stroke["points"], atol=2e-3)
+        assert step_lengths(points).sum() == pytest.approx(stroke["length"], rel=1e-4)
+
+
+def test_what_is_left_out_is_said(tmp_path):
+    body = f"{HERE}<rect width='9' height='9'/><g display='none'>{HERE}</g>"
+    body += f"<text>a</text><path d='' {INK}/>"
+    notes = read_drawing(drawing(tmp_path, body)).notes
+    assert notes == ("left out: 1 empty, 1 filled without a stroke, 1 hidden, 1 text",)
+    bare = read_drawing(drawing(tmp_path, '<line x2="1"/><path d="M0 0 L2 2"/>'))
+    assert bare.elements == ("line", "path") and "shows nothing" in bare.notes[0]
+    with pytest.raises(InputError, match="2 not painted"):  # as soon as paint is spoken of
+        read_svg(drawing(tmp_path, '<g fill="red"><line x2="1"/><path d="M0 0 L2 2"/></g>'))
+    elsewhere = f"<style>@import url(a.css);</style>{HERE}"
+    assert "@import" in read_drawing(drawing(tmp_path, elsewhere)).notes[0]
+
+
+def test_a_shape_that_is_only_filled_counts_where_nothing_is_stroked(tmp_path):
+    filled, stroked = '<rect width="9" height="9"/>', f'<rect width="7" height="9" {INK}/>'
+    assert len(read_svg(drawing(tmp_path, filled + filled)).strokes) == 2
+    assert only_stroke(tmp_path, filled + stroked).max() == 7
 
 
 def test_a_smooth_curve_mirrors_the_control_point_before_it(tmp_path):
@@ -142,10 +199,11 @@ def test_groups_nest_their_transforms_and_order_is_that_of_the_document(tmp_path
       <g transform="translate(10)"><circle cx="1" r="1"/>
         <g transform="scale(2)"><path d="M0 0 L1 0"/></g><line x2="3"/></g>
       <path d="M0 0 L4 0"/>"""
+    body = f"<g stroke='red'>{body}</g>"
     starts = [stroke[0].tolist() for stroke in read_svg(drawing(tmp_path, body)).strokes]
     ends = [stroke[-1].tolist() for stroke in read_svg(drawing(tmp_path, body)).strokes]
-    assert starts == [[0, 0], [10, 0], [10, 0], [10, 0], [0, 0]]
-    assert [ends[i] for i in (0, 2, 3, 4)] == [[1, 0], [12, 0], [13, 0], [4, 0]]
+    assert starts == [[0, 0], [12, 0], [10, 0], [10, 0], [0, 0]]
+    assert ends == [[1, 0], [12, 0], [12, 0], [13, 0], [4, 0]]
 
 
 def test_every_moveto_starts_a_stroke(tmp_path):
@@ -186,38 +244,40 @@ BAD_FILES = {
         ENTITY.format('SYSTEM "file:///etc/hostname"') + HEAD + "<text>&x;</text></svg>",
         "entities",
     ),
-    "clone": (HEAD + '<path id="a" d="M0 0L1 1"/><use href="#a"/></svg>', "<use>"),
-    "nested svg": (HEAD + '<svg><path d="M0 0L1 1"/></svg></svg>', "<svg> inside"),
     "bad transform": (HEAD + '<line x2="1" transform="wobble(3)"/></svg>', "transform"),
-    "style transform": (HEAD + '<line x2="1" style="transform: scale(2)"/></svg>', "transform"),
-    "flat transform": (HEAD + '<line x2="1" transform="scale(0)"/></svg>', "length zero"),
+    "style transform": (HEAD + '<line x2="1" style="transform: wobble(2)"/></svg>', "wobble"),
+    "flat transform": (HEAD + '<line x2="1" transform="scale(0)"/></svg>', "1 without extent"),
+    "gzip": (b"\x1f\x8b\x08\x00rest", "compressed with gzip"),
+    "LFS pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "picture": (b"\x89PNG\r\n", "picture of pixels"),
+    **{name: (content(body), why) for name, (body, why) in REFUSED.items()},
 }
 BAD_SHAPES = {
-    '<path d="M1 1"/>': "single point",
-    '<path d="M0 0 L1 1 M5 5"/>': "single point",
-    '<path d="M1 1 L1 1 L1 1"/>': "length zero",
-    '<path d="M1e8 1e8 L1e8 1e8 z"/>': "single point|length zero",
+    '<path d="M1 1"/>': "1 empty",
+    '<path d="M1 1 L1 1 L1 1"/>': "1 of length zero",
+    '<path d="M1e8 1e8 L1e8 1e8 z"/>': "1 of length zero",
     '<path d="M0 0 L nan nan L1 1"/>': "cannot be read",
     '<path d="M0 0 L NaN 1 L1 1"/>': "cannot be read",
     '<path d="M0 0 L inf 1"/>': "cannot be read",
     '<path d="M0 0 L1e999 1"/>': "not finite",
-    '<path d="M0 0 L1e200 1e200"/>': "beyond",
+    '<path d="M0 0 L1e200 1e200"/>': "beyond|not finite",
     '<path d="M0 0 L1"/>': "cannot be read",
+    '<path d="M0 0 L1.e1 1."/>': "cannot be read",
     '<path d="M0 0 L1 2 3"/>': "cannot be read",
     '<path d="L0 0 L1 1"/>': "cannot be read",
     '<path d="0 0 L1 1"/>': "cannot be read",
     '<path d="M0 0 L1 1; L2 2"/>': "cannot be read",
-    '<path d="M0 0 A 1 1 0 0 1 0 0"/>': "cannot be read",
+    '<path d="M0 0 A 1 1 0 0 1 0 0"/>': "1 empty",
     '<path d="M0 0 A 1e-320 1 0 0 1 1 0"/>': "cannot be read|not finite",
     '<polyline points="0 0 1"/>': "cannot be read",
     '<polyline points="0 0 nan 1"/>': "cannot be read",
     '<polyline points="0 0 L 1 1"/>': "cannot be read",
-    '<polyline points="3 3"/>': "single point",
+    '<polyline points="3 3"/>': "1 empty",
     '<circle r="nan"/>': "cannot be read",
-    '<circle r="0"/>': "length zero|single point|cannot be read",
-    "<circle/>": "cannot be read",
+    '<circle r="0"/>': "1 empty",
+    "<circle/>": "1 empty",
     '<circle r="5%"/>': "cannot be read",
-    '<rect width="0" height="0"/>': "length zero",
+    '<rect width="0" height="0"/>': "1 empty",
     '<path d="M0 0 L1 1" data-t="0"/>': "expected 2 time stamps",
     '<path d="M0 0 L1 1" data-t="0 x"/>': "data-t",
     '<path d="M0 0 L1 1" data-t="1 0"/>': "increase",
@@ -235,9 +295,9 @@ def assert_one_sentence(error: pytest.ExceptionInfo[InputError]) -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_bad_file_gets_one_sentence(tmp_path, case):
-    content, message = BAD_FILES[case]
+    written, message = BAD_FILES[case]
     path = tmp_path / "bad.svg"
-    path.write_text(content, encoding="utf-8")
+    path.write_bytes(written if isinstance(written, bytes) else written.encode())
     with pytest.raises(InputError, match=message) as error:
         read_svg(path)
     assert_one_sentence(error)
@@ -271,10 +331,10 @@ def test_entities_that_multiply_are_refused_before_they_do(tmp_path):
 
 def test_absurd_sizes_are_refused(tmp_path, monkeypatch):
     path = drawing(tmp_path, '<path d="M0 0 C 1 2 3 4 5 5"/>' * 3)
-    monkeypatch.setattr(svg, "MAX_VERTICES", 2 * (svg.CURVE_POINTS + 1))
+    monkeypatch.setattr(reading, "MAX_VERTICES", 2 * (CURVE_POINTS + 1))
     with pytest.raises(InputError, match=r"shape 3 .* more than"):
         read_svg(path)
-    monkeypatch.setattr(svg, "MAX_BYTES", 100)
+    monkeypatch.setattr(document, "MAX_BYTES", 100)
     with pytest.raises(InputError, match="bytes"):
         read_svg(path)
 

@@ -1,0 +1,188 @@
+"""Which strokes an SVG file holds: what a browser draws, where it draws it, and nothing else.
+
+A walk over the tree, as SVG 2 says how it is rendered (chapter 5): ``svg``, ``g``, ``a``, the first
+fitting branch of a ``switch`` and what ``use`` names are entered; shapes become strokes. Everything
+else is passed over: ``defs``, ``symbol``, clip paths, masks, markers, patterns, text, images,
+children of ``desc``, of shapes and of foreign namespaces, and elements that SVG does not know.
+
+What counts as a demonstration:
+
+- a shape that is stroked;
+- where *nothing* in the file is stroked, also the outlines of shapes that are only filled (icons
+  and letters are drawn so). Where something is stroked, a shape that is only filled is taken for a
+  background or a decoration and left out, with a note;
+- where nothing says how a line is painted (no ``fill`` and no ``stroke`` at all), a browser shows
+  nothing of it; it is read all the same, with a note, since nothing else can have been meant.
+
+A stroke of width or opacity 0, a ``transparent`` or missing paint, ``opacity: 0``, ``visibility:
+hidden``, ``display: none`` and a transform without extent are not drawn. Clip paths, masks,
+filters and the edge of the page do not cut. Language tests are answered for English, media tests
+for a light screen. What would need more than the file (style sheets under unknown conditions, units
+of the window, animations that move a shape) is refused by name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from ebmlib.demonstrations.polyline import FloatArray, check_polyline, check_times, step_lengths
+from ebmlib.demonstrations.svg import document, pathdata, shapes
+from ebmlib.demonstrations.svg.document import tag
+from ebmlib.demonstrations.svg.pathdata import PathDataError
+from ebmlib.demonstrations.svg.tree import Drawn, drawn_shapes
+from ebmlib.demonstrations.svg.values import CannotEvaluateError
+from ebmlib.errors import InputError
+
+MAX_VERTICES = 2_000_000
+_PARSER_ERRORS = (ValueError, TypeError, IndexError, KeyError, AssertionError, ArithmeticError)
+
+
+class Drawing(NamedTuple):
+    """The strokes of a drawing in document order.
+
+    Attributes:
+        strokes: one (n, 2) float64 array per stroke, in user units, y upwards.
+        times: per stroke, (n,) increasing time stamps in milliseconds, or None where unknown.
+    """
+
+    strokes: tuple[FloatArray, ...]
+    times: tuple[FloatArray | None, ...]
+
+
+class DrawnStrokes(NamedTuple):
+    """A drawing, with what its strokes are made from.
+
+    Attributes:
+        strokes, times: as in :class:`Drawing`.
+        elements: the name of the element of each stroke, such as ``path``.
+        notes: one clause for each thing that was left out or taken in a way that may surprise.
+    """
+
+    strokes: tuple[FloatArray, ...]
+    times: tuple[FloatArray | None, ...]
+    elements: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_svg(path: str | os.PathLike[str]) -> Drawing:
+    """Read every path, line, polyline, polygon, circle, ellipse and rectangle that is drawn.
+
+    Curves become polylines of ``pathdata.CURVE_POINTS`` chords per segment; straight segments keep
+    their vertices, repeated ones included. y is negated, so that up is up. Every ``M`` begins a
+    stroke, since a pen would be lifted there. A shape may carry ``data-t="t0 t1 ..."``: one time
+    stamp in milliseconds per vertex. Positions are in the user units of the outermost ``svg``.
+
+    Raises:
+        InputError: the file is missing, unreadable, not an SVG, uses entities, shows no shape, or
+            something in it cannot be evaluated (see the module's text).
+    """
+    return Drawing(*read_drawing(path)[:2])
+
+
+def read_drawing(path: str | os.PathLike[str]) -> DrawnStrokes:
+    """:func:`read_svg`, with the names of the elements and notes on what was left out."""
+    name = os.fspath(path)
+    root = document.parse(name)
+    found: list[_Stroke] = []
+    notes: list[str] = []
+    left_out: Counter[str] = Counter()
+    vertices = 0
+    for number, shape in enumerate(drawn_shapes(root, name, left_out, notes), start=1):
+        label = f"shape {number} ({tag(shape.element)}) of {name}"
+        strokes = _strokes(shape, label, MAX_VERTICES - vertices, left_out)
+        vertices += sum(len(stroke.points) for stroke in strokes)
+        found.extend(strokes)
+    if any(stroke.stroked for stroke in found):
+        left_out["filled without a stroke"] += sum(not stroke.stroked for stroke in found)
+        found = [stroke for stroke in found if stroke.stroked]
+    if unpainted := sum(not (stroke.stroked or stroke.area) for stroke in found):
+        notes.append(
+            f"{unpainted} of them without a stroke or an area, so that a browser shows nothing"
+        )
+    if not found:
+        why = f" (left out: {_listed(left_out)})" if left_out.total() else ""
+        raise InputError(
+            f"{name} has no paths{why}: expected at least one path, line, polyline, polygon, "
+            "circle, ellipse or rect that is drawn; convert text and images to paths first."
+        )
+    if left_out.total():
+        notes.append(f"left out: {_listed(left_out)}")
+    return DrawnStrokes(
+        tuple(stroke.points for stroke in found),
+        tuple(stroke.times for stroke in found),
+        tuple(stroke.element for stroke in found),
+        tuple(notes),
+    )
+
+
+class _Stroke(NamedTuple):
+    points: FloatArray
+    times: FloatArray | None
+    element: str
+    stroked: bool
+    area: bool
+
+
+@np.errstate(all="ignore")  # what overflows is refused by name below
+def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> list[_Stroke]:
+    """The pieces of a shape with a length, where they are drawn."""
+    try:
+        pieces = shapes.subpaths(shape.element, shape.declared, shape.lengths)
+        if sum(map(pathdata.n_points, pieces)) > budget:
+            raise InputError(f"{label}: more than {MAX_VERTICES} points; simplify it.")
+        local = [pathdata.polyline(segments) for segments in pieces]
+        matrix = shape.matrix(local)
+    except InputError:
+        raise
+    except (PathDataError, CannotEvaluateError, *_PARSER_ERRORS) as error:
+        raise InputError(f"{label}: cannot be read: {error or 'an arc without extent'}.") from error
+    if not pieces:
+        left_out["empty"] += 1
+        return []
+    filled = [points for points in local if shape.style.filled and _area(points)]
+    unsaid = not shape.style.said and shape.style.filled
+    if not (shape.style.stroked or filled or unsaid):
+        left_out["not painted"] += 1
+        return []
+    stamps = _time_stamps(shape.element, local, label)
+    result = []
+    for points, stamp in zip(local, stamps, strict=True):
+        if step_lengths(points).sum() == 0:
+            left_out["of length zero"] += 1
+            continue
+        points = points @ matrix[:2, :2].T + matrix[:2, 2]
+        points = points * (1.0, -1.0) + 0.0  # + 0.0 turns -0.0 into 0.0
+        check_polyline(points, label)
+        area = tag(shape.element) != "line" and _area(points)
+        result.append(_Stroke(points, stamp, tag(shape.element), shape.style.stroked, area))
+    return result
+
+
+def _area(points: FloatArray) -> bool:
+    """Whether the points do not all lie on one straight line."""
+    away = points - points[0]
+    far = away[np.argmax(np.abs(away).sum(axis=1))]
+    return bool(np.any(away[:, 0] * far[1] != away[:, 1] * far[0]))
+
+
+def _time_stamps(element: Element, pieces: list[FloatArray], label: str) -> list[FloatArray | None]:
+    """The shape's ``data-t`` split like its pieces."""
+    text = element.get("data-t")
+    if text is None or not pieces:
+        return [None] * len(pieces)
+    try:
+        stamps = np.array([float(word) for word in text.replace(",", " ").split()])
+    except ValueError as error:
+        raise InputError(f"{label}: data-t must hold numbers only: {error}.") from error
+    ends = np.cumsum([len(piece) for piece in pieces])
+    checked = check_times(stamps, int(ends[-1]), f"data-t of {label}")
+    return list(np.split(checked, ends[:-1]))
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{n} {what}" for what, n in sorted(counts.items()) if n)

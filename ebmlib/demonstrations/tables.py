@@ -1,0 +1,169 @@
+"""Tables of numbers: CSV files with a header, one row per position."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ebmlib.demonstrations.containers import not_what_its_name_says
+from ebmlib.demonstrations.layouts import TIME_NAMES, Recording
+from ebmlib.errors import InputError
+
+MAX_BYTES = 256 * 2**20
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_NOT_FINITE = re.compile(r"[-+]?(nan|inf|infinity)?", re.IGNORECASE)
+_NO_COORDINATES = {
+    "pressure", "force", "button", "buttons", "pen", "pen_down", "pendown", "down", "pressed",
+    "click", "event", "type", "state", "status", "tilt", "tilt_x", "tilt_y", "azimuth",
+    "altitude", "device", "pointer", "pointer_id", "pointerid", "vx", "vy",
+    "vz", "ax", "ay", "az", "dt", "speed",
+}  # fmt: skip
+
+
+class _Columns(NamedTuple):
+    """Where in a row the parts of a position stand."""
+
+    label: int | None
+    clock: int | None
+    axes: tuple[int, ...]
+    counter: int | None  # an unnamed column, which must count the rows
+    notes: tuple[str, ...]
+
+
+def read_table(
+    name: str, columns: Sequence[str] | None = None, time: str | None = None
+) -> Recording:
+    """The demonstrations of a table.
+
+    Args:
+        name: the file. Commas, semicolons or tabs separate its columns. The rows with one label in
+            the column ``demo`` are a demonstration, in their order; blanks around labels do not
+            count. A column ``t`` (or ``time``, ``timestamp``) holds time stamps. An unnamed column
+            that counts the rows is left out, and so are columns called like ``pressure`` or
+            ``button``; all others are coordinates.
+        columns: names of the coordinates instead; then ``demo`` may be missing.
+        time: name of the column of time stamps instead.
+
+    Raises:
+        InputError: what is wrong, with the line and the column.
+    """
+    try:
+        with open(name, "rb") as head:
+            if problem := not_what_its_name_says(head.read(64)):
+                raise InputError(f"{name} {problem}.")
+        with open(name, newline="", encoding="utf-8-sig") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise InputError(f"{name} has {size} bytes; tables of up to {MAX_BYTES} are read.")
+            first = file.readline()
+            file.seek(0)
+            # csv counts the lines from here on, the header among them.
+            separator = max(",;\t", key=first.count)
+            rows = csv.reader(file, skipinitialspace=True, delimiter=separator, strict=True)
+            header = [column.strip() for column in next(rows, [])]
+            where = _columns(name, header, columns, time)
+            return _collected(name, header, where, rows)
+    except InputError:
+        raise
+    except (ValueError, csv.Error) as error:
+        raise InputError(f"{name} is not a table of numbers: {error}.") from error
+
+
+def _columns(
+    name: str, header: list[str], columns: Sequence[str] | None, time: str | None
+) -> _Columns:
+    lower = [column.lower() for column in header]
+    named = [column for column in lower if column]
+    label = lower.index("demo") if "demo" in lower else None
+    if (label is None and columns is None) or len(set(named)) < len(named) or not named:
+        raise InputError(
+            f"{name}: expected a header line such as demo,x,y or demo,t,x,y, "
+            f"got {','.join(header)[:80] or 'nothing'}."
+        )
+
+    def place(wanted: str) -> int:
+        for known in (header, lower):
+            if wanted.strip() in known:
+                return known.index(wanted.strip())
+        raise InputError(f"{name} has no column {wanted!r}; it has {', '.join(header)}.")
+
+    notes = []
+    clock = None if time is None else place(time)
+    if clock is None:
+        clock = next((lower.index(word) for word in TIME_NAMES if word in lower), None)
+        if columns is not None and clock is not None and header[clock] in columns:
+            clock = None
+        if clock is not None and lower[clock] != "t":
+            notes.append(f"the column {header[clock]} is the time")
+    if columns is not None:
+        axes = tuple(place(column) for column in columns)
+        if not axes or len(set(axes)) < len(axes) or {label, clock} & set(axes):
+            raise InputError(f"{name}: columns must name different coordinates, got {columns}.")
+        return _Columns(label, clock, axes, None, tuple(notes))
+    index = next((i for i, word in enumerate(lower) if word in ("", "index", "unnamed: 0")), None)
+    aside = [i for i, word in enumerate(lower) if word in _NO_COORDINATES]
+    axes = tuple(i for i in range(len(header)) if i not in (label, clock, index) and i not in aside)
+    if not axes or "" in [lower[i] for i in axes]:
+        raise InputError(
+            f"{name}: expected a header line such as demo,x,y with a name for each coordinate, "
+            f"got {','.join(header)[:80]}."
+        )
+    if index is not None:
+        called = header[index] or "without a name"
+        notes.append(f"the column {called} counts the rows and is not used")
+    if aside:
+        notes.append(f"columns not used: {', '.join(header[i] for i in aside)}")
+    return _Columns(label, clock, axes, index, tuple(notes))
+
+
+def _collected(
+    name: str, header: list[str], where: _Columns, rows: Iterator[list[str]]
+) -> Recording:
+    positions: dict[str, list[list[float]]] = {}
+    clocks: dict[str, list[float]] = {}
+    spelt: dict[str, set[str]] = {}
+    start: float | None = None
+    for count, row in enumerate(row for row in rows if row):
+        line = rows.line_num  # type: ignore[attr-defined]
+        if len(row) != len(header):
+            raise ValueError(f"line {line} has {len(row)} columns, the header has {len(header)}")
+
+        def value(i: int, row: list[str] = row, line: int = line) -> float:
+            return _number(row[i], f"line {line}, column {header[i] or i + 1}")
+
+        if where.counter is not None:
+            start = value(where.counter) if start is None else start
+            if value(where.counter) != start + count:
+                raise InputError(
+                    f"{name}: column {where.counter + 1} has no name and does not count the rows "
+                    f"(line {line}); name it, or choose the coordinates with columns (--columns)."
+                )
+        label = "" if where.label is None else row[where.label].strip()
+        if where.label is not None:
+            spelt.setdefault(label, set()).add(row[where.label])
+        positions.setdefault(label, []).append([value(i) for i in where.axes])
+        if where.clock is not None:
+            clocks.setdefault(label, []).append(value(where.clock))
+    notes = list(where.notes)
+    if blank := [label for label, ways in spelt.items() if len(ways) > 1]:
+        notes.append(f"labels that differ by blanks are one demonstration: {', '.join(blank[:5])}")
+    return Recording(
+        tuple(np.array(values) for values in positions.values()),
+        tuple(np.array(clocks[label]) if clocks else None for label in positions),
+        (f"columns {', '.join(header[i] for i in where.axes)}",) * len(positions),
+        tuple(notes),
+    )
+
+
+def _number(written: str, place: str) -> float:
+    text = written.strip()
+    if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
+        return number
+    kind = "finite number" if _NOT_FINITE.fullmatch(text) and text else "number"
+    raise ValueError(f"{place}: expected a {kind}, got {text[:40]!r}")
