@@ -139,7 +139,11 @@ def changes(judged: Judged, results: Mapping[str, Results]) -> Iterator[Change]:
     for (study, condition), quantities in sorted(seen.items()):
         for quantity in sorted(quantities - _STRUCTURE):
             row = next(
-                (r for r in results[study].rows if quantity in r and condition in ("*", r["condition"])),
+                (
+                    r
+                    for r in results[study].rows
+                    if quantity in r and condition in ("*", r["condition"])
+                ),
                 {},
             )
             value = row.get(quantity)
@@ -161,7 +165,9 @@ def _try(judge: Callable[[float], str], value: float) -> str | None:
         return None
 
 
-def flips(judged: Judged, base: list[list[Any]], change: Change) -> Iterator[tuple[float, str, str]]:
+def flips(
+    judged: Judged, base: list[list[Any]], change: Change
+) -> Iterator[tuple[float, str, str]]:
     """The bounds of one quantity: where, and the verdicts below and above."""
     results = apply(judged, base)
 
@@ -221,7 +227,10 @@ def bounds_of(judged: Judged) -> list[dict[str, Any]]:
 
 def _spaced(items: list[Any], most: int) -> list[Any]:
     """At most so many of them, evenly spaced."""
-    return [items[k] for k in sorted({round(k) for k in np.linspace(0, len(items) - 1, most)} if items else ())]
+    return [
+        items[k]
+        for k in sorted({round(k) for k in np.linspace(0, len(items) - 1, most)} if items else ())
+    ]
 
 
 def main(wanted: list[str]) -> None:

@@ -20,7 +20,10 @@ def test_verdicts_flip_where_they_did(judged):
         assert outcome(judged, results) == start["verdict"]
         for *change, bound, below, above in start["bounds"]:
             sides = (
-                outcome(judged, changed(results, tuple(change), bound * (1 - s * SIDES * np.sign(bound))))
+                outcome(
+                    judged,
+                    changed(results, tuple(change), bound * (1 - s * SIDES * np.sign(bound))),
+                )
                 for s in (1, -1)
             )
             assert tuple(sides) == (below, above), (change, bound, start["from"])
