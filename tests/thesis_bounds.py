@@ -2,6 +2,7 @@
 
     python tests/thesis_bounds.py           find the flips again and write bounds.json (minutes)
     python tests/thesis_bounds.py C27 C29   those of these claims only; the others stay
+    python tests/thesis_bounds.py elsewhere those of the searches at other settings
 
 A rule is looked at from outside. Starting from the committed rows, one quantity that the judge
 reads is set to another value, in one condition, for all seeds (which then differ by a few per cent,
@@ -16,9 +17,12 @@ Whoever changes a rule on purpose writes the file again, and the difference show
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +104,21 @@ def apply(judged: Judged, base: list[list[Any]]) -> dict[str, Results]:
     return results
 
 
+def differs(judged: Judged, starts: list[dict[str, Any]]) -> str:
+    """The first bound that is elsewhere than noted, or nothing."""
+    for start in starts:
+        results = apply(judged, start["from"])
+        if (found := outcome(judged, results)) != start["verdict"]:
+            return f"from {start['from']}: {found}, and it was {start['verdict']}"
+        for *change, bound, below, above in start["bounds"]:
+            for sign, told in ((-1, below), (1, above)):
+                value = bound * (1 + sign * SIDES * np.sign(bound))
+                found = outcome(judged, changed(results, tuple(change), value))
+                if found != told:
+                    return f"{change} set to {value:.6g}: {found}, and it was {told}"
+    return ""
+
+
 # --- finding them ---------------------------------------------------------------------------------
 
 
@@ -134,7 +153,7 @@ def changes(judged: Judged, results: Mapping[str, Results]) -> Iterator[Change]:
         for study, old in results.items()
     }
     outcome(judged, spied)
-    for (study, condition), quantities in list(seen.items()):
+    for (study, _), quantities in list(seen.items()):
         seen[study, "*"] = seen.get((study, "*"), set()) | quantities
     for (study, condition), quantities in sorted(seen.items()):
         for quantity in sorted(quantities - _STRUCTURE):
@@ -175,7 +194,7 @@ def flips(
         return outcome(judged, changed(results, change, value))
 
     told = [(value, _try(judge, value)) for value in GRID]
-    for (low, below), (high, above) in zip(told, told[1:], strict=False):
+    for (low, below), (high, above) in itertools.pairwise(told):
         if below is None or above is None or below == above:
             continue
         for _ in range(30):
@@ -196,16 +215,22 @@ def flips(
             continue
         sides = [_try(judge, bound * (1 - s * SIDES * np.sign(bound))) for s in (1, -1)]
         if None not in sides and sides[0] != sides[1]:
-            yield bound, str(sides[0]), str(sides[1])
+            yield float(f"{bound:.6g}"), str(sides[0]), str(sides[1])
 
 
 BASES, LOOKS, MOST = 4, 36, 16
 """Rows to start from (one for each verdict met), quantities that are set from each, and bounds that
-are kept of each."""
+are kept of each; fewer of a judge that takes long."""
 
 
 def bounds_of(judged: Judged) -> list[dict[str, Any]]:
     """The bounds of a claim, starting from its committed rows and from every other verdict met."""
+    begun = time.perf_counter()
+    for _, value in zip(range(3), GRID, strict=False):  # others each time: estimates are kept
+        change = next(changes(judged, committed(judged)))
+        _try(partial(_judged, judged, committed(judged), change), value)
+    cost = (time.perf_counter() - begun) / 6
+    looks, most = (int(min(n, max(4, share / cost))) for n, share in ((LOOKS, 1.0), (MOST, 0.5)))
     bases: dict[str, list[list[Any]]] = {outcome(judged, committed(judged)): []}
     found: list[dict[str, Any]] = []
     while len(found) < min(BASES, len(bases)):
@@ -214,15 +239,21 @@ def bounds_of(judged: Judged) -> list[dict[str, Any]]:
         every = list(changes(judged, apply(judged, base)))
         wide = [change for change in every if change[1] == "*"]
         narrow = [change for change in every if change[1] != "*"]
-        for change in (*_spaced(wide, LOOKS // 2), *_spaced(narrow, LOOKS)):
+        for change in (*_spaced(wide, looks // 2), *_spaced(narrow, looks)):
             for bound, below, above in flips(judged, base, change):
-                for side, sign in ((below, -1), (above, 1)):
-                    away = bound * (1 + 0.2 * sign * np.sign(bound))
-                    bases.setdefault(side, [*base, [list(change), float(f"{away:.4g}")]])
+                for sign in (-1, 1):
+                    away = float(f"{bound * (1 + 0.2 * sign * np.sign(bound)):.4g}")
+                    other = [*base, [list(change), away]]
+                    if (there := _try(lambda _, b=other: outcome(judged, apply(judged, b)), 0)):
+                        bases.setdefault(there, other)
                 kind = (change[0], change[1] == "*", *change[2:], below, above)
-                kinds.setdefault(kind, [*change, float(f"{bound:.6g}"), below, above])
-        found.append({"from": base, "verdict": told, "bounds": _spaced(list(kinds.values()), MOST)})
+                kinds.setdefault(kind, [*change, bound, below, above])
+        found.append({"from": base, "verdict": told, "bounds": _spaced(list(kinds.values()), most)})
     return found
+
+
+def _judged(judged: Judged, results: Mapping[str, Results], change: Change, value: float) -> str:
+    return outcome(judged, changed(results, change, value))
 
 
 def _spaced(items: list[Any], most: int) -> list[Any]:
@@ -237,7 +268,7 @@ def main(wanted: list[str]) -> None:
     """Write the file."""
     known = json.loads(FILE.read_text()) if FILE.exists() and wanted else {}
     for name, judged in everything().items():
-        if not wanted or name.split()[0] in wanted:
+        if not wanted or name in wanted or name.split()[-1] in wanted:
             known[name] = bounds_of(judged)
             print(name, sum(len(each["bounds"]) for each in known[name]), flush=True)
             FILE.write_text(_text(known))

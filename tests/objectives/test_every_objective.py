@@ -237,6 +237,7 @@ def test_ranking_nce_tends_to_the_likelihood_s_gradient_as_draws_grow(generator)
     assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 0.06
 
 
+@pytest.mark.slow
 def test_nce_finds_the_density_and_its_normaliser(generator):
     """p(a | x) = N(x / 2, 0.5^2): f - c is its log, so c(x) is log Z(x) of the f that was found."""
     g = generator("data")
@@ -263,6 +264,7 @@ def test_nce_finds_the_density_and_its_normaliser(generator):
     assert (c - log_z).abs().max() < 0.12
 
 
+@pytest.mark.slow
 def test_ranking_nce_finds_the_density(generator):
     g = generator("data")
     x = 2 * torch.rand(4000, 1, generator=g) - 1

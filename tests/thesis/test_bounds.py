@@ -1,10 +1,9 @@
-"""Every bound and every part of every rule is where it was: see ``bounds.py``."""
+"""Every bound and every part of every rule is where it was: see ``thesis_bounds.py``."""
 
 import json
 
-import numpy as np
 import pytest
-from thesis_bounds import FILE, SIDES, apply, changed, everything, name_of, outcome
+from thesis_bounds import FILE, differs, everything, name_of
 
 BOUNDS = json.loads(FILE.read_text())
 
@@ -15,15 +14,4 @@ def test_every_claim_and_every_search_has_its_bounds():
 
 @pytest.mark.parametrize("judged", everything().values(), ids=name_of)
 def test_verdicts_flip_where_they_did(judged):
-    for start in BOUNDS[name_of(judged)]:
-        results = apply(judged, start["from"])
-        assert outcome(judged, results) == start["verdict"]
-        for *change, bound, below, above in start["bounds"]:
-            sides = (
-                outcome(
-                    judged,
-                    changed(results, tuple(change), bound * (1 - s * SIDES * np.sign(bound))),
-                )
-                for s in (1, -1)
-            )
-            assert tuple(sides) == (below, above), (change, bound, start["from"])
+    assert not differs(judged, BOUNDS[name_of(judged)])

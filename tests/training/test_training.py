@@ -183,6 +183,7 @@ def seeding_generator(stream="test", seed=0):
     return seeding.generator(seed, stream)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_uninterrupted(tiny_pairs, generator, tmp_path):
     path, data = tmp_path / "checkpoint.safetensors", tmp_path / "pairs.pt"
     torch.save(tuple(tiny_pairs), data)
