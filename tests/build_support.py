@@ -157,7 +157,10 @@ def alive(process: int) -> bool:
 
 @pytest.fixture(scope="session")
 def smoke_book() -> Path:
-    """Build the real book with the smoke profile, in the project's own build folder; its HTML."""
+    """Build the real book with the smoke profile, in the project's own build folder; its HTML.
+
+    What is up to date is not built again, and of two test processes one waits for the other.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "workflow", "--no-setup", "--device", "cpu", "--profile", "smoke"],
         cwd=ROOT, env=environment(), capture_output=True, text=True,

@@ -22,6 +22,21 @@ from ebmlib import (
 torch.set_num_threads(1)  # the tensors are small, and another test run may share the cores
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs the built book, and group what shares something for pytest-xdist.
+
+    Everything around the book and a browser is one group, and the first, because it is the longest:
+    the book is then built once. The other tests of a file are a group each.
+    """
+    for item in items:
+        if "smoke_book" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.book)
+        around = item.get_closest_marker("book") or item.get_closest_marker("browser")
+        group = "the book" if around else item.path.relative_to(item.config.rootpath).as_posix()
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "the book")  # type: ignore[union-attr]
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what is marked ``browser`` on a machine that has none."""
     if item.get_closest_marker("browser") and (lacking := missing()):

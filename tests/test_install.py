@@ -20,6 +20,8 @@ import ebmlib
 from ebmlib import DemonstrationConfig, load_demonstrations
 from ebmlib.demonstrations import bundled
 
+pytestmark = pytest.mark.slow  # a wheel is built and installed
+
 ROOT = Path(ebmlib.__file__).resolve().parents[1]
 MEANT_FOR_READERS = {"README.md"}  # of a folder in the repository; no program reads it
 

@@ -21,6 +21,7 @@ def test_an_old_name_gives_the_module_that_took_its_place(old):
     )
 
 
+@pytest.mark.slow
 def test_names_within_old_modules_and_below_them_are_found():
     code = (
         "import warnings; warnings.simplefilter('ignore')\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ what is missing or out of date, also after an interruption of any kind.
 
   ./run_all.sh [options]               build the book
   ./run_all.sh pdf [options]           build the book, then print it to build/PROFILE/book.pdf
-  ./run_all.sh test [pytest options]   set up and run the tests
+  ./run_all.sh test [--fast] [pytest options]
+                                       set up and run the tests; --fast: those of a few seconds,
+                                       without a browser and without building the book
   ./run_all.sh setup                   set up and stop
   ./run_all.sh clean                   remove executed chapters and books; trained models stay
 """
@@ -69,6 +72,31 @@ def _profile(text: str) -> str:
     return text
 
 
+FAST = "not slow and not browser and not book"
+"""The tests of ``--fast``, by their markers (pyproject.toml says what these mean)."""
+
+_WORKERS = re.compile(r"-n.*|--numprocesses(=.*)?|--dist(=.*)?|--pdb|--trace|--collect-only|--co")
+MOST_WORKERS = 4  # each takes the memory of PyTorch and of what a test trains
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """What stands before and after the first ``--``."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:at], arguments[at + 1 :]
+
+
+def _pytest(given: list[str], *, fast: bool) -> tuple[str, ...]:
+    """Pytest's options: what was given, after those for all cores, and for a choice of tests.
+
+    Tests that share something stay in one process (tests/conftest.py names the groups).
+    """
+    options = ["-m", FAST] if fast else []
+    if not any(map(_WORKERS.fullmatch, given)):
+        workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
+        options += ["-n", workers, "--dist", "loadgroup", "--no-loadscope-reorder"]
+    return (*options, *given)
+
+
 def parse(arguments: list[str]) -> Options:
     """Read the command line; a mistake prints one sentence and exits with status 2."""
     parser = _Parser(
@@ -111,10 +139,11 @@ def parse(arguments: list[str]) -> Options:
         help="install nothing: use the packages of the Python that runs this",
     )
     if arguments[:1] == ["test"]:
-        rest = arguments[1:]
-        setup = "--no-setup" not in rest
+        own, rest = _split(arguments[1:])
+        setup = "--no-setup" not in own
+        given = [item for item in own if item not in ("--no-setup", "--fast")]
         return Options(
-            "test", setup=setup, pytest=tuple(item for item in rest if item != "--no-setup")
+            "test", setup=setup, pytest=_pytest(given + rest, fast="--fast" in own)
         )
     if arguments[:1] in (["setup"], ["clean"]):
         if arguments[1:]:

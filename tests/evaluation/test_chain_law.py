@@ -149,3 +149,48 @@ def test_a_density_of_gumbel_on_the_grid_is_the_closed_form():
     p = density(lambda a: -torch.as_tensor(gumbel.energy(a[:, 0])), grid, torch.empty(0).double())
     assert float(p.log_z) == pytest.approx(math.log(gumbel.partition()), abs=1e-4)
     assert float(p.mean()) == pytest.approx(gumbel.mean(), abs=1e-3)
+
+
+@pytest.mark.parametrize(("alpha", "d"), [(0.5, 1), (0.8, 2)])
+def test_the_law_starts_where_the_sampler_does(alpha, d):
+    """From N(0, alpha^2 I) unless told, from N(mean, std^2 I) if told."""
+    chain = law(d, points=121 if d == 1 else 61, alpha=alpha)
+    mean, variance = moments(chain, chain.start())
+    assert mean.numpy() == pytest.approx(0, abs=1e-9)
+    assert variance.numpy() == pytest.approx(alpha**2, rel=1e-4)
+    mean, variance = moments(chain, chain.start(torch.arange(1.0, d + 1), 0.6))
+    assert mean.numpy() == pytest.approx(np.arange(1.0, d + 1), abs=1e-6)
+    assert variance.numpy() == pytest.approx(0.36, rel=1e-4)
+    _, short = moments(chain, chain.after(chain.start(), 1))
+    expected = gaussian.variance_after(1, alpha, S, alpha**2)
+    assert short.numpy() == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_demonstrated_density_is_the_posterior_mixture_written_out():
+    """Weights by Bayes' rule over where on the path the state is, each point alike before."""
+    data = load_demonstrations(DemonstrationConfig("circle", 20, repetitions=2, sigma=0.2))
+    path, s = np.asarray(data.reference), 0.2
+    x = np.array([[0.3, 0.4], path[5] + [0.1, 0.0]])
+    prior = np.exp(-((x[:, None] - path[None, 1:-1]) ** 2).sum(2) / (2 * s**2))
+    weights = prior / prior.sum(axis=1, keepdims=True)
+    assert weights.max() < 0.9, "several places on the path are meant"
+    means = path[None, 2:] - x[:, None]
+    expected = (weights[:, :, None] * means).sum(axis=1)
+    found = expected_action(data, torch.as_tensor(x)).numpy()
+    assert found == pytest.approx(expected, abs=1e-10)
+    grid = Grid(2.5, points=151)
+    p = action_density(data, torch.as_tensor(x), grid)
+    away = means - expected[:, None]
+    covariance = s**2 * np.eye(2) + np.einsum("nm,nmi,nmj->nij", weights, away, away)
+    assert p.mean().numpy() == pytest.approx(expected, abs=1e-5)
+    diagonal = np.array([np.diag(each) for each in covariance])
+    told = p.covariance()
+    told = torch.diagonal(told, dim1=-2, dim2=-1).numpy() if told.ndim == 3 else told.numpy()
+    assert told == pytest.approx(diagonal, rel=1e-4)
+    n = 40_000
+    drawn = sample_actions(
+        data, torch.as_tensor(x).repeat_interleave(n, 0), generator=seeding.generator(0, "d")
+    ).reshape(2, n, 2)
+    error = np.sqrt(diagonal / n)
+    assert (np.abs(drawn.mean(dim=1).numpy() - expected) < 5.5 * error).all()
+    assert drawn.var(dim=1).numpy() == pytest.approx(diagonal, rel=5.5 * math.sqrt(3 / n))

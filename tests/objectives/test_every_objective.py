@@ -237,6 +237,7 @@ def test_ranking_nce_tends_to_the_likelihood_s_gradient_as_draws_grow(generator)
     assert gaps[0] > gaps[1] > gaps[2] and gaps[2] < 0.06
 
 
+@pytest.mark.slow
 def test_nce_finds_the_density_and_its_normaliser(generator):
     """p(a | x) = N(x / 2, 0.5^2): f - c is its log, so c(x) is log Z(x) of the f that was found."""
     g = generator("data")
@@ -263,6 +264,7 @@ def test_nce_finds_the_density_and_its_normaliser(generator):
     assert (c - log_z).abs().max() < 0.12
 
 
+@pytest.mark.slow
 def test_ranking_nce_finds_the_density(generator):
     g = generator("data")
     x = 2 * torch.rand(4000, 1, generator=g) - 1
@@ -342,3 +344,41 @@ def test_seeds_of_parts_leave_the_model_s_own_alone(tiny_run):
     two = EnergyModel(tiny_run.energy, 2, 2, generator=seeding.generator(0, "weights"))
     NCE().parts(2, 2, generator=seeding.generator(0, "parts"))
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("level", [3.0, -3.0])
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_what_an_objective_reports_is_what_f_was(name, level, tiny_pairs, generator):
+    """Every level of f computed again from what the network gave; f is above 0, or below it."""
+    config = EnergyConfig(z_dim=4, h_dim=6, output_bias=True)
+    model = EnergyModel(config, 2, 2, generator=generator("weights"))
+    with torch.no_grad():
+        model.fcn[-1].bias.fill_(level)
+    objective, batch = OBJECTIVES[name], Pairs(*(column[:16] for column in tiny_pairs))
+    parts = objective.parts(2, 2, generator=generator("parts"))
+    carry = objective.begin(tiny_pairs, generator=generator("bank"))
+    seen = []
+    model.register_forward_hook(lambda *call: seen.append(call[2]) if model.training else None)
+    model.train()
+    outcome = objective(model, parts, batch, carry, generator=generator("noise"))
+    report = {k: float(v) for k, v in outcome.report.items()}
+    (f,) = [values.detach() for values in seen if values.requires_grad]
+    assert report.pop("f_magnitude") == pytest.approx(float(f.abs().max()))
+    if "f_noise" in report:
+        assert report.pop("f_data") == pytest.approx(float(f[:, 0].mean()))
+        assert report.pop("f_noise") == pytest.approx(float(f[:, 1:].mean()))
+    else:
+        data, chain = f[:16], f[16:]
+        assert report.pop("f_data") == pytest.approx(float(data.mean()))
+        assert report.pop("f_chain") == pytest.approx(float(chain.mean()))
+        assert report["loss"] == pytest.approx(float(chain.mean() - data.mean()), abs=1e-6)
+        assert report.pop("R") > 0
+    if "log_z" in report:
+        with torch.no_grad():
+            c = parts[LOG_Z](batch.states)
+        assert report.pop("log_z") == pytest.approx(float(c.mean()))
+    loss = report.pop("loss")
+    plain = all(getattr(objective, weight, 0.0) == 0 for weight in ("reg_l1", "reg_l2"))
+    if plain:
+        assert loss == pytest.approx(float(outcome.losses[MODEL]), abs=1e-6)
+    assert not report, "a number that is reported and not tested here"

@@ -48,10 +48,15 @@ def gradient(model, loss):
 
 
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 0.0), (0.3, 0.0), (0.0, 0.2), (0.1, 0.4)])
-@pytest.mark.parametrize("m", [6, 15])
-def test_loss_is_the_equation_and_so_is_its_gradient(l1, l2, m, generator):
-    """States and actions of different dimension, so that they cannot be taken for each other."""
+@pytest.mark.parametrize(("m", "level"), [(6, 2.0), (15, -2.0)])
+def test_loss_is_the_equation_and_so_is_its_gradient(l1, l2, m, level, generator):
+    """States and actions of different dimension, so that they cannot be taken for each other.
+
+    f lies above 0 or below it: the largest |f| is not the largest f.
+    """
     model, batch = any_model(generator, d_x=3, output_bias=True), some_pairs(generator, d_x=3)
+    with torch.no_grad():
+        model.fcn[-1].bias.fill_(level)
     objective = ContrastiveDivergence(SAMPLER, sgld_dim=m, reg_l1=l1, reg_l2=l2)
     outcome = objective(model, NONE, batch, {}, generator=generator("chain"))
 

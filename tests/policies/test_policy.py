@@ -234,3 +234,72 @@ def test_other_things_that_cannot_be_rolled_out_are_refused(generator):
             generator=generator(),
             transition=lambda x, a: x / 0.0,
         )
+
+
+class Fixed:
+    """A target whose score is 0, so that ascent stays where it starts; f is given."""
+
+    def __init__(self, f):
+        self.f = f
+
+    def value(self, a):
+        return self.f(a)
+
+    def score(self, a):
+        return torch.zeros_like(a)
+
+
+def test_ml_starts_at_the_origin_and_at_noise_for_every_state(generator):
+    """Where nothing moves, the winner shows where the starts are."""
+    x, alpha, p, n = state(400, 0.0), 0.3, 5, 400
+
+    def winners(f, population=p):
+        model = Known(lambda x: Fixed(f), 2)
+        return ML(model, SGLD(alpha, 2), population).act(x, generator=generator())
+
+    nearest = winners(lambda a: -a.square().sum(dim=1))
+    assert torch.equal(nearest, torch.zeros(n, 2, dtype=DOUBLE)), "the origin is a start of each"
+    assert torch.equal(winners(lambda a: a.square().sum(dim=1), 1), nearest), "the first of them"
+    square = winners(lambda a: a.square().sum(dim=1)).square().sum(dim=1) / alpha**2
+    # the largest of p - 1 exponential variables of mean 2: 2 (1 + 1/2 + ... + 1 / (p - 1))
+    assert_mean(square, 2 * sum(1 / k for k in range(1, p)))
+
+
+@pytest.mark.parametrize(("rise", "blocks", "done"), [(0.02, 6, 6), (0.009, 6, 1), (0.02, 1, 1)])
+def test_ml_stops_when_it_rises_no_more_or_all_blocks_are_done(rise, blocks, done, generator):
+    """Counted by the looks at f: one at the starts and one after each block."""
+    looks = []
+
+    def f(a):
+        looks.append(1)
+        return torch.full((len(a),), rise * len(looks), dtype=DOUBLE)
+
+    model = Known(lambda x: Fixed(f), 2)
+    policy = ML(model, SGLD(0.3, 2), population=3, blocks=blocks, tolerance=0.01)
+    policy.act(state(4, 0.0), generator=generator())
+    assert len(looks) == 1 + done
+
+
+def test_ml_goes_on_while_one_state_still_rises(generator):
+    looks = []
+
+    def f(a):
+        looks.append(1)
+        one = torch.arange(len(a)) < 3  # the population of the first state
+        return torch.where(one, 0.5 * len(looks), 0.0).double()
+
+    model = Known(lambda x: Fixed(f), 2)
+    ML(model, SGLD(0.3, 2), population=3, blocks=4).act(state(4, 0.0), generator=generator())
+    assert len(looks) == 5
+
+
+def test_exp_spreads_the_position_alone_where_a_state_holds_more(generator):
+    seen = []
+    target = Gaussian.round(1.0, 2)
+    model = Known(lambda x: seen.append(x) or target, 2)
+    x = torch.tensor([[1.0, 2.0, 3.0, 4.0]], dtype=DOUBLE).expand(4000, 4)
+    EXP(model, SGLD(0.2, 2), population=2, positions=2).act(x, generator=generator())
+    away = seen[0] - x.repeat_interleave(2, dim=0)
+    assert (away[:, 2:] == 0).all()
+    assert_mean(away[:, :2], 0.0)
+    assert_variance(away[:, :2], 0.2**2)

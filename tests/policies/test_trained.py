@@ -63,6 +63,7 @@ def test_it_comes_back_as_it_was_saved(trained, tmp_path):
     np.testing.assert_allclose(again.normalise(again.to_original(points, 1), 1), points, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_it_works_without_the_drawing_and_without_the_store(tiny_run, tmp_path):
     drawing = tmp_path / "mine.svg"
     drawing.write_text(

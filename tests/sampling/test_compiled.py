@@ -377,6 +377,7 @@ DEFECTS = {
 }
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(("right", "wrong"), DEFECTS.values(), ids=DEFECTS.keys())
 def test_a_kernel_that_computes_something_else_is_not_used(
@@ -452,6 +453,7 @@ def test_a_cache_that_cannot_be_written_costs_only_the_next_build(fresh, monkeyp
     assert compiled.available()
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_two_processes_may_build_at_once(fresh):
     program = (

@@ -12,6 +12,8 @@ from ebmlib.errors import InputError
 from thesis import carry, measured, provenance
 from thesis.studies import study
 
+pytestmark = pytest.mark.slow  # each measures a study in a copy of the project
+
 ROOT = Path(carry.__file__).parents[1]
 NAME = "tail"  # one condition, a second
 TARGET = "thesis/studies/trajectories.py"

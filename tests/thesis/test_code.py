@@ -182,6 +182,7 @@ json.dump([digests, [config.digest(each) for each in recorded]], sys.stdout)
 """
 
 
+@pytest.mark.slow
 def test_every_python_on_this_machine_makes_the_same_digests(tmp_path):
     """With the standard library and the loader of lazy names alone."""
     if not other_pythons():

@@ -293,6 +293,7 @@ print("loaded" if trained.loaded else "trained", flush=True)
 """
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_train_once(store, tiny, tmp_path):
     script = tmp_path / "train.py"  # a file: an observer's code is a part of the key
     script.write_text(TRAIN)

@@ -20,10 +20,12 @@ from ebmlib import (
     EnergyModel,
     InputError,
     NoiseStart,
+    Pairs,
     PersistentStart,
     ReplayStart,
     StoreError,
     TrainingConfig,
+    files,
     train,
 )
 from ebmlib.objectives.base import Outcome, WithoutParts
@@ -181,6 +183,7 @@ def seeding_generator(stream="test", seed=0):
     return seeding.generator(seed, stream)
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_is_uninterrupted(tiny_pairs, generator, tmp_path):
     path, data = tmp_path / "checkpoint.safetensors", tmp_path / "pairs.pt"
     torch.save(tuple(tiny_pairs), data)
@@ -454,3 +457,83 @@ def test_progress_is_told_to_a_file_that_the_environment_names(
     assert lines[-1]["task"] == "a task" and abs(lines[-1]["time"] - time.time()) < 100
     monkeypatch.setenv("EBMLIB_PROGRESS", str(tmp_path / "no folder" / "progress.jsonl"))
     job(tiny_pairs, generator)  # a line that cannot be written stops nothing
+
+
+@pytest.mark.parametrize("began", [True, False])
+@pytest.mark.usefixtures("always_saved")
+def test_a_resumed_training_goes_on_by_the_path_it_began_with(
+    began, tiny_pairs, generator, tmp_path, monkeypatch
+):
+    """Whatever the epochs that are left, or today's threshold, would say."""
+    seen = []
+
+    def watching(epoch, model):
+        seen.append(fused.is_permitted())
+        if epoch == 5 and len(seen) == 6:
+            raise Interrupted
+        return {}
+
+    settings = {"checkpoint_path": tmp_path / "c.safetensors", "observers": {"w": watching}}
+    monkeypatch.setattr(fused, "OPERATIONS_WORTH_FUSING", 0.0 if began else float("inf"))
+    with pytest.raises(Interrupted):
+        job(tiny_pairs, generator, **settings)
+    monkeypatch.setattr(fused, "OPERATIONS_WORTH_FUSING", float("inf") if began else 0.0)
+    assert job(tiny_pairs, generator, **settings).fused == began
+    assert seen == [began] * 10
+
+
+def test_the_size_of_a_training_counts_all_its_epochs(tiny_pairs, generator, monkeypatch):
+    asked = []
+    monkeypatch.setattr(fused, "worthwhile", lambda work: asked.append(work) or False)
+    for epochs in (3, 6):
+        job(tiny_pairs, generator, config=replace(CONFIG, epochs=epochs))
+    assert asked[1] == 2 * asked[0] > 0
+
+
+@pytest.mark.usefixtures("always_saved")
+def test_seconds_add_up_over_all_resumptions(tiny_pairs, generator, tmp_path):
+    path = tmp_path / "checkpoint.safetensors"
+    with pytest.raises(Interrupted):
+        job(
+            tiny_pairs, generator, checkpoint_path=path,
+            observers={"now": interrupting(5, Interrupted)},
+        )  # fmt: skip
+    tensors, record = files.load_tensors(path)
+    assert record["epoch"] == 5 and record["seconds"] > 0
+    files.save_tensors(path, tensors, record | {"seconds": 1000.0})
+    resumed = job(tiny_pairs, generator, checkpoint_path=path, observers={"now": silent})
+    assert 1000 < resumed.seconds < 1000 + 100
+
+
+def test_every_column_of_the_history_is_what_it_says(tiny_pairs, generator):
+    """Three updates done by hand: batches, losses, gradient norms, and Adam's weights."""
+    energy = EnergyConfig(z_dim=4, h_dim=6, output_bias=True)
+    objective = ContrastiveDivergence(SGLD(0.05, 4), sgld_dim=16, reg_l2=0.1)
+    model, mine = (EnergyModel(energy, 2, 2, generator=generator("weights")) for _ in range(2))
+    config = TrainingConfig(epochs=3, lr=0.01, final_lr=0.002)
+    seen = {"epoch": lambda epoch, model: {"now": epoch} if epoch > 0 else {}}
+    found = train(
+        model, tiny_pairs, objective, config, generator=generator("t"), observers=seen
+    ).history
+    g, adam, expected = generator("t"), torch.optim.Adam(mine.parameters()), {}
+    for epoch in range(3):
+        chosen = torch.randperm(len(tiny_pairs.states), generator=g)[:16]
+        batch = Pairs(*(column[chosen] for column in tiny_pairs))
+        outcome = objective(mine.train(), torch.nn.ModuleDict(), batch, {}, generator=g)
+        adam.zero_grad()
+        outcome.losses["model"].backward()
+        row = {name: float(value) for name, value in outcome.report.items()}
+        for name, layer in mine.layers().items():
+            flat = torch.cat([p.grad.flatten() for p in layer.parameters()])
+            row[f"gradient_norm/{name}"] = float(flat.norm())
+        row[f"gradient_norm/{name}.bias"] = float(layer.bias.grad.norm())
+        row["now"] = float(epoch) if epoch else float("nan")
+        for name, value in row.items():
+            expected.setdefault(name, []).append(value)
+        adam.param_groups[0]["lr"] = 0.01 * (0.002 / 0.01) ** (epoch / 2)
+        adam.step()
+    assert found.keys() == expected.keys()
+    for name, column in expected.items():
+        assert found[name] == pytest.approx(column, rel=1e-5, abs=1e-7, nan_ok=True), name
+    for ours, theirs in zip(model.parameters(), mine.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs)

@@ -229,6 +229,26 @@ def test_mean_step_is_the_stationary_one(ask: Ask) -> None:
     assert still["positions"][0] == pytest.approx([rho * v for v in flat(start)], rel=1e-12)
 
 
+@pytest.mark.parametrize("temperature", [0.25, 0.6, 2.0])
+def test_temperature_scales_the_variance_in_the_page(ask: Ask, temperature: float) -> None:
+    s, alpha, n = 0.5, 0.3, 40_000
+    (answer,) = ask(
+        {
+            "name": "target",
+            "target": {"s": [s, s], "mean": [0, 0]},
+            "start": [0.0] * (2 * n),
+            "sampler": {"alpha": alpha, "temperature": temperature},
+            "steps": 60,
+            "record": [1, 60],
+            "seed": 7,
+        }
+    )
+    first, last = (np.array(positions).var() for positions in answer["positions"])
+    expected = temperature * variance_after(60, alpha, s, 0.0)
+    assert first == pytest.approx(temperature * alpha**2, rel=5 / math.sqrt(n))
+    assert last == pytest.approx(expected, rel=5 / math.sqrt(n))
+
+
 def test_drift_apart_from_noise(ask: Ask) -> None:
     s, noise, drift, n = 0.5, 0.3, 0.15, 40_000
     (answer,) = ask(
@@ -526,3 +546,64 @@ def test_exported_weights_are_the_effective_ones() -> None:
     assert export_network(model)["layers"]["FCN[1]"]["weight"] == encode_float32(
         effective_weight(layer)
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "ours", "options"),
+    [
+        (EXP, {"jitter": 0.0}, {"jitter": 0}),
+        (EXP, {"jitter": 0.7}, {"jitter": 0.7}),
+        (EXP, {"temperature": 0.3}, {"temperature": 0.3}),
+        (ML, {"blocks": 1}, {"blocks": 1}),
+        (ML, {"blocks": 40, "tolerance": 0.0}, {"blocks": 40, "tolerance": 0}),
+        (ML, {"population": 1}, {"population": 1}),
+    ],
+    ids=str,
+)
+def test_every_option_of_a_policy_means_in_the_page_what_it_means_in_the_library(
+    ask: Ask, kind: Any, ours: dict[str, Any], options: dict[str, Any]
+) -> None:
+    alpha, k, ours = 0.2, 6, {"population": 4} | ours
+    p = ours["population"]
+    sampler = SGLD(alpha=alpha, steps=k, temperature=ours.pop("temperature", 1.0))
+    model = model_of(VARIANTS["silu, tanh"])
+    starts = torch.tensor([[0.3, -0.2], [1.0, 0.5], [-2.0, 0.1]], dtype=torch.float64)
+    n = len(starts) * p
+    policy = kind(in_double(model), sampler, **ours)
+    expected = rollout(policy, starts, 2, generator=generator(8))
+    draws = 1 if kind is ML else k + 1 + (ours.get("jitter") != 0.0)
+    (answer,) = ask(
+        {
+            "name": "rollout",
+            "kind": kind.__name__,
+            "network": export_network(model),
+            "options": {"alpha": alpha, "steps": k, "population": p} | options,
+            "starts": flat(starts),
+            "steps": 2,
+            "noise": flat(torch.stack(normals(8, *[(n, 2)] * (2 * draws)))),
+        }
+    )
+    assert answer["states"] == [
+        pytest.approx(flat(x), abs=1e-9) for x in expected.states[:, 1:].unbind(1)
+    ]
+
+
+def test_ml_in_the_page_starts_at_the_origin_and_at_noise_for_every_state(ask: Ask) -> None:
+    """On a flat energy nothing moves and the first start wins: the origin, of every state."""
+    model = model_of(VARIANTS["figure 3.2"])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    starts = [0.3, -0.2, 1.0, 0.5]
+    (answer,) = ask(
+        {
+            "name": "rollout",
+            "kind": "ML",
+            "network": export_network(model),
+            "options": {"alpha": 0.3, "steps": 2, "population": 3},
+            "starts": starts,
+            "steps": 2,
+            "seed": 1,
+        }
+    )
+    assert answer["states"] == [starts, starts]
