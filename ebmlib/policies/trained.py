@@ -107,13 +107,15 @@ class TrainedPolicy:
         """Trajectories in normalised units (see :func:`~ebmlib.policies.trajectories.rollout`).
 
         Args:
-            starts: positions (b, d); the origin, where every demonstration starts, if None.
+            starts: positions (b, d), a tensor, an array or lists; the origin, where every demonstration starts, if None.
             steps: number of actions; by the end rule if None.
             generator: for the policy.
             estimate: see :meth:`policy`.
         """
         if starts is None:
-            starts = torch.zeros(1, self.model.action_dim, device=generator.device)
+            starts = torch.zeros(
+                1, self.model.action_dim, dtype=torch.float32, device=generator.device
+            )
         steps = self.end.steps if steps is None else steps
         return rollout(
             self.policy(estimate),

@@ -54,13 +54,13 @@ class TrainingConfig:
     snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
-        checks.count("epochs", self.epochs)
+        checks.count("epochs", self.epochs, most=checks.MOST_UPDATES)
         checks.positive("lr", self.lr)
         checks.one_of("optimizer", self.optimizer, ("adam", "sgd"))
         if self.final_lr is not None:
             checks.positive("final_lr", self.final_lr)
         if self.snapshot_every is not None:
-            checks.count("snapshot_every", self.snapshot_every)
+            checks.count("snapshot_every", self.snapshot_every, most=checks.MOST_UPDATES)
 
     def rate(self, epoch: int, first: float | None = None) -> float:
         """Learning rate of an epoch (counted from 0).
