@@ -67,9 +67,7 @@ def count(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
     """Return ``value`` if it is a whole number from ``least`` to ``most``, else raise."""
     value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(
-            f"{name} must be a whole number of at least {least}, got {short(value)}."
-        )
+        raise InputError(f"{name} must be a whole number of at least {least}, got {short(value)}.")
     return int(_at_most(name, value, most))
 
 

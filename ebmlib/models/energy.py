@@ -161,8 +161,12 @@ class EnergyModel(nn.Module):
         if config.standardise:
             # NaN until the data are known, so that a forgotten fit cannot pass for one
             for name, size in (("state", state_dim), ("action", action_dim)):
-                self.register_buffer(f"{name}_mean", torch.full((size,), math.nan, dtype=torch.float32))
-                self.register_buffer(f"{name}_scale", torch.full((size,), math.nan, dtype=torch.float32))
+                self.register_buffer(
+                    f"{name}_mean", torch.full((size,), math.nan, dtype=torch.float32)
+                )
+                self.register_buffer(
+                    f"{name}_scale", torch.full((size,), math.nan, dtype=torch.float32)
+                )
             self._standardised = False
             self.register_load_state_dict_post_hook(_note_standardisation)
 

@@ -143,7 +143,10 @@ class MixtureProposal:
 
     def __post_init__(self) -> None:
         try:
-            widths = tuple(checks.positive("width", width, most=checks.LARGEST_SQUARED) for width in self.widths)
+            widths = tuple(
+                checks.positive("width", width, most=checks.LARGEST_SQUARED)
+                for width in self.widths
+            )
         except (TypeError, InputError):
             widths = ()
         if not widths:
