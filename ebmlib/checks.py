@@ -7,6 +7,35 @@ from typing import Any
 from ebmlib.errors import InputError
 
 
+MOST = 10**7
+"""Of batches, populations, sizes of a grid, steps of a chain: more fit in no memory or no life."""
+
+MOST_UPDATES = 10**9
+"""Of epochs and of steps of a trajectory, of which each is short."""
+
+LARGEST_SEED = 2**63 - 1
+"""Seeds have 64 bits wherever they are written down."""
+
+LARGEST = 3.4e38
+"""Of numbers: models compute in float32."""
+
+LARGEST_SQUARED = 1.8e19
+"""Of numbers that are squared, such as noise levels."""
+
+
+def plain(value: Any) -> Any:
+    """``value``, its numbers from NumPy (or a tensor of one) turned into Python's.
+
+    What has one value and no shape is asked for it (``item``), also inside tuples and lists, so
+    that a configuration holds what JSON and its key can tell, whoever made it.
+    """
+    if type(value) in (tuple, list):
+        return type(value)(plain(inner) for inner in value)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
@@ -14,49 +43,75 @@ def _is_number(value: Any) -> bool:
     return -largest <= value <= largest
 
 
-def positive(name: str, value: Any) -> float:
-    """Return ``value`` if it is a finite number above zero, else raise :class:`InputError`."""
+def positive(name: str, value: Any, most: float = LARGEST) -> float:
+    """Return ``value`` if it is a finite number above zero, at most ``most``, else raise.
+
+    Raises:
+        InputError: it is not.
+    """
+    value = plain(value)
     if not _is_number(value) or value <= 0:
-        raise InputError(f"{name} must be a finite number above 0, got {value!r}.")
-    return float(value)
+        raise InputError(f"{name} must be a finite number above 0, got {short(value)}.")
+    return float(_at_most(name, value, most))
 
 
-def non_negative(name: str, value: Any) -> float:
-    """Return ``value`` if it is a finite number of at least zero, else raise."""
+def non_negative(name: str, value: Any, most: float = LARGEST) -> float:
+    """Return ``value`` if it is a finite number of at least zero, at most ``most``, else raise."""
+    value = plain(value)
     if not _is_number(value) or value < 0:
-        raise InputError(f"{name} must be a finite number of at least 0, got {value!r}.")
-    return float(value)
+        raise InputError(f"{name} must be a finite number of at least 0, got {short(value)}.")
+    return float(_at_most(name, value, most))
 
 
-def count(name: str, value: Any, least: int = 1) -> int:
-    """Return ``value`` if it is a whole number of at least ``least``, else raise."""
+def count(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
+    """Return ``value`` if it is a whole number from ``least`` to ``most``, else raise."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+        raise InputError(f"{name} must be a whole number of at least {least}, got {short(value)}.")
+    return int(_at_most(name, value, most))
+
+
+def _at_most(name: str, value: Any, most: float) -> Any:
+    if value > most:
+        raise InputError(
+            f"{name} must be at most {most if isinstance(most, int) else format(most, 'g')}, beyond "
+            f"which nothing can be computed, got {short(value)}."
+        )
     return value
 
 
 def fraction(name: str, value: Any) -> float:
     """Return ``value`` if it lies in [0, 1], else raise."""
+    value = plain(value)
     if not _is_number(value) or not 0 <= value <= 1:
-        raise InputError(f"{name} must be a number from 0 to 1, got {value!r}.")
+        raise InputError(f"{name} must be a number from 0 to 1, got {short(value)}.")
     return float(value)
 
 
 def flag(name: str, value: Any) -> bool:
     """Return ``value`` if it is True or False, else raise."""
+    value = plain(value)
     if not isinstance(value, bool):
-        raise InputError(f"{name} must be True or False, got {value!r}.")
+        raise InputError(f"{name} must be True or False, got {short(value)}.")
     return value
+
+
+def short(value: Any) -> str:
+    """``value`` as one line of a message: what is long is cut."""
+    if isinstance(value, int) and abs(value) >= 10**40:  # more digits than Python writes
+        return f"a whole number of about {int(value.bit_length() * 0.30103)} digits"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def instance(name: str, value: Any, kind: type, example: str) -> None:
     """Raise unless ``value`` is an instance of ``kind``; ``example`` says how to make one."""
     if isinstance(value, type) or not isinstance(value, kind):
-        raise InputError(f"{name} must be an object such as {example}, got {value!r}.")
+        raise InputError(f"{name} must be an object such as {example}, got {short(value)}.")
 
 
 def one_of(name: str, value: Any, known: Collection[str]) -> str:
     """Return ``value`` if it is one of the ``known`` names, else raise and list them."""
-    if value not in known:
-        raise InputError(f"{name} must be one of {', '.join(sorted(known))}, got {value!r}.")
+    if not isinstance(value, str) or value not in known:
+        raise InputError(f"{name} must be one of {', '.join(sorted(known))}, got {short(value)}.")
     return str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ebmlib import checks, seeding, terminal
+from ebmlib import checks, files, seeding, terminal
 from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled
 from ebmlib.demonstrations.dataset import Demonstrations
@@ -227,7 +228,11 @@ def _train(options: argparse.Namespace) -> None:
 
 
 def _sample(options: argparse.Namespace) -> None:
-    steps = None if options.steps is None else checks.count("--steps", _value(options.steps))
+    steps = (
+        None
+        if options.steps is None
+        else checks.count("--steps", _value(options.steps), most=checks.MOST_UPDATES)
+    )
     out: Path | None = options.out
     if out is not None and out.suffix.lower() not in _PICTURES | {".csv"}:
         raise InputError(f"--out must end in .csv, .png, .svg or .pdf, got {str(out)!r}.")
@@ -245,7 +250,7 @@ def _sample(options: argparse.Namespace) -> None:
     points = [_point(text, dim) for text in options.start or [",".join(["0"] * dim)]]
     device = next(policy.model.parameters()).device
     trajectories = policy.rollout(
-        torch.tensor(points, device=device),
+        points,
         steps,
         generator=seeding.generator(seed, "rollout", device),
         estimate=options.policy,
@@ -278,18 +283,15 @@ def _write_csv(trajectories: Trajectories, out: Path | None) -> None:
     states = trajectories.states.cpu()
     dim = states.shape[2]
     names = ["x", "y", "z"][:dim] if dim <= 3 else [f"x{i}" for i in range(dim)]
-    try:
-        file = sys.stdout if out is None else open(out, "w", newline="", encoding="utf-8")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["trajectory", "step", *names])
-        for number, trajectory in enumerate(states.tolist()):
-            writer.writerows([number, step, *state] for step, state in enumerate(trajectory))
-        if out is not None:
-            file.close()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise InputError(f"Cannot write {out} ({error.strerror}); name another file.") from error
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["trajectory", "step", *names])
+    for number, trajectory in enumerate(states.tolist()):
+        writer.writerows([number, step, *state] for step, state in enumerate(trajectory))
+    if out is None:
+        print(table.getvalue(), end="")
+    else:
+        files.write_bytes(out, table.getvalue().encode())
 
 
 def _draw(

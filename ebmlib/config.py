@@ -10,11 +10,13 @@ identity.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from ebmlib import checks
 from ebmlib.errors import InputError
 
 _CLASSES: dict[str, type] = {}
@@ -38,9 +40,21 @@ def register(name: str) -> Callable[[_Class], _Class]:
             )
         _CLASSES[name] = kind
         _NAMES[kind] = name
-        return kind
+        return plain_numbers(kind)
 
     return decorate
+
+
+def plain_numbers(kind: _Class) -> _Class:
+    """Let a dataclass turn NumPy's numbers into Python's before it checks and keeps them."""
+    made = kind.__init__  # type: ignore[misc]
+
+    @functools.wraps(made)
+    def init(self: Any, *values: Any, **named: Any) -> None:
+        made(self, *map(checks.plain, values), **{n: checks.plain(v) for n, v in named.items()})
+
+    kind.__init__ = init  # type: ignore[misc]
+    return kind
 
 
 def registered() -> dict[str, type]:

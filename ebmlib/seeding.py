@@ -14,12 +14,12 @@ def generator(seed: int, stream: str = "", device: torch.device | str = "cpu") -
     """An independent generator for every (seed, stream): same pair, same bits.
 
     Args:
-        seed: whole number of at least 0.
+        seed: whole number from 0 to 2^63 - 1.
         stream: what it is for ("weights", "training", "rollout"), so that drawing more for one
             purpose does not move another.
         device: where it draws.
     """
-    checks.count("seed", seed, least=0)
+    seed = checks.count("seed", seed, least=0, most=checks.LARGEST_SEED)
     words = np.random.SeedSequence([seed, zlib.crc32(stream.encode())]).generate_state(2)
     state = (int(words[0]) << 31) ^ int(words[1])
     return torch.Generator(device).manual_seed(state)

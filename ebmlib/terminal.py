@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from ebmlib.errors import EbmlibError
 
@@ -16,35 +18,96 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> Any:
         """Exit with status 2."""
-        self.exit(2, f"{_short(self.prog)}: {message}; see {self.prog} --help.\n")
+        _say(f"{_short(self.prog)}: {message}; see {self.prog} --help.")
+        sys.exit(2)
 
 
 def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` name; returns the exit status.
 
     Every command sets ``action``, a function of the parsed options. The status is 0, 2 for what the
-    user can mend, 130 after an interruption, 141 when the reader of our output has gone.
+    user can mend, a full disk under the output among it, 130 after an interruption, 141 when the
+    reader of our output has gone. Characters that the terminal's encoding lacks are replaced, and
+    where standard output is closed nothing is said.
     """
-    options = parser.parse_args(arguments)
+    with _open_streams():
+        return _run(parser, arguments)
+
+
+def _run(parser: Parser, arguments: Sequence[str] | None) -> int:
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:  # after --help or a refusal
+        if _fails(sys.stdout):
+            _abandon(sys.stdout)
+        raise
     name = _short(parser.prog)
 
     def one_line(message: Warning | str, *_: Any, **__: Any) -> None:
-        print(f"{name}: warning: {message}", file=sys.stderr)
+        _say(f"{name}: warning: {message}")
 
     warnings.showwarning = one_line
     try:
         options.action(options)
+        sys.stdout.flush()  # here, where a full disk can still be told
     except EbmlibError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        _say(f"{name}: {error}")
         return 2
     except KeyboardInterrupt:
-        print(f"{name}: interrupted; the same command goes on from the last checkpoint.",
-              file=sys.stderr)  # fmt: skip
+        _say(f"{name}: interrupted; the same command goes on from the last checkpoint.")
         return 130
+    except MemoryError:
+        _say(f"{name}: there is not enough memory; ask for less at once.")
+        return 2
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone: nothing is left to say
-        return 141
+        _abandon(sys.stdout)
+        return 141  # the reader of our output has gone: nothing is left to say
+    except OSError as error:
+        if not _fails(sys.stdout):
+            raise
+        _say(
+            f"{name}: standard output takes no more ({error.strerror}); the work itself is done "
+            "and kept: free some room and call again."
+        )
+        _abandon(sys.stdout)
+        return 2
     return 0
+
+
+@contextmanager
+def _open_streams() -> Iterator[None]:
+    """Standard output and error that can be written to, whatever they are."""
+    before = sys.stdout, sys.stderr
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        sys.stdout, sys.stderr = (nowhere if s is None else s for s in before)
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = before
+
+
+def _say(line: str) -> None:
+    """A line on standard error, if it can be written."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def _fails(stream: TextIO) -> bool:
+    """Whether a stream cannot be written to."""
+    try:
+        stream.flush()
+    except OSError:
+        return True
+    return False
+
+
+def _abandon(stream: TextIO) -> None:
+    """Send what a stream still holds nowhere: at exit Python would try once more, and complain."""
+    with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())
 
 
 def _short(program: str) -> str:

@@ -75,6 +75,16 @@ def _parser() -> terminal.Parser:
         "--from", dest="start", metavar="COMMIT", help="default: where each was last proved"
     )
     carrying.set_defaults(action=_carry)
+
+    sealing = commands.add_parser(
+        "seal",
+        help="give results that have none the digest of their content; rows stay as they are",
+    )
+    sealing.add_argument(
+        "names", nargs="*", metavar="STUDY", help="without any: all that are there"
+    )
+    sealing.add_argument("--folder", type=Path, metavar="DIR", help="default: committed results")
+    sealing.set_defaults(action=_seal)
     return parser
 
 
@@ -162,6 +172,13 @@ def _check_publishable(known: Study, options: argparse.Namespace, small: bool) -
         raise InputError(
             f"Committed results name the commit they were measured at, got {commit}; commit first."
         )
+
+
+def _seal(options: argparse.Namespace) -> None:
+    folder = options.folder or measured.COMMITTED
+    for name in options.names or sorted(path.stem for path in folder.glob("*.json")):
+        done = measured.seal(name, folder)
+        print(f"{name:26} {'sealed' if done else 'has its digest'}")
 
 
 def _carry(options: argparse.Namespace) -> None:

@@ -14,8 +14,10 @@ it is shown.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -211,11 +213,18 @@ class Results:
             )
         return np.array([row[quantity] for row in rows], dtype=float)
 
+    def sha256(self) -> str:
+        """SHA-256 of all that a results file says, whatever its layout."""
+        # through JSON, so that lists and numbers are what they are when they are read
+        said = {"study": self.study, "rows": list(self.rows), "provenance": dict(self.provenance)}
+        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+
     def to_json(self) -> str:
         """As the text of a results file."""
         rows = ",\n  ".join(json.dumps(row) for row in self.rows)
         return (
             f'{{\n"study": {json.dumps(self.study)},\n'
+            f'"sha256": {json.dumps(self.sha256())},\n'
             f'"provenance": {provenance.to_json(self.provenance)},\n'
             f'"rows": [\n  {rows}\n]\n}}\n'
         )
@@ -269,10 +278,13 @@ def _row(
 ) -> Row:
     path = folder / f"{name.replace('/', '.')}.{seed}.json"
     with filelock.FileLock(path.with_suffix(".lock")):
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            pass
+        if path.exists():
+            try:
+                return _kept(path, name, seed)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                warnings.warn(
+                    f"The row {path} is damaged ({error!r}); it is measured again.", stacklevel=3
+                )
 
         def load(other: str) -> Trained:
             return store.train_or_load(what.run(other, seed, small), device=device)
@@ -282,8 +294,23 @@ def _row(
             row |= _plain(what.measure(Cell(name, seed, load(name), small, load)))
         except DivergenceError:
             row["diverged"] = 1
-        checkpoint.write_bytes(path, json.dumps(row).encode())
+        checkpoint.write_bytes(path, json.dumps({"row": row, "sha256": _digest_of(row)}).encode())
     return row
+
+
+def _kept(path: Path, name: str, seed: int) -> Row:
+    """A row that was measured before, its digest and its name checked."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    row: Row = data["row"]
+    if data["sha256"] != _digest_of(row):
+        raise ValueError("its content was changed")
+    if (row["condition"], row["seed"]) != (name, seed):
+        raise ValueError(f"it is that of {row['condition']}, seed {row['seed']}")
+    return row
+
+
+def _digest_of(row: Row) -> str:
+    return hashlib.sha256(json.dumps(row, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(numbers: Mapping[str, Any]) -> Row:

@@ -64,7 +64,7 @@ class DemonstrationConfig:
         checks.count("repetitions", self.repetitions)
         checks.non_negative("sigma", self.sigma)
         checks.positive("length", self.length)
-        checks.count("seed", self.seed, least=0)
+        checks.count("seed", self.seed, least=0, most=checks.LARGEST_SEED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,13 +13,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils import parametrize
+from torch.utils.checkpoint import checkpoint
 
-from ebmlib import checks
+from ebmlib import checks, config, memory
+from ebmlib.arrays import as_tensor
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyModel, evaluating
@@ -27,6 +32,7 @@ from ebmlib.models.energy import EnergyModel, evaluating
 _VALUES_AT_ONCE = 1 << 17  # (state, grid point) pairs evaluated together: 64 MB at h_dim = 128
 
 
+@config.plain_numbers
 @dataclass(frozen=True)
 class Grid:
     """A square grid of actions around the origin, [-radius, radius]^d, cell by cell.
@@ -42,9 +48,9 @@ class Grid:
     points: int = 101
 
     def __post_init__(self) -> None:
-        checks.positive("grid radius", self.radius)
+        checks.positive("grid radius", self.radius, most=checks.LARGEST_SQUARED)
         checks.count("grid points", self.points, least=2)
-        if self.d not in (1, 2):
+        if type(self.d) is not int or self.d not in (1, 2):
             raise InputError(
                 f"A grid density needs actions of 1 or 2 dimensions, got {self.d}; use samples."
             )
@@ -195,17 +201,24 @@ class GridDensity:
 @torch.no_grad()
 def density(f: Callable[[Tensor], Tensor], grid: Grid, like: Tensor) -> GridDensity:
     """The density of f: actions (g, d) -> (n, g) or (g,), in ``like``'s dtype and device."""
+    _demand(1, grid, like)  # at least
     values = f(grid.actions(like)).reshape(-1, grid.points**grid.d)
     log_z = values.logsumexp(dim=1) + grid.d * math.log(grid.spacing)
     return GridDensity(grid, values - log_z[:, None], log_z)
 
 
 def model_density(model: EnergyModel, states: Tensor, grid: Grid) -> GridDensity:
-    """p(a | x) of a model at states (n, d_x)."""
+    """p(a | x) of a model at states (n, d_x), a tensor, an array or lists of any real type.
+
+    Raises:
+        InputError: states or a grid that do not fit the model, or more cells than memory holds.
+    """
     _check(model, grid)
+    states = _states(model, states)
+    _demand(len(states), grid, states)
 
     def f(actions: Tensor) -> Tensor:
-        return torch.cat([model(x[:, None], actions[None]) for x in _chunks(states, grid)])
+        return torch.cat([_values(model, x, actions) for x in _chunks(states, grid)])
 
     with evaluating(model):  # looking must not advance the power iteration
         return density(f, grid, states)
@@ -214,6 +227,7 @@ def model_density(model: EnergyModel, states: Tensor, grid: Grid) -> GridDensity
 def log_likelihood(model: EnergyModel, pairs: Pairs, grid: Grid) -> Tensor:
     """Log density log p(a | x) of every pair, nats, shape (n,); differentiable."""
     _check(model, grid)
+    pairs = _pairs(model, pairs, grid)
     with parametrize.cached():  # both terms, and every chunk, see the same normalised weights
         log_z = torch.cat([_log_z(model, x, grid) for x in _chunks(pairs.states, grid)])
         return model(pairs.states, pairs.actions) - log_z
@@ -225,6 +239,7 @@ def likelihood_gradient(model: EnergyModel, pairs: Pairs, grid: Grid) -> dict[st
     This is what contrastive divergence approximates (section 3.4): grad mean log Z - grad mean f.
     """
     _check(model, grid)
+    pairs = _pairs(model, pairs, grid)
     names, parameters = zip(*model.named_parameters(), strict=True)
     total = [torch.zeros_like(p) for p in parameters]
     n = len(pairs.states)
@@ -238,8 +253,60 @@ def likelihood_gradient(model: EnergyModel, pairs: Pairs, grid: Grid) -> dict[st
 
 
 def _log_z(model: EnergyModel, states: Tensor, grid: Grid) -> Tensor:
-    values = model(states[:, None], grid.actions(states)[None])
+    values = _values(model, states, grid.actions(states))
     return values.logsumexp(dim=1) + grid.d * math.log(grid.spacing)
+
+
+def _values(model: EnergyModel, states: Tensor, actions: Tensor) -> Tensor:
+    """F of states (n, d_x) at all of some actions (g, d), shape (n, g).
+
+    A grid that is too large to be evaluated at once is evaluated in pieces, of which a backward
+    pass computes each anew: the activations of all of them would not fit.
+    """
+    x = states[:, None]
+    if len(actions) <= _VALUES_AT_ONCE:
+        return model(x, actions[None])
+    pieces = actions[None].split(_VALUES_AT_ONCE, dim=1)
+    if not torch.is_grad_enabled():
+        return torch.cat([model(x, piece) for piece in pieces], dim=1)
+
+    def contexts() -> tuple[Any, Any]:
+        return nullcontext(), evaluating(model)  # the second time no power iteration advances
+
+    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+    return torch.cat([again(model, x, piece) for piece in pieces], dim=1)
+
+
+def _states(model: EnergyModel, states: Tensor) -> Tensor:
+    states = as_tensor("States", states, model.like)
+    if states.ndim != 2 or states.shape[1] != model.state_dim:
+        raise InputError(
+            f"States must have shape (n, {model.state_dim}), got {tuple(states.shape)}."
+        )
+    return states
+
+
+def _pairs(model: EnergyModel, pairs: Pairs, grid: Grid) -> Pairs:
+    """The pairs as the model takes them; for one state after the other, there must be room."""
+    states, actions = _states(model, pairs.states), as_tensor("Actions", pairs.actions, model.like)
+    if actions.shape != (len(states), grid.d):
+        raise InputError(
+            f"Actions must have shape ({len(states)}, {grid.d}), one for every state, got "
+            f"{tuple(actions.shape)}."
+        )
+    _demand(1, grid, states)
+    return Pairs(states, actions, pairs.ids)
+
+
+def _demand(n: int, grid: Grid, like: Tensor) -> None:
+    """Room for the density of n states: its values and their logarithms, twice on the way."""
+    cells = grid.points**grid.d
+    memory.demand(
+        (3 * n + 2 * grid.d) * cells * like.element_size(),
+        f"The density of {n} states on {cells} cells",
+        "take fewer points, or fewer states at once",
+        like.device,
+    )
 
 
 def _chunks(rows: Tensor, grid: Grid) -> tuple[Tensor, ...]:

@@ -12,7 +12,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ebmlib.errors import InputError, StoreError
+from ebmlib import files
+from ebmlib.errors import InputError
 
 _STYLE = Path(__file__).with_name("ebmlib.mplstyle")
 
@@ -75,18 +76,17 @@ def new(
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, SVG or PDF, by its ending.
+    """Write a figure as PNG, SVG or PDF, by its ending; the file is replaced whole or not at all.
 
     Raises:
         InputError: another ending. StoreError: the file cannot be written.
     """
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InputError(f"A figure's file must end in .png, .svg or .pdf, got {str(path)!r}.")
-    try:
-        with using_style():
-            figure.savefig(path)
-    except OSError as error:
-        raise StoreError(f"Cannot write {path} ({error.strerror}); name another file.") from error
+    content = io.BytesIO()
+    with using_style():
+        figure.savefig(content, format=path.suffix.lower().removeprefix("."))
+    files.write_bytes(path, content.getvalue())
 
 
 def legend_below(figure: Figure) -> None:

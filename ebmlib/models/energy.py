@@ -24,7 +24,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from ebmlib import checks
+from ebmlib import checks, memory
+from ebmlib.arrays import as_tensor
 from ebmlib.config import register
 from ebmlib.errors import InputError
 from ebmlib.models.initial import initialise
@@ -34,6 +35,7 @@ SPECTRAL_NORMS = ("none", "fcn_0_2", "fcn_and_fe_x")
 ACTIVATIONS = ("relu", "silu")
 FIRST_ACTIVATIONS = ("relu", "tanh")
 _NEGATIVE_SLOPE = 0.01  # of FE_x's LeakyReLU, PyTorch's default
+_WIDEST, _DEEPEST = 100_000, 1000  # of a network that some machine can hold
 _SMALLEST_SPREAD = 1e-6  # of the largest magnitude; less is hardly more than float32's rounding
 
 
@@ -74,9 +76,9 @@ class EnergyConfig:
     standardise: bool = False
 
     def __post_init__(self) -> None:
-        checks.count("z_dim", self.z_dim)
-        checks.count("h_dim", self.h_dim)
-        checks.count("hidden_layers", self.hidden_layers, least=0)
+        checks.count("z_dim", self.z_dim, most=_WIDEST)
+        checks.count("h_dim", self.h_dim, most=_WIDEST)
+        checks.count("hidden_layers", self.hidden_layers, least=0, most=_DEEPEST)
         for name in ("embedding", "residual", "output_bias", "standardise"):
             checks.flag(name, getattr(self, name))
         checks.one_of("first_activation", self.first_activation, FIRST_ACTIVATIONS)
@@ -127,19 +129,29 @@ class EnergyModel(nn.Module):
     ) -> None:
         super().__init__()
         self.config = config
-        self.state_dim = checks.count("state_dim", state_dim)
-        self.action_dim = checks.count("action_dim", action_dim)
+        self.state_dim = checks.count("state_dim", state_dim, most=_WIDEST)
+        self.action_dim = checks.count("action_dim", action_dim, most=_WIDEST)
         z, h = config.z_dim, config.h_dim
+        memory.demand(
+            4 * (h * h * config.hidden_layers + h * (2 * z + state_dim + action_dim)),
+            f"A network of {config.hidden_layers} layers of width {h}",
+            "lower h_dim or hidden_layers",
+        )
         if config.embedding:
-            self.fe_x: nn.Linear | None = nn.utils.skip_init(nn.Linear, state_dim, z)
-            self.fe_a: nn.Linear | None = nn.utils.skip_init(nn.Linear, action_dim, z)
+            self.fe_x: nn.Linear | None = nn.utils.skip_init(
+                nn.Linear, state_dim, z, dtype=torch.float32
+            )
+            self.fe_a: nn.Linear | None = nn.utils.skip_init(
+                nn.Linear, action_dim, z, dtype=torch.float32
+            )
             self._state_features, inputs = z, 2 * z
         else:
             self.fe_x = self.fe_a = None
             self._state_features, inputs = state_dim, state_dim + action_dim
         widths = [inputs] + [h] * (config.hidden_layers + 1)
-        layers = [nn.utils.skip_init(nn.Linear, m, n) for m, n in pairwise(widths)]
-        layers.append(nn.utils.skip_init(nn.Linear, h, 1, bias=config.output_bias))
+        kind = {"dtype": torch.float32}  # whatever the default is
+        layers = [nn.utils.skip_init(nn.Linear, m, n, **kind) for m, n in pairwise(widths)]
+        layers.append(nn.utils.skip_init(nn.Linear, h, 1, bias=config.output_bias, **kind))
         self.fcn = nn.ModuleList(layers)
         for layer in [self.fe_x, self.fe_a, *layers]:
             if layer is not None:
@@ -149,8 +161,12 @@ class EnergyModel(nn.Module):
         if config.standardise:
             # NaN until the data are known, so that a forgotten fit cannot pass for one
             for name, size in (("state", state_dim), ("action", action_dim)):
-                self.register_buffer(f"{name}_mean", torch.full((size,), math.nan))
-                self.register_buffer(f"{name}_scale", torch.full((size,), math.nan))
+                self.register_buffer(
+                    f"{name}_mean", torch.full((size,), math.nan, dtype=torch.float32)
+                )
+                self.register_buffer(
+                    f"{name}_scale", torch.full((size,), math.nan, dtype=torch.float32)
+                )
             self._standardised = False
             self.register_load_state_dict_post_hook(_note_standardisation)
 
@@ -185,6 +201,11 @@ class EnergyModel(nn.Module):
         for layer in hidden:
             out = activation(layer(out)) + (out if self.config.residual else 0.0)
         return output(out).squeeze(-1) / self.config.temperature
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the dtype and on the device of the weights."""
+        return self._fcn()[0].bias.detach()
 
     def _silu_or(self, activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
         return nn.functional.silu if self.config.activation == "silu" else activation
@@ -288,12 +309,23 @@ class EnergyModel(nn.Module):
         A chain moves the action only, so FE_x and its half of FCN[0] are constants of the chain
         and are evaluated here, once. The weights are read as they are now: draw a new score after
         each parameter update.
+
+        Raises:
+            InputError: states that are no finite numbers of shape (n, state_dim); tensors, arrays
+                and lists of any real type are taken.
         """
+        x = as_tensor("States", x, self.like)
         if x.ndim != 2 or x.shape[1] != self.state_dim:
             raise InputError(
                 f"States must have shape (n, {self.state_dim}), got {tuple(x.shape)}; "
                 "pass one row per chain."
             )
+        memory.demand(
+            2 * len(x) * self.config.h_dim * x.element_size(),
+            f"The score of {len(x)} states",
+            "pass fewer states at once, or lower the population of the policy",
+            x.device,
+        )
         first, *hidden, output = self._fcn()
         with torch.no_grad(), evaluating(self):
             features, weight, bias = x, first.weight.detach(), first.bias.detach()

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ebmlib.arrays import as_tensor
+
 
 class Score(Protocol):
     """grad_a f at actions of shape (n, d). A score may also offer ``value``."""
@@ -95,15 +97,28 @@ class ActionScore:
             return torch.ops.aten.silu_backward(g, s)
         return torch.ops.aten.threshold_backward(g, s, 0)
 
+    @property
+    def like(self) -> Tensor:
+        """A tensor of the dtype and on the device that it computes in and on."""
+        return self.context
+
+    def _taken(self, a: Tensor) -> Tensor:
+        """Actions as they are if they are of our dtype, else as :func:`as_tensor` makes them."""
+        if getattr(a, "dtype", None) is self.context.dtype:
+            return a
+        return as_tensor("Actions", a, self.context)
+
     @torch.no_grad()
     def value(self, a: Tensor) -> Tensor:
         """f(x, a), shape (n,), for actions a (n, d)."""
+        a = self._taken(a)
         f = self._forward(a)[2] @ self.output
         return f if self.output_bias is None else f + self.output_bias
 
     @torch.no_grad()
     def __call__(self, a: Tensor) -> Tensor:
         """grad_a f(x, a), shape (n, d), for actions a (n, d)."""
+        a = self._taken(a)
         u, (first, *hidden), _ = self._forward(a)  # with SiLU the first two are pre-activations
         g = self.output.expand_as(first)
         for s, (matrix, _) in zip(reversed(hidden), reversed(self.hidden), strict=True):

@@ -40,7 +40,7 @@ class ContrastiveDivergence(Contrast):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.instance("start", self.start, Start, "NoiseStart() or PersistentStart()")
-        checks.non_negative("data_noise", self.data_noise)
+        checks.non_negative("data_noise", self.data_noise, most=checks.LARGEST_SQUARED)
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
         """The bank of the start."""

@@ -59,7 +59,7 @@ class JointContrastiveDivergence(Contrast):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.non_negative("state_noise", self.state_noise)
+        checks.non_negative("state_noise", self.state_noise, most=checks.LARGEST_SQUARED)
 
     def starts(self, batch: Pairs, *, generator: torch.Generator) -> Tensor:
         """Pairs (sgld_dim, d_x + d_a) where the chains of a batch start."""

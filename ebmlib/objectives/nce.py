@@ -29,7 +29,7 @@ class LogNormaliser(nn.Module):
 
     def __init__(self, state_dim: int, width: int, *, generator: torch.Generator) -> None:
         super().__init__()
-        self.constant = nn.Parameter(torch.zeros(()))
+        self.constant = nn.Parameter(torch.zeros((), dtype=torch.float32))
         self.hidden = linear(state_dim, width, generator) if width else None
         self.output = linear(width, 1, generator, bias=False) if width else None
         if self.output is not None:
@@ -87,7 +87,7 @@ class NCE(NoiseContrast):
         """The loss of one batch, which moves f and c alike; reports it, f and c."""
         at = self.contrasted(model, batch, carry, generator)
         c = parts[LOG_Z](batch.states)
-        k = torch.tensor(float(self.negatives)).log()
+        k = torch.tensor(float(self.negatives), dtype=torch.float32).log()
         g = at.f - c[:, None] - at.log_q - k
         log_sigma = nn.functional.logsigmoid
         loss = -(log_sigma(g[:, 0]) + log_sigma(-g[:, 1:]).sum(dim=1)).mean()

@@ -60,7 +60,7 @@ class NoiseContrast(WithoutParts):
         checks.instance("proposal", self.proposal, Proposal, "GaussianProposal()")
         checks.count("negatives", self.negatives)
         checks.count("batch_size", self.batch_size)
-        checks.non_negative("data_noise", self.data_noise)
+        checks.non_negative("data_noise", self.data_noise, most=checks.LARGEST_SQUARED)
         checks.non_negative("reg_l2", self.reg_l2)
 
     @property

@@ -12,7 +12,7 @@ class Policy(Protocol):
     """An action for every state."""
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Actions (n, d_a) for states (n, d_x)."""
+        """Actions (n, d_a) for states (n, d_x), tensors, arrays or lists of any real type."""
         ...
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ebmlib import checks
+from ebmlib import checks, memory
+from ebmlib.arrays import as_tensor, like_of
+from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyModel
 from ebmlib.sampling import fused
 from ebmlib.sampling.chain import run_chain
@@ -36,6 +38,29 @@ class ChainPolicy(ABC):
         """See :class:`~ebmlib.policies.base.Costed`: the chains, which are nearly all of it."""
         updates = len(states) * self.population * self.sampler.steps
         return updates * fused.operations_of(self.model.score(states[:1]))
+
+    @property
+    def like(self) -> Tensor | None:
+        """A tensor of the dtype and on the device of the model, if it has any."""
+        return like_of(self.model)
+
+    def _taken(self, states: Tensor) -> Tensor:
+        """States (n, d_x) of any real type as the model takes them; refuses what has no room.
+
+        Raises:
+            InputError: they are not finite, of another shape, or too many.
+        """
+        states = as_tensor("States", states, self.like)
+        if states.ndim != 2:
+            raise InputError(f"States must have shape (n, d_x), got {tuple(states.shape)}.")
+        chains = len(states) * self.population
+        memory.demand(
+            2 * chains * (states.shape[1] + self.model.action_dim) * states.element_size(),
+            f"A policy with {self.population} chains for each of {len(states)} states",
+            "lower population or pass fewer states at once",
+            states.device,
+        )
+        return states
 
     def _population(self, states: Tensor) -> Tensor:
         """Every state ``population`` times: (n p, d_x)."""

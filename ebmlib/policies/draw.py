@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ebmlib import config
 from ebmlib.policies.chains import ChainPolicy
 
 
+@config.plain_numbers
 @dataclass(frozen=True)
 class Draw(ChainPolicy):
     """One action drawn from the policy, a ~ pi(. | x) (Algorithm 1): the end of one chain."""
@@ -18,4 +20,4 @@ class Draw(ChainPolicy):
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        return self._ends(states, generator)
+        return self._ends(self._taken(states), generator)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ebmlib import checks
+from ebmlib import checks, config
 from ebmlib.policies.chains import ChainPolicy
 
 
+@config.plain_numbers
 @dataclass(frozen=True)
 class EXP(ChainPolicy):
     """The expectation estimate E[a | x] by Algorithm 2.
@@ -34,12 +35,13 @@ class EXP(ChainPolicy):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.jitter is not None:
-            checks.non_negative("jitter", self.jitter)
+            checks.non_negative("jitter", self.jitter, most=checks.LARGEST_SQUARED)
         if self.positions is not None:
             checks.count("positions", self.positions)
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
+        states = self._taken(states)
         jitter = self.sampler.alpha if self.jitter is None else self.jitter
         candidates = self._population(states)
         if jitter > 0:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ebmlib import checks
+from ebmlib import checks, config
 from ebmlib.policies.chains import ChainPolicy
 from ebmlib.sampling.chain import run_chain
 
 
+@config.plain_numbers
 @dataclass(frozen=True)
 class ML(ChainPolicy):
     """The most probable action, argmax_a f(x, a) (section 3.3): ascent from several starts.
@@ -38,6 +39,7 @@ class ML(ChainPolicy):
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
+        states = self._taken(states)
         ascent = self.sampler.ascent()
         candidates = self._population(states)
         score = self.model.score(candidates)

@@ -107,13 +107,15 @@ class TrainedPolicy:
         """Trajectories in normalised units (see :func:`~ebmlib.policies.trajectories.rollout`).
 
         Args:
-            starts: positions (b, d); the origin, where every demonstration starts, if None.
+            starts: positions (b, d), a tensor, an array or lists; the origin, where every demonstration starts, if None.
             steps: number of actions; by the end rule if None.
             generator: for the policy.
             estimate: see :meth:`policy`.
         """
         if starts is None:
-            starts = torch.zeros(1, self.model.action_dim, device=generator.device)
+            starts = torch.zeros(
+                1, self.model.action_dim, dtype=torch.float32, device=generator.device
+            )
         steps = self.end.steps if steps is None else steps
         return rollout(
             self.policy(estimate),
@@ -164,12 +166,33 @@ class TrainedPolicy:
             InputError: the file is no policy, or of a later format.
             StoreError: it is missing or damaged.
         """
-        tensors, record = files.load_tensors(Path(path))
+        tensors, record = files.load_tensors(
+            Path(path), remedy="write it again with TrainedPolicy.save or train NAME --out FILE"
+        )
         if record.get("format") != FORMAT:
             raise InputError(
                 f"{path} holds no trained policy; write one with TrainedPolicy.of(trained).save or "
                 "python -m ebmlib train NAME --out FILE."
             )
+        try:
+            return cls._of_file(tensors, record, path, device)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+            if isinstance(error, InputError):
+                raise
+            reason = " ".join(str(error).split())
+            raise StoreError(
+                f"{path} is no policy that this version can read ({reason}); write it again with "
+                "TrainedPolicy.save or train NAME --out FILE."
+            ) from error
+
+    @classmethod
+    def _of_file(
+        cls,
+        tensors: Mapping[str, Tensor],
+        record: Mapping[str, Any],
+        path: str | Path,
+        device: torch.device | str,
+    ) -> TrainedPolicy:
         if record["version"] > FORMAT_VERSION:
             raise InputError(
                 f"{path} is a policy of format {record['version']}, and this version of ebmlib "
@@ -179,15 +202,13 @@ class TrainedPolicy:
             config.from_dict(record[name]) for name in ("energy", "inference", "features", "end")
         )
         checks.instance("energy", energy, EnergyConfig, "EnergyConfig()")
+        checks.instance("inference", inference, Inference, "Inference()")
+        checks.instance("features", features, StateFeatures, "StateFeatures()")
+        checks.instance("end", end, FixedSteps, "FixedSteps()")
         dims = record["dimensions"]
         # the weights drawn here are replaced by those of the file
         model = EnergyModel(energy, dims["state"], dims["action"], generator=torch.Generator())
-        try:
-            model.load_state_dict(files.under_prefix("model", tensors))
-        except RuntimeError as error:
-            raise StoreError(
-                f"{path} is damaged: its weights do not fit its configuration."
-            ) from error
+        model.load_state_dict(files.under_prefix("model", tensors))
         return cls(
             model.to(device).eval(),
             inference,

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ebmlib import checks
+from ebmlib import checks, memory
+from ebmlib.arrays import as_tensor, like_of
 from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.errors import DivergenceError, InputError
 from ebmlib.policies.base import Costed, Policy
@@ -46,7 +47,9 @@ def rollout(
 
     Args:
         policy: an action for every state.
-        starts: x_0 of every trajectory, positions (b, d).
+        starts: x_0 of every trajectory, positions (b, d): a tensor, an array or lists of any real
+            type. They are taken in the dtype and to the device of the policy if it has them
+            (``like``).
         steps: t, the number of actions.
         generator: for the policy.
         transition: the system T(x, a).
@@ -55,27 +58,35 @@ def rollout(
             None.
 
     Raises:
+        InputError: starts that are not finite numbers (b, d), or more than memory holds.
         DivergenceError: a state that is not finite.
     """
-    if starts.ndim != 2 or len(starts) == 0 or not torch.isfinite(starts).all():
+    starts = as_tensor("Starts", starts, like_of(policy))
+    if starts.ndim != 2 or len(starts) == 0:
         raise InputError(
             f"Starts must be finite and of shape (b, d), b > 0, got shape {tuple(starts.shape)}."
         )
-    checks.count("trajectory steps", steps)
-    memory = features.begin(starts, steps if horizon is None else horizon)
+    steps = checks.count("trajectory steps", steps, most=checks.MOST_UPDATES)
+    memory.demand(  # positions and actions, and both once more in one tensor
+        4 * (steps + 1) * starts.numel() * starts.element_size(),
+        f"{len(starts)} trajectories of {steps} steps",
+        "take fewer steps, or fewer starts at once",
+        starts.device,
+    )
+    past = features.begin(starts, steps if horizon is None else horizon)
     states, actions = [starts], []
-    work = policy.operations(memory.states) * steps if isinstance(policy, Costed) else 0.0
+    work = policy.operations(past.states) * steps if isinstance(policy, Costed) else 0.0
     fuse = fused.permitted(fused.worthwhile(work))
     with fuse, Progress("trajectories", steps, unit="step") as progress:
         for step in range(steps):
-            a = policy.act(memory.states, generator=generator)
-            x = transition(memory.positions, a)
+            a = policy.act(past.states, generator=generator)
+            x = transition(past.positions, a)
             if not torch.isfinite(x).all():
                 raise DivergenceError(
                     f"A trajectory left the finite numbers at step {step}; start nearer to the "
                     "demonstrations or train longer."
                 )
-            memory = memory.advance(a, x)
+            past = past.advance(a, x)
             states.append(x)
             actions.append(a)
             progress.update(step + 1)

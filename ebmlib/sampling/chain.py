@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ebmlib.arrays import as_tensor, like_of
 from ebmlib.errors import DivergenceError, InputError
 from ebmlib.sampling import fused
 from ebmlib.sampling.kernel import Kernel
@@ -66,16 +67,19 @@ def run_chain(
     Args:
         kernel: the kernel.
         target: the log density; a bare function is taken for a -> grad_a f.
-        start: a^0, shape (n, d); it is not changed.
+        start: a^0, shape (n, d), a tensor, an array or lists of any real type; it is not changed.
+            The chain computes in the dtype of the target if that has one (``like``).
         generator: draws the noise, on the device of ``start``.
         length: report the summed step length of every chain.
         record: step numbers from 0 (the start) to K at which to report positions and f.
 
     Raises:
-        InputError: a record outside 0 ... K, a start that is not (n, d), or a noise level that is
+        InputError: a record outside 0 ... K, a start that is not finite or not
+            (n, d), or a noise level that is
             still in units of the data.
         DivergenceError: a position that is not finite.
     """
+    start = as_tensor("Starts", start, like_of(target))
     recorded = _checked(kernel, start, record)
     target = as_target(target)
     total = torch.zeros(len(start), dtype=torch.float64, device=start.device) if length else None

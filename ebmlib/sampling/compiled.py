@@ -104,7 +104,9 @@ class Walk:
             biases=pointers(*vector[2:]),
         )
         self._library, self._work = library, score.operations()
-        self._packed = torch.empty(library.walk_packed_size(ctypes.byref(self._net)))
+        self._packed = torch.empty(
+            library.walk_packed_size(ctypes.byref(self._net)), dtype=torch.float32
+        )
         library.walk_pack(ctypes.byref(self._net), self._packed.data_ptr())
 
     def __call__(
@@ -314,11 +316,12 @@ def _agrees_with_eager(library: ctypes.CDLL) -> bool:
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, generator=generator)
+        return torch.randn(*shape, generator=generator, dtype=torch.float32)
 
     def biases(*shape: int) -> Tensor:
         """Every fourth feature lies where exponentials underflow or saturate."""
-        return normal(*shape) * torch.tensor([300.0, 1.0, 1.0, 1.0]).repeat(shape[-1])[: shape[-1]]
+        factors = torch.tensor([300.0, 1.0, 1.0, 1.0], dtype=torch.float32)
+        return normal(*shape) * factors.repeat(shape[-1])[: shape[-1]]
 
     for tanh, silu, residual, embedding, hidden in (
         (0, 0, 1, 1, 2),
@@ -340,7 +343,8 @@ def _agrees_with_eager(library: ctypes.CDLL) -> bool:
             silu=bool(silu),
         )
         a = normal(n, d)
-        step = Walk(library, score)(a, torch.zeros(1, n, d), [1.0]) - a
+        no_noise = torch.zeros(1, n, d, dtype=torch.float32)
+        step = Walk(library, score)(a, no_noise, [1.0]) - a
         # the gradient jumps where an activation crosses 0, so a rare chain may differ
         close = torch.isclose(step, score(a), rtol=1e-3, atol=1e-4).all(dim=1)
         if close.float().mean() < 0.95:

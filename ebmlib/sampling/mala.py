@@ -46,7 +46,7 @@ class MALA:
     unit: str = "action"
 
     def __post_init__(self) -> None:
-        checks.positive("alpha", self.alpha)
+        checks.positive("alpha", self.alpha, most=checks.LARGEST_SQUARED)
         checks.count("K (steps)", self.steps, least=0)
         checks.one_of("unit", self.unit, UNITS)
 

@@ -60,7 +60,7 @@ class GaussianProposal:
     broaden: float = 1.5
 
     def __post_init__(self) -> None:
-        checks.positive("broaden", self.broaden)
+        checks.positive("broaden", self.broaden, most=checks.LARGEST_SQUARED)
 
     def fit(self, pairs: Pairs) -> Fitted:
         """Keys ``mean`` (d,) and ``factor`` (d, d), the Cholesky factor of b^2 C."""
@@ -100,7 +100,7 @@ class UniformProposal:
     margin: float = 0.5
 
     def __post_init__(self) -> None:
-        checks.non_negative("margin", self.margin)
+        checks.non_negative("margin", self.margin, most=checks.LARGEST_SQUARED)
 
     def fit(self, pairs: Pairs) -> Fitted:
         """Keys ``low`` and ``width``, (d,) each."""
@@ -143,7 +143,10 @@ class MixtureProposal:
 
     def __post_init__(self) -> None:
         try:
-            widths = tuple(checks.positive("width", width) for width in self.widths)
+            widths = tuple(
+                checks.positive("width", width, most=checks.LARGEST_SQUARED)
+                for width in self.widths
+            )
         except (TypeError, InputError):
             widths = ()
         if not widths:

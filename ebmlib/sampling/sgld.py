@@ -50,13 +50,13 @@ class SGLD:
     unit: str = "action"
 
     def __post_init__(self) -> None:
-        checks.positive("alpha", self.alpha)
+        checks.positive("alpha", self.alpha, most=checks.LARGEST_SQUARED)
         checks.count("K (steps)", self.steps, least=0)
         checks.non_negative("temperature", self.temperature)
         if self.drift is not None:
             checks.positive("drift", self.drift)
         if self.final_alpha is not None:
-            checks.positive("final_alpha", self.final_alpha)
+            checks.positive("final_alpha", self.final_alpha, most=checks.LARGEST_SQUARED)
         checks.one_of("unit", self.unit, UNITS)
 
     def alphas(self) -> list[float]:

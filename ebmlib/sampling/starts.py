@@ -154,9 +154,13 @@ class ReplayStart:
         """See :class:`Start`."""
         states, noise, ids = NoiseStart().draw(batch, m, {}, sampler, generator=generator)
         device = states.device
-        restart = torch.rand(m, generator=generator, device=device) < self.restart
+        restart = (
+            torch.rand(m, generator=generator, dtype=torch.float32, device=device) < self.restart
+        )
         there = bank["ended"][ids].clamp(max=self.per_pair)
-        slot = (torch.rand(m, generator=generator, device=device) * there).long()
+        slot = (
+            torch.rand(m, generator=generator, dtype=torch.float32, device=device) * there
+        ).long()
         past = bank["actions"][ids, slot]
         again = restart | (there == 0)
         return Negatives(states, torch.where(again[:, None], noise, past), ids)

@@ -54,13 +54,13 @@ class TrainingConfig:
     snapshot_every: int | None = None
 
     def __post_init__(self) -> None:
-        checks.count("epochs", self.epochs)
+        checks.count("epochs", self.epochs, most=checks.MOST_UPDATES)
         checks.positive("lr", self.lr)
         checks.one_of("optimizer", self.optimizer, ("adam", "sgd"))
         if self.final_lr is not None:
             checks.positive("final_lr", self.final_lr)
         if self.snapshot_every is not None:
-            checks.count("snapshot_every", self.snapshot_every)
+            checks.count("snapshot_every", self.snapshot_every, most=checks.MOST_UPDATES)
 
     def rate(self, epoch: int, first: float | None = None) -> float:
         """Learning rate of an epoch (counted from 0).
@@ -204,10 +204,10 @@ class _Loop:
                 f"optimizer/{name}", checkpoint.optimizer_tensors(optimizer)
             )
         record = {"epoch": self.epoch, "seconds": self.seconds, "fused": self.fused}
-        files.save_tensors(path, tensors, record)
+        files.save_tensors(path, tensors, record, files.IN_STORE)
 
     def load(self, path: Path) -> None:
-        tensors, record = files.load_tensors(path)
+        tensors, record = files.load_tensors(path, remedy="it is of no use any more")
         self.model.load_state_dict(files.under_prefix("model", tensors))
         self.parts.load_state_dict(files.under_prefix("parts", tensors))
         for name, optimizer in self.optimizers.items():
@@ -227,6 +227,8 @@ class _Loop:
             epoch, weight = name.split(".", 1)
             self.snapshots.setdefault(int(epoch), {})[weight] = tensor
         self.generator.set_state(tensors["generator"])
+        if not 0 <= record["epoch"] <= self.config.epochs:
+            raise ValueError(f"it is at epoch {record['epoch']} of {self.config.epochs}")
         self.epoch, self.seconds = record["epoch"], record["seconds"]
         self.fused = record["fused"]  # the training goes on by the path it began with
 
@@ -335,9 +337,10 @@ def _resume(loop: _Loop, path: Path) -> None:
         loop.load(path)
     except StoreError as error:
         warnings.warn(f"{error} Training starts again from epoch 0.", stacklevel=3)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
         raise StoreError(
-            f"The checkpoint {path} belongs to another configuration ({error}); delete it or "
+            f"The checkpoint {path} belongs to another configuration ({reason}); delete it or "
             "name another one."
         ) from error
 
@@ -422,18 +425,20 @@ def _backward(losses: Mapping[str, Tensor], trained: Mapping[str, nn.Module]) ->
         parameter.grad = gradient
 
 
-def _save_or_warn(loop: _Loop, path: Path) -> None:
+def _save_or_warn(loop: _Loop, path: Path) -> bool:
+    """Save a checkpoint; whether it could be saved."""
     try:
         loop.save(path)
     except StoreError as error:  # a full disk must not cost the training that is under way
         warnings.warn(f"No checkpoint at epoch {loop.epoch}: {error}", stacklevel=3)
+        return False
+    return True
 
 
 def _stopped(error: DivergenceError, loop: _Loop, path: Path | None) -> DivergenceError:
     """The error with its epoch and remedy; saves the checkpoint, attaches the last good state."""
     kept = "error.result"
-    if path is not None:
-        _save_or_warn(loop, path)
+    if path is not None and _save_or_warn(loop, path):
         kept += f" and (good.*) in {path}"
     stopped = DivergenceError(
         f"Training stopped at epoch {loop.epoch} of {loop.config.epochs}: "

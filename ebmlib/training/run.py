@@ -68,7 +68,7 @@ class Run:
         checks.instance("energy", self.energy, EnergyConfig, "EnergyConfig()")
         checks.instance("objective", self.objective, Objective, "ContrastiveDivergence()")
         checks.instance("training", self.training, TrainingConfig, "TrainingConfig()")
-        checks.count("seed", self.seed, least=0)
+        checks.count("seed", self.seed, least=0, most=checks.LARGEST_SEED)
         checks.instance("features", self.features, StateFeatures, "StateFeatures(history=3)")
         if self.inference is not None:
             checks.instance("inference", self.inference, Inference, "Inference(kernel=SGLD())")

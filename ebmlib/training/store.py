@@ -20,13 +20,15 @@ import json
 import math
 import os
 import platform
+import re
+import secrets
 import shutil
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
@@ -37,7 +39,7 @@ import filelock
 import torch
 from torch import Tensor
 
-from ebmlib import files, seeding
+from ebmlib import checks, files, seeding
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import InputError, StoreError
 from ebmlib.models.energy import EnergyModel
@@ -131,7 +133,8 @@ class Store:
                 the key either way).
 
         Raises:
-            StoreError: the store cannot be written. Raised before training where it can be known;
+            StoreError: the store cannot be written, or is another user's. Raised before training
+                where it can be known;
                 if room runs out at the end the result is kept in a folder that the message names.
             DivergenceError: see :func:`ebmlib.training.loop.train`; nothing is entered.
             InputError: an observer that no key can tell from others.
@@ -147,18 +150,19 @@ class Store:
             ):
                 return trained
         self._prepare()
-        with filelock.FileLock(self.root / f"{key}.lock", mode=_MODE):
+        with self._locked(key):
             trained = self._try_load(key, run, demonstrations, device)
             if trained is not None:
                 return trained
             work = self.root / f"{key}.work"
-            work.mkdir(exist_ok=True)
+            with _told(f"The store {self.root} cannot be written", files.IN_STORE):
+                work.mkdir(exist_ok=True)
             result = execute(
                 run,
                 demonstrations,
                 device=device,
                 observers=observers,
-                checkpoint_path=work / "checkpoint.safetensors",
+                checkpoint_path=work / _CHECKPOINT,
             )
             record = _provenance(run, key, data, device, result)
             scale = demonstrations.action_scale()
@@ -184,12 +188,23 @@ class Store:
         return Trained(run, _result(run, record, tensors, device), record, loaded=True)
 
     def keys(self) -> list[str]:
-        """Keys of the entries, sorted."""
-        if not self.root.is_dir():
-            return []
-        return sorted(
-            p.parent.name for p in self.root.glob("*/run.json") if "." not in p.parent.name
-        )
+        """Keys of the entries, sorted.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        return [name for name in self._folders() if _KEY.fullmatch(name)]
+
+    def _folders(self) -> list[str]:
+        """Folders of the store that have a record, as entries have, and are no remains."""
+        try:
+            names = sorted(os.listdir(self.root)) if self.root.exists() else []
+        except OSError as error:
+            raise StoreError(
+                f"The store {self.root} cannot be read ({error.strerror}); name another place in "
+                "EBMLIB_STORE or --store."
+            ) from error
+        return [name for name in names if "." not in name and _has_record(self.root / name)]
 
     def records(self) -> list[dict[str, Any]]:
         """Provenance of every readable entry, without the history.
@@ -197,19 +212,35 @@ class Store:
         An entry that cannot be read hides no other: a warning names it and says what to do.
         """
         found = []
-        for key in self.keys():
+        for key in self._folders():
+            if not _KEY.fullmatch(key):
+                warnings.warn(
+                    f"{self.root / key} is no entry of the store although it has a run.json; move "
+                    "it elsewhere.",
+                    stacklevel=2,
+                )
+                continue
             try:
                 record = _record(self.root / key)
                 _run_of(record)
             except StoreError as error:
-                warnings.warn(str(error), stacklevel=2)
+                if _has_record(self.root / key):  # else it was cleared a moment ago
+                    warnings.warn(str(error), stacklevel=2)
                 continue
             record.pop("history", None)
             found.append(record)
         return found
 
     def clear(self, key: str | None = None) -> list[str]:
-        """Remove one entry (its full key or a unique start of it), or all; returns the keys."""
+        """Remove one entry (its full key or a unique start of it), or all; returns the keys.
+
+        An entry leaves its place in one step, so that who loads it meanwhile finds it whole or not
+        at all. A training that is under way is left alone, and so is what is no entry.
+
+        Raises:
+            InputError: no entry or several start so.
+            StoreError: some could not be removed; the others were.
+        """
         chosen = self.keys()
         if key is not None:
             chosen = [known for known in chosen if known.startswith(key)]
@@ -217,20 +248,57 @@ class Store:
                 raise InputError(
                     f"{len(chosen)} entries of the store start with {key!r}; name one."
                 )
+        removed, failed = [], []
         for known in chosen:
-            shutil.rmtree(self.root / known)
+            aside = self.root / f"{known}.cleared.{secrets.token_hex(4)}"
+            try:
+                os.replace(self.root / known, aside)
+                shutil.rmtree(aside)
+            except FileNotFoundError:  # another process cleared it a moment ago
+                continue
+            except OSError as error:
+                failed.append(f"{known} ({error.strerror})")
+            else:
+                removed.append(known)
         if key is None:
             self._clear_remains()
-        return chosen
+        if failed:
+            raise StoreError(
+                f"{len(failed)} entries of the store {self.root} could not be removed: "
+                f"{', '.join(failed)}; ask who owns them."
+            )
+        return removed
 
     def _clear_remains(self) -> None:
         """Remove what kills and damage left, but nothing of a training that is under way."""
-        for rest in [*self.root.glob("*.damaged.*"), *self.root.glob("*.new.*")]:
-            shutil.rmtree(rest, ignore_errors=True)
-        for path in self.root.glob("*.lock"):
-            with suppress(filelock.Timeout), filelock.FileLock(path, timeout=0):
-                shutil.rmtree(path.with_suffix(".work"), ignore_errors=True)
+        for kind in ("damaged", "cleared"):
+            for rest in self.root.glob(f"*.{kind}.*"):
+                shutil.rmtree(rest, ignore_errors=True)
+        for key in {path.name.partition(".")[0] for path in self.root.glob("*.*")}:
+            if not _KEY.fullmatch(key):
+                continue
+            path = self.root / f"{key}.lock"
+            with suppress(filelock.Timeout, OSError), filelock.FileLock(path, timeout=0):
+                for rest in [self.root / f"{key}.work", *self.root.glob(f"{key}.new.*")]:
+                    shutil.rmtree(rest, ignore_errors=True)
                 path.unlink(missing_ok=True)
+
+    @contextmanager
+    def _locked(self, key: str) -> Iterator[None]:
+        """Hold the lock of a key, which any user of a shared store may take."""
+        path = self.root / f"{key}.lock"
+        lock = filelock.FileLock(path, mode=_MODE)
+        with _told(
+            f"The lock {path} cannot be taken", "remove it if no training is under way, or name "
+            "another place in EBMLIB_STORE or --store",
+        ):  # fmt: skip
+            lock.acquire()
+        try:
+            with suppress(OSError):
+                path.chmod(_MODE)  # whatever the umask of who was first
+            yield
+        finally:
+            lock.release()
 
     def _prepare(self) -> None:
         """Make the store, and find out before hours of training whether it can be written."""
@@ -248,7 +316,7 @@ class Store:
         self, key: str, run: Run, demonstrations: Demonstrations, device: torch.device | str
     ) -> Trained | None:
         """The entry if it is there and undamaged; changes nothing."""
-        if not (self.root / key).is_dir():
+        if not _has_record(self.root / key):
             return None
         try:
             record, tensors = self._read(key)
@@ -261,15 +329,17 @@ class Store:
         self, key: str, run: Run, demonstrations: Demonstrations, device: torch.device | str
     ) -> Trained | None:
         entry = self.root / key
-        if not entry.exists():
+        if not os.path.lexists(entry):
             return None
         try:
             record, tensors = self._read(key)
             result = _result(run, record, tensors, device)
         except StoreError as error:
             aside = self.root / f"{key}.damaged.{time.time_ns()}"
+            what = f"The damaged entry {entry} cannot be set aside"
+            with _told(what, "ask who owns it, or name another place in EBMLIB_STORE or --store"):
+                os.replace(entry, aside)
             warnings.warn(f"{error} Set aside as {aside.name}; training again.", stacklevel=3)
-            os.replace(entry, aside)
             return None
         return Trained(run, result, record, loaded=True, given=demonstrations)
 
@@ -279,10 +349,14 @@ class Store:
         try:
             weights = (entry / "model.safetensors").read_bytes()
         except OSError as error:
-            raise StoreError(f"Entry {key} of the store is damaged ({error!r}).") from error
+            raise _damaged(entry, repr(error)) from error
         if record["weights_sha256"] != hashlib.sha256(weights).hexdigest():
-            raise StoreError(f"Entry {key} of the store is damaged (its weights were changed).")
-        tensors, _ = files.load_tensors(entry / "model.safetensors")
+            raise _damaged(entry, "its weights were changed")
+        tensors, of = files.load_tensors(  # what version 0.1 wrote has the digest above alone
+            entry / "model.safetensors", sealed=False, remedy=_remedy(entry)
+        )
+        if of.get("key", key) != key:
+            raise _damaged(entry, f"its weights are those of entry {of['key']}")
         return record, tensors
 
     def _enter(self, key: str, result: TrainingResult, record: dict[str, Any]) -> None:
@@ -290,10 +364,9 @@ class Store:
         for place in (self.root, Path(tempfile.gettempdir())):
             temporary = place
             try:
-                temporary = Path(tempfile.mkdtemp(prefix=f"{key}.new.", dir=place))
-                temporary.chmod(
-                    0o777 & ~_umask()
-                )  # mkdtemp makes it private; a store may be shared
+                # not mkdtemp, whose folders are private: a store may be shared
+                temporary = place / f"{key}.new.{secrets.token_hex(8)}"
+                temporary.mkdir()
                 _write(temporary, result, record)
                 if place == self.root:
                     os.replace(temporary, self.root / key)
@@ -307,9 +380,11 @@ class Store:
                 f"The store {self.root} took no more ({failure}); the trained model is in "
                 f"{temporary}: free some room and move it to {self.root / key}."
             )
+        kept = ", the last checkpoint is kept"
         raise StoreError(
             f"Neither the store {self.root} nor {tempfile.gettempdir()} took the trained model "
-            f"({failure}); free some room and call again, the last checkpoint is kept."
+            f"({failure}); free some room and call again"
+            f"{kept if (self.root / f'{key}.work' / _CHECKPOINT).exists() else ''}."
         )
 
 
@@ -319,11 +394,11 @@ def _write(folder: Path, result: TrainingResult, record: dict[str, Any]) -> None
     for epoch, weights in result.snapshots.items():
         tensors |= files.with_prefix(f"snapshots.{epoch}", weights)
     path = folder / "model.safetensors"
-    files.save_tensors(path, tensors, {"key": record["key"]})
+    files.save_tensors(path, tensors, {"key": record["key"]}, files.IN_STORE)
     record["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     whole = record | {"history": _writable(result.history)}
     text = json.dumps(whole | {"record_sha256": _digest_of_record(whole)}, indent=1)
-    files.write_bytes(folder / "run.json", text.encode())
+    files.write_bytes(folder / "run.json", text.encode(), files.IN_STORE)
 
 
 _FIELDS: dict[str, Any] = {
@@ -338,7 +413,33 @@ _FIELDS: dict[str, Any] = {
 }
 """What a record must hold, and of which type."""
 
-_MODE = 0o666  # of lock files, less the umask: a store may be shared
+_MODE = 0o666  # of lock files, which hold nothing: a store may be shared
+_KEY = re.compile("[0-9a-f]{20}")
+_CHECKPOINT = "checkpoint.safetensors"
+
+
+@contextmanager
+def _told(what: str, remedy: str) -> Iterator[None]:
+    """Say what failed and what to do where the system refuses."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        raise StoreError(f"{what} ({error.strerror or error}); {remedy}.") from error
+
+
+def _has_record(entry: Path) -> bool:
+    """Whether there is a folder with a record, as far as we may look."""
+    return os.path.isfile(entry / "run.json")
+
+
+def _remedy(entry: Path) -> str:
+    return f"remove it with python -m ebmlib store clear {entry.name}"
+
+
+def _damaged(entry: Path, why: str) -> StoreError:
+    return StoreError(f"Entry {entry.name} of the store is damaged ({why}); {_remedy(entry)}.")
 
 
 def _record(entry: Path) -> dict[str, Any]:
@@ -356,16 +457,14 @@ def _record(entry: Path) -> dict[str, Any]:
         sizes = record["dimensions"]
         if not all(type(sizes[side]) is int and sizes[side] > 0 for side in ("state", "action")):
             raise TypeError(f"dimensions are {sizes!r}")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise StoreError(
-            f"Entry {entry.name} of the store is damaged ({error!r}); remove it with python -m "
-            f"ebmlib store clear {entry.name}."
-        ) from error
-    if digest != _digest_of_record(record) or record["key"] != entry.name:
-        raise StoreError(
-            f"Entry {entry.name} of the store is damaged (its record was changed); remove it with "
-            f"python -m ebmlib store clear {entry.name}."
-        )
+        if not all(isinstance(column, list) for column in record["history"].values()):
+            raise TypeError("its history holds no lists")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _damaged(entry, repr(error)) from error
+    if digest != _digest_of_record(record):
+        raise _damaged(entry, "its record was changed")
+    if record["key"] != entry.name:
+        raise _damaged(entry, f"its record is that of entry {checks.short(record['key'])}")
     return record
 
 
@@ -382,12 +481,6 @@ def _run_of(record: Mapping[str, Any]) -> Run:
             f"Entry {record['key']} of the store was made by another version ({error}) Load it "
             f"with that one, or remove it with python -m ebmlib store clear {record['key']}."
         ) from error
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _digest_of_record(record: Mapping[str, Any]) -> str:
@@ -414,16 +507,19 @@ def _result(
         model.load_state_dict(files.under_prefix("model", tensors))
         parts = parts_of(run, model)
         parts.load_state_dict(files.under_prefix("parts", tensors))
-    except RuntimeError as error:
-        raise StoreError(f"Entry {record.get('key')} does not fit its configuration.") from error
-    snapshots: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in files.under_prefix("snapshots", tensors).items():
-        epoch, weight = name.split(".", 1)
-        snapshots.setdefault(int(epoch), {})[weight] = tensor
-    history = {
-        name: [float("nan") if value is None else value for value in column]
-        for name, column in record["history"].items()
-    }
+        snapshots: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in files.under_prefix("snapshots", tensors).items():
+            epoch, weight = name.split(".", 1)
+            snapshots.setdefault(int(epoch), {})[weight] = tensor
+        history = {
+            name: [float("nan") if value is None else float(value) for value in column]
+            for name, column in record["history"].items()
+        }
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"Entry {record['key']} of the store does not fit its configuration; remove it with "
+            f"python -m ebmlib store clear {record['key']}."
+        ) from error
     return TrainingResult(
         model.to(device).eval(),
         history,

@@ -214,7 +214,7 @@ def test_rollouts_leave_the_global_random_state(generator):
 )
 def test_starts_that_are_none_are_refused(starts, generator):
     policy = Draw(linear(), SAMPLER)
-    with pytest.raises(InputError, match=r"Starts must be finite and of shape \(b, d\)"):
+    with pytest.raises(InputError, match="Starts must be finite"):
         rollout(policy, starts, 3, generator=generator())
 
 
