@@ -15,6 +15,7 @@ import locale
 import os
 import select
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -154,7 +155,14 @@ def for_children(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _writable(folder: str) -> bool:
-    return os.path.isabs(folder) and os.path.isdir(folder) and os.access(folder, os.W_OK | os.X_OK)
+    """Tell by trying: who may do everything cannot write to every file system."""
+    if not os.path.isabs(folder):
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def adopt() -> None:

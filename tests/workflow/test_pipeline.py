@@ -813,7 +813,6 @@ def test_nothing_that_a_build_makes_is_tracked() -> None:
 
 def test_snakemake_by_hand_agrees_with_the_front_end(project: Project) -> None:
     """The Snakefile stands on its own: a dry run plans both chapters and the book."""
-    begun = time.time()
     done = project.run(
         command=[sys.executable, "-m", "snakemake", "--dry-run", "--cores", "1", "--config",
                  "profile=smoke", "device=cpu"]
@@ -822,4 +821,4 @@ def test_snakemake_by_hand_agrees_with_the_front_end(project: Project) -> None:
     plan = done.out + done.err
     assert re.search(r"^chapter\s+2$", plan, re.MULTILINE), plan
     assert re.search(r"^book\s+1$", plan, re.MULTILINE), plan
-    assert begun <= time.time() and not project.build("smoke", "notebooks").exists()
+    assert not project.build("smoke").exists()  # planned, and not done
