@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from workflow import chapters, environment, locks, options, pdf
+from workflow import chapters, environment, locks, options, pdf, surroundings
 from workflow.paths import BUILD, ROOT, WorkflowError
 from workflow.progress import duration
 
@@ -30,6 +30,8 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 
 def main(arguments: list[str]) -> int:
     """Do what the command line asks for; return the exit status."""
+    encoding = surroundings.lossy_streams(os.environ)
+    surroundings.adopt()
     wanted = options.parse(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
@@ -53,22 +55,23 @@ def main(arguments: list[str]) -> int:
             print(f"Everything is installed (set-up {duration(time.monotonic() - begun)}).")
         # The project's Python comes first for every process from here on.
         os.environ["PATH"] = f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        os.environ["PYTHONNOUSERSITE"] = "1"
         if wanted.command == "setup":
             return 0
+        # What writes to the terminal itself loses, as this process does, what cannot be shown.
+        shown = {**os.environ, "PYTHONIOENCODING": f"{encoding}:replace"}
         if wanted.command == "test":
-            return _run(python, "pytest", *wanted.pytest)
+            return _run(python, "pytest", *wanted.pytest, environ=shown)
         if wanted.setup:
             sys.stdout.flush()
             again = [str(python), "-m", "workflow", *arguments, "--no-setup"]
-            os.execv(python, again)
+            os.execve(python, again, shown)
         from workflow.build import build
 
         code = build(wanted, chapter_list)
         if code or wanted.command != "pdf":
             return code
         with locks.exclusive(locks.RUN_LOCK, locks.WAITING):
-            return _run(python, "workflow.pdf", "--profile", wanted.profile)
+            return _run(python, "workflow.pdf", "--profile", wanted.profile, environ=shown)
     except WorkflowError as error:
         print(f"run_all.sh: {error}", file=sys.stderr)
         return 1
@@ -80,8 +83,8 @@ def main(arguments: list[str]) -> int:
         return 128 + int(stopped.args[0])
 
 
-def _run(python: Path, module: str, *arguments: str) -> int:
-    return subprocess.run([str(python), "-m", module, *arguments]).returncode
+def _run(python: Path, module: str, *arguments: str, environ: dict[str, str]) -> int:
+    return subprocess.run([str(python), "-m", module, *arguments], env=environ).returncode
 
 
 def clean() -> int:

@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from workflow import chapters, completeness, locks, progress
+from workflow import chapters, completeness, locks, progress, surroundings
 from workflow.paths import (
     BUILD,
     CONFIG,
@@ -59,13 +59,13 @@ def render(profile: str, draft: bool) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     strict = [] if missing else ["-W", "--keep-going"]
     command = [
-        *(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"),
+        *(sys.executable, "-c", locks.JUPYTER_BOOK, "build"),
         *(str(source), "--config", str(CONFIG), "--toc", str(TOC), "--path-output", str(aside)),
         *("-n", *strict),
     ]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        encoding="utf-8", errors="replace", env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     trouble = []
     assert process.stdout is not None
@@ -126,6 +126,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--draft", action="store_true")
     parser.add_argument("--done", type=Path, required=True)
     given = parser.parse_args(arguments)
+    surroundings.adopt()
     told = progress_file(given.profile, "book")
     with locks.hold_jobs_lock():
         locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
@@ -138,7 +139,7 @@ def main(arguments: list[str]) -> int:
             print(f"failed: {reason}", flush=True)
         else:
             count = sum(notebook(given.profile, c.name).is_file() for c in chapters.load())
-            given.done.write_text(f"{count} chapters\n")
+            given.done.write_text(f"{count} chapters\n", encoding="utf-8")
         seconds = round(time.time() - begun, 1)
         progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
     return 1 if reason else 0

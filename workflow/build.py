@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from workflow import chapters, devices, locks, options, terminal
+from workflow import chapters, devices, locks, options, seal, terminal
 from workflow.paths import BUILD, ROOT, html, logs
 from workflow.progress import duration
 
@@ -41,12 +42,20 @@ def build(wanted: options.Options, chapter_list: chapters.ChapterList) -> int:
         if not index.exists():
             (BUILD / wanted.profile / "book.done").unlink(missing_ok=True)
         print(f"Profile {wanted.profile}, device {where}, {jobs} at once.", flush=True)
+        _tell_untold(wanted.profile, names, "Before the last run was killed: ")
+        for path in discard_damaged(wanted.profile):
+            print(f"{path.relative_to(ROOT)} is damaged and is made again.", flush=True)
         begun = time.time()
         command.append("book" if wanted.book else "chapters")
-        display, failed = engine(command, wanted.profile, jobs_lock, names)
+        try:
+            display, failed = engine(command, wanted.profile, jobs_lock, names)
+        except BaseException:  # stopped by hand, most probably
+            _tell_untold(wanted.profile, names)
+            raise
         ended = time.time()
     for reason in failed:
         print(reason, file=sys.stderr)
+    _under_way(wanted.profile).unlink(missing_ok=True)
     book = display.outcome(terminal.BOOK)
     rendering = book.seconds or 0.0 if book else 0.0
     executed = [name for name in names if display.outcome(name)]
@@ -74,7 +83,9 @@ def engine(
     """Run Snakemake, showing progress; return what happened and one sentence per failure."""
     log_path = logs(profile) / "snakemake.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
-    display = terminal.Display(logs(profile), [*names, terminal.BOOK], time.time(), log_path)
+    since = time.time()
+    _under_way(profile).write_text(f"{since}\n", encoding="utf-8")
+    display = terminal.Display(logs(profile), [*names, terminal.BOOK], since, log_path)
     with log_path.open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
@@ -85,19 +96,51 @@ def engine(
                 display.update()
                 time.sleep(0.1)
         finally:
-            if process.poll() is None:
-                # Nothing half-made counts as made, so stopping at once is safe.
+            # Nothing half-made counts as made, so stopping at once is safe. Of a Snakemake that was
+            # killed alone the jobs are left.
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            process.wait()
             display.finish()
     if process.returncode == 0:
         return display, []
     return display, display.failures() or [_last_trouble(log_path)]
 
 
+def _under_way(profile: str) -> Path:
+    """Return the mark of a run that has not yet said what failed in it."""
+    return logs(profile) / ".under-way"
+
+
+def _tell_untold(profile: str, names: list[str], before: str = "") -> None:
+    """Say, once, what failed in a run that was stopped or killed before it could say so."""
+    try:
+        since = float(_under_way(profile).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    for sentence in terminal.failures(logs(profile), [*names, terminal.BOOK], since):
+        print(f"{before}{sentence}", file=sys.stderr)
+    _under_way(profile).unlink(missing_ok=True)
+
+
+def discard_damaged(profile: str) -> list[Path]:
+    """Remove executed notebooks and results that are not what was written; return their places.
+
+    Snakemake goes by the age of a file. One that a full disk or a crash of the machine has cut
+    short is younger than what it is made from, and would stay.
+    """
+    notebooks = [path for path in (BUILD / profile / "notebooks").glob("[!.]*.ipynb")]
+    results = (BUILD / profile / "results").glob("[!.]*.json")
+    damaged = [path for path in notebooks if not seal.unbroken(path)]
+    damaged += [path for path in results if not seal.readable(path)]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return sorted(damaged)
+
+
 def _last_trouble(log: Path) -> str:
     """Say why Snakemake failed when no chapter did."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    lines = [line.strip() for line in log.read_text("utf-8", "replace").splitlines()]
     telling = [line for line in lines if re.match(r"\w*(Error|Exception)\b", line)]
     told = (telling or [line for line in lines if line] or ["no output"])[-1]
     return f"The build stopped: {told} (log: {log.relative_to(ROOT)})"

@@ -203,7 +203,8 @@ def study_files() -> list[str]:
     """Return the files that decide what a study measures, beside the models, relative to ROOT."""
     studies = (ROOT / "thesis/studies").glob("*.py")
     named = sorted(path.relative_to(ROOT).as_posix() for path in studies)
-    return ["thesis/provenance.py", "thesis/runs.py", "thesis/study.py", *named]
+    shared = ("code", "provenance", "runs", "study")
+    return [*(f"thesis/{name}.py" for name in shared), *named]
 
 
 def library_files() -> list[str]:

@@ -12,6 +12,10 @@ const QUIET = [
   "--disable-background-networking", "--disable-component-update",
 ];
 
+// Nobody waits for the result when the process that asked for it is gone.
+const asker = process.ppid;
+setInterval(() => process.ppid === asker || process.exit(1), 500).unref();
+
 export const wanted = JSON.parse(readFileSync(0, "utf8"));
 export const require = createRequire(`${wanted.modules}/`);
 

@@ -54,14 +54,16 @@ def ensure() -> Path:
 def _ensure_packages(lock: int) -> Path:
     python = VENV / "bin" / "python"
     stamp, unfinished = VENV / ".installed", VENV / ".unfinished"
-    tables = [tomllib.loads((path / "pyproject.toml").read_text()) for path in PACKAGES]
+    tables = [
+        tomllib.loads((path / "pyproject.toml").read_text(encoding="utf-8")) for path in PACKAGES
+    ]
     wanted = _digest(
         LOCK.read_bytes(),
         *(json.dumps(table["project"]).encode() for table in tables),
         str(ROOT).encode(),  # an environment does not survive being moved
     )
     works = _works(python)
-    if works and stamp.exists() and stamp.read_text() == wanted:
+    if works and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted:
         return python
     if unfinished.exists() or not works:
         shutil.rmtree(VENV, ignore_errors=True)
@@ -72,7 +74,11 @@ def _ensure_packages(lock: int) -> Path:
         _run(command, "The virtual environment could not be made", lock)
     unfinished.touch()
     stamp.unlink(missing_ok=True)
-    packages = sum(1 for line in LOCK.read_text().splitlines() if line and line[0] not in "# \t")
+    packages = sum(
+        1
+        for line in LOCK.read_text(encoding="utf-8").splitlines()
+        if line and line[0] not in "# \t"
+    )
     _install(
         ["--requirement", str(LOCK)], "The packages of requirements.txt could not be installed",
         python, lock, telling=f"Installing up to {packages} packages",
@@ -83,7 +89,7 @@ def _ensure_packages(lock: int) -> Path:
         "ebmlib and thesis could not be installed", python, lock,
     )  # fmt: skip
     _run([str(python), "-m", "pip", "check"], "The installed packages do not fit together", lock)
-    stamp.write_text(wanted)
+    stamp.write_text(wanted, encoding="utf-8")
     unfinished.unlink()
     return python
 
@@ -138,7 +144,7 @@ def _ensure_frontend(python: Path, lock: int) -> None:
         LOCK.read_bytes(),
         json.dumps(VENDOR_FILES).encode(),
     )
-    if stamp.exists() and stamp.read_text() == wanted and VENDOR.is_dir():
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and VENDOR.is_dir():
         return
     shutil.rmtree(FRONTEND, ignore_errors=True)
     FRONTEND.mkdir(parents=True)
@@ -163,7 +169,7 @@ def _ensure_frontend(python: Path, lock: int) -> None:
         else:
             _copy(modules / origin, VENDOR / target)
     _copy(site / "anywidget" / "nbextension" / "index.js", VENDOR / "anywidget.js")
-    stamp.write_text(wanted)
+    stamp.write_text(wanted, encoding="utf-8")
 
 
 def _copy(origin: Path, target: Path) -> None:
@@ -200,7 +206,7 @@ def _run(
     begun = time.monotonic()
     if telling:
         print(f"{telling} (log: {SETUP_LOG.relative_to(ROOT)}) ...", flush=True)
-    with SETUP_LOG.open("a") as log:
+    with SETUP_LOG.open("a", encoding="utf-8", errors="backslashreplace") as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} $ {' '.join(command)}\n")
         log.flush()
         start = log.tell()
@@ -232,7 +238,7 @@ def _last_line(start: int, width: int) -> str:
     """Return the line of the set-up log after ``start`` that says most: an error, or the last."""
     with SETUP_LOG.open("rb") as log:
         log.seek(start)
-        lines = log.read().decode(errors="replace").splitlines()
+        lines = log.read().decode("utf-8", "replace").splitlines()
     lines = [line for line in lines if line.strip()]
     errors = [line for line in lines if line.lower().startswith(("error", "npm error"))]
     errors = [line for line in errors if "complete log of this run" not in line]

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workflow import chapters, job, progress
+from workflow import chapters, job, progress, seal
 from workflow.paths import ROOT, WorkflowError, logs
 
 KERNEL_STARTS = 3
@@ -106,6 +106,11 @@ def execute(
             "python": platform.python_version(),
             "seconds": round(time.time() - begun, 1),
         }
+        nbformat.write(notebook, executed)
+        # Of the cells as they stand in the file: nbformat splits and joins lines.
+        notebook.metadata["ebmlib"]["seal"] = seal.of(
+            json.loads(executed.read_text(encoding="utf-8"))["cells"]
+        )
         nbformat.write(notebook, executed)
         os.replace(executed, output)
     finally:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow import locks, progress
+from workflow import locks, progress, surroundings
 from workflow.paths import BUILD, WorkflowError, progress_file
 
 LOG_EVERY = 10.0  # seconds between two progress lines in a job's log
@@ -79,20 +79,11 @@ def _reason(error: BaseException) -> str:
 
 def _isolate(told: Path, profile: str) -> None:
     """Keep the job from the user's own settings, and tell ebmlib where things go."""
-    settings = BUILD / ".settings"
-    settings.mkdir(parents=True, exist_ok=True)
-    os.environ.update(
-        EBMLIB_PROGRESS=str(told),
-        IPYTHONDIR=str(settings / "ipython"),
-        MPLCONFIGDIR=str(settings / "matplotlib"),
-        JUPYTER_PREFER_ENV_PATH="1",
-        JUPYTER_NO_CONFIG="1",
-        PYTHONNOUSERSITE="1",
-    )
+    surroundings.adopt()
+    os.environ["EBMLIB_PROGRESS"] = str(told)
     os.environ.setdefault("EBMLIB_STORE", str(BUILD / "store"))
     if profile == "full":
         os.environ.setdefault("EBMLIB_RESULTS", str(results_folder(profile)))
-    os.environ.pop("MPLBACKEND", None)  # the kernel's own choice puts figures into the notebook
 
 
 def _log_progress(source: progress.Progress, stop: threading.Event) -> None:

@@ -35,6 +35,11 @@ SETUP_LOCK = ".setup.lock"
 WAITING = (
     "Another run (process {process}) is at work in this folder; waiting until it has finished."
 )
+JUPYTER_BOOK = (
+    "from workflow import locks; locks.die_with_parent(lambda: None);"
+    "from jupyter_book.cli.main import main; main()"
+)
+"""Jupyter Book, which ends when the process that started it is gone."""
 
 
 def _open(name: str) -> IO[str]:

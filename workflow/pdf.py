@@ -15,6 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from workflow import locks, surroundings
 from workflow.paths import BUILD, CONFIG, FRONTEND, ROOT, TOC, WorkflowError, html, logs
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -71,7 +72,7 @@ def print_book(profile: str) -> None:
     }  # fmt: skip
     with log.open("w") as told:
         set_page = subprocess.run(
-            [*(sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"),
+            [*(sys.executable, "-c", locks.JUPYTER_BOOK, "build"),
              *(str(source), "--config", str(CONFIG), "--toc", str(TOC)),
              *("--path-output", str(aside), "--builder", "singlehtml")],
             cwd=ROOT, stdout=told, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
@@ -86,7 +87,7 @@ def print_book(profile: str) -> None:
         page.write_text(text.replace(f'href="{own}#', 'href="#'), encoding="utf-8")
         printing = subprocess.run(
             [str(NODE), str(Path(__file__).with_name("print.mjs"))],
-            input=json.dumps(wanted), text=True, stdout=told, stderr=subprocess.STDOUT,
+            input=json.dumps(wanted), encoding="utf-8", stdout=told, stderr=subprocess.STDOUT,
         )  # fmt: skip
     if printing.returncode or not printed.is_file():
         raise WorkflowError(f"{browser} could not print the book (log: {log.relative_to(ROOT)})")
@@ -99,6 +100,8 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m workflow.pdf")
     parser.add_argument("--profile", required=True)
     given = parser.parse_args(arguments)
+    surroundings.adopt()
+    locks.die_with_parent(lambda: None)
     try:
         if not up_to_date(given.profile):
             print_book(given.profile)

@@ -12,6 +12,10 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import vm from "node:vm";
 
+// Nobody waits for the result when the process that asked for it is gone.
+const asker = process.ppid;
+setInterval(() => process.ppid === asker || process.exit(1), 500).unref();
+
 const wanted = JSON.parse(readFileSync(0, "utf8"));
 const require = createRequire(`${wanted.modules}/`);
 

@@ -334,7 +334,7 @@ def _ask_node(book: Path, pages: list[Page], sheets: list[str]) -> dict[str, Any
     }
     done = subprocess.run(
         [str(NODE), str(Path(__file__).with_suffix(".mjs"))],
-        input=json.dumps(wanted), capture_output=True, text=True,
+        input=json.dumps(wanted), capture_output=True, encoding="utf-8",
         env={**os.environ, "NODE_PATH": ""},
     )  # fmt: skip
     if done.returncode:

@@ -86,18 +86,10 @@ class Display:
 
     def failures(self) -> list[str]:
         """Return one sentence for each chapter that failed in this run, or for the book."""
-        folder = self.folder.relative_to(ROOT)
-        sentences = []
-        for name, chapter in self._of_this_run().items():
-            if chapter.ended and chapter.ok:
-                continue
-            reason = chapter.reason if chapter.ended else "it was killed, or memory ran out"
-            what = _called(name)
-            sentence = f"{what} failed: {reason} (log: {folder / name}.log"
-            if (self.folder / f"{name}.failed.ipynb").exists():
-                sentence += f", notebook: {folder / name}.failed.ipynb"
-            sentences.append(sentence + ")")
-        return sentences
+        jobs = self._of_this_run().items()
+        return [
+            _failure(self.folder, name, job) for name, job in jobs if not (job.ended and job.ok)
+        ]
 
     def _report_ends(self) -> None:
         self._read()
@@ -106,7 +98,9 @@ class Display:
                 self.reported.add(name)
                 word = "done" if chapter.ok else "FAILED"
                 took = duration(chapter.seconds or 0)
-                print(f"  {name}: {word} in {took}{self._overall()}", flush=True)
+                # With the reason at once: nothing may come after this line.
+                why = "" if chapter.ok else f": {chapter.reason}"
+                print(f"  {name}: {word} in {took}{self._overall()}{why}", flush=True)
 
     def _lines(self) -> list[str]:
         """Return a line for each running job."""
@@ -122,7 +116,7 @@ class Display:
             return ""
         if self.planned is None and self.log.exists():
             jobs = r"^(?:chapter|(?:long_)?model|study)\s+(\d+)\s*$"
-            found = re.findall(jobs, self.log.read_text(), re.MULTILINE)
+            found = re.findall(jobs, self.log.read_text("utf-8", "replace"), re.MULTILINE)
             self.planned = sum(map(int, found)) if found else None
         if self.planned is None:
             return ""
@@ -132,6 +126,27 @@ class Display:
             left = (time.time() - self.since) / done * (self.planned - done)
             text = f"{text[:-1]}, about {duration(left)} left)"
         return text
+
+
+def failures(folder: Path, names: list[str], since: float) -> list[str]:
+    """Return one sentence for each job that began after ``since`` and has failed since then."""
+    jobs = {path.stem: Progress(path) for path in sorted(folder.glob("*.progress"))}
+    sentences = []
+    for name, job in jobs.items():
+        job.read()
+        ours = name in names or name.startswith(("model.", "study."))
+        if ours and job.started is not None and job.started >= since and job.ended and not job.ok:
+            sentences.append(_failure(folder, name, job))
+    return sentences
+
+
+def _failure(folder: Path, name: str, job: Progress) -> str:
+    reason = job.reason if job.ended else "it was killed, or memory ran out"
+    shown = folder.relative_to(ROOT) / name
+    sentence = f"{_called(name)} failed: {reason} (log: {shown}.log"
+    if (folder / f"{name}.failed.ipynb").exists():
+        sentence += f", notebook: {shown}.failed.ipynb"
+    return sentence + ")"
 
 
 def _called(name: str) -> str:

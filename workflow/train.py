@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
         from thesis import Companion
 
         trained = Companion(given.profile, given.device).trained(given.condition)
-        (ROOT / given.output).write_text(f"{trained.record['key']}\n")
+        (ROOT / given.output).write_text(f"{trained.record['key']}\n", encoding="utf-8")
 
     name = job_name(given.condition)
     return job.run(name, given.profile, work, gpus=given.gpus, title="training")

@@ -468,7 +468,7 @@ def test_a_page_without_a_source_is_told_of(
     [
         ("import thesis.conditions, ebmlib.training.store", chapters.training_files),
         (
-            "from thesis import study; study.studies()",
+            "from thesis import studies, study; studies.studies()",
             lambda: chapters.training_files() + chapters.study_files(),
         ),
         ("import thesis.companion, ebmlib.figures, ebmlib.widgets", chapters.library_files),
