@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # The one command: sets everything up, executes the chapters, renders the book.
 #   ./run_all.sh            build the book        ./run_all.sh --help   all options
-#   ./run_all.sh test       run the tests
+#   ./run_all.sh test       run the tests      ./run_all.sh batch   a chapter with many settings
 # This file only finds a Python; everything else is workflow/.
 set -u
+export EBMLIB_CALLED_FROM="$PWD" # what a relative path on the command line is relative to
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
 suitable() { # Python 3.11 or newer that can make a virtual environment
