@@ -29,7 +29,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -204,7 +204,7 @@ def describe(request: Request, known: chapters.ChapterList) -> Batch:
         batch = replace(batch, name=f"{batch.chapter}-{told[:6]}")
     if not _NAME.fullmatch(batch.name):
         raise WorkflowError(
-            f"'{batch.name}' cannot name a batch; use letters, digits, dots, hyphens and underscores"
+            f"'{batch.name}' cannot name a batch; use letters, digits, dots and hyphens"
         )
     return batch
 
@@ -376,7 +376,7 @@ def prepare(batch: Batch, known: chapters.ChapterList, device: str) -> dict[str,
 
     def keep(_name: str, value: Any) -> Any:
         if isinstance(value, str) and os.path.isabs(value) and Path(value).is_file():
-            return kept.setdefault(value, f"data/{_free(Path(value).name, kept.values())}")
+            return kept.setdefault(value, f"data/{_free(Path(value).name, list(kept.values()))}")
         return value
 
     described = batch.mapped(keep)
@@ -415,9 +415,9 @@ def code_of(chapter: chapters.Chapter) -> list[str]:
     return [chapter.source.as_posix(), *engine, *chapters.library_files()]
 
 
-def _free(name: str, taken: Any) -> str:
-    names = (name, *(f"{number}-{name}" for number in itertools.count(2)))  # type: ignore[misc]
-    return next(each for each in names if f"data/{each}" not in taken)
+def _free(name: str, taken: Collection[str]) -> str:
+    numbered = (f"{number}-{name}" for number in range(2, len(taken) + 3))
+    return next(each for each in (name, *numbered) if f"data/{each}" not in taken)
 
 
 def _digest(path: Path) -> str:

@@ -232,7 +232,8 @@ def _say_which(notebook: Any, name: str, number: str, given: Mapping[str, Any]) 
         if cell.cell_type == "markdown" and cell.source.lstrip().startswith("# "):
             title, _, rest = cell.source.lstrip().partition("\n")
             cell.source = (
-                f'{title}: run {number}\n\nRun {number} of the batch <a href="../../index.html">{name}</a>: '
+                f"{title}: run {number}\n\nRun {number} of the batch "
+                f'<a href="../../index.html">{name}</a>: '
                 f"{html.escape(values)}.\n{rest}"
             )
             return

@@ -147,7 +147,7 @@ def test_a_large_batch_is_asked_for_before_it_starts(
 def test_a_damaged_table_or_file_is_one_sentence(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text("seed,other\n1\n")
-    with pytest.raises(WorkflowError, match="row 1 of .* one value for every column"):
+    with pytest.raises(WorkflowError, match=r"row 1 of .* one value for every column"):
         described(table=bad)
     for text, told in (
         ("chapter =", "cannot read the batch"),
