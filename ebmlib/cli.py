@@ -130,7 +130,7 @@ def _presets(options: argparse.Namespace) -> None:
 def _run_of(options: argparse.Namespace) -> Run:
     name = options.source
     run = preset(name) if name in presets() else for_drawing(name)
-    changes = dict(_assignment(text) for text in options.set)
+    changes = dict(assignment(text) for text in options.set)
     if options.objective is not None:
         changes["objective"] = options.objective
     if options.seed is not None:
@@ -138,7 +138,12 @@ def _run_of(options: argparse.Namespace) -> Run:
     return run.with_(**changes)
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """``alpha=0.02`` as a name and a value.
+
+    Raises:
+        InputError: it is no assignment.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InputError(f"--set takes NAME=VALUE, got {text!r}.")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ebmlib import seeding
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import InputError, NoiseLevelWarning
-from ebmlib.evaluation import data_density, diagnostics, metrics
+from ebmlib.evaluation import data_density, diagnostics
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.policies import Policy
 from ebmlib.sampling.kernel import Kernel
@@ -68,7 +68,8 @@ class Split:
 
     Attributes:
         train: what the model is trained on.
-        kept: trajectories that it never saw, (n_i + 1, d) each; the trained ones if ``how`` says so.
+        kept: trajectories that it never saw, (n_i + 1, d) each; the trained ones if ``how`` says
+            so.
         how: where ``kept`` comes from, in words.
     """
 
@@ -395,7 +396,10 @@ def verdict(
     )  # fmt: skip
     found.append(
         Finding(
-            "starts on the map that return", f"{share:.0%}", "10 % and more", share >= 0.1,
+            "starts on the map that return",
+            f"{share:.0%}",
+            "10 % and more",
+            share >= 0.1,
             "more noise on the demonstrated positions (sigma): it is what teaches to come back",
         )
     )
