@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The one command: sets everything up, executes the chapters, renders the book.
 #   ./run_all.sh            build the book        ./run_all.sh --help   all options
-#   ./run_all.sh test       run the tests
+#   ./run_all.sh test       run the tests      ./run_all.sh batch   a chapter with many settings
 # This file only finds its folder and a Python; everything else is workflow/.
 if [ -z "${BASH_VERSION:-}" ]; then # in words that every shell understands
   echo "run_all.sh: needs bash, and another shell reads it; start it as ./run_all.sh, or: bash run_all.sh" >&2
@@ -23,6 +23,7 @@ folder() {
   case $1 in */*) printf '%s' "${1%/*}/" ;; *) printf ./ ;; esac
 }
 
+export EBMLIB_CALLED_FROM="$PWD" # what a relative path on the command line is relative to
 builtin cd -P -- "$(here "${BASH_SOURCE[0]}")" || exit 1
 
 suitable() { # Python 3.11 or newer that can make a virtual environment

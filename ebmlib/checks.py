@@ -6,7 +6,6 @@ from typing import Any
 
 from ebmlib.errors import InputError
 
-
 MOST = 10**7
 """Of batches, populations, sizes of a grid, steps of a chain: more fit in no memory or no life."""
 

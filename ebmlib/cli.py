@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ebmlib import checks, files, seeding, terminal
 from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled
@@ -146,7 +144,7 @@ def _presets(options: argparse.Namespace) -> None:
 def _run_of(options: argparse.Namespace) -> Run:
     name = _source_of(options)
     run = preset(name) if name in presets() else for_drawing(name)
-    changes = dict(_assignment(text) for text in options.set)
+    changes = dict(assignment(text) for text in options.set)
     if options.objective is not None:
         changes["objective"] = options.objective
     if options.seed is not None:
@@ -165,7 +163,12 @@ def _source_of(options: argparse.Namespace) -> str:
     return str(Source(options.source, chosen, options.time))
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def assignment(text: str) -> tuple[str, Any]:
+    """``alpha=0.02`` as a name and a value.
+
+    Raises:
+        InputError: it is no assignment.
+    """
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise InputError(f"--set takes NAME=VALUE, got {text!r}.")

@@ -33,6 +33,7 @@ ORDER = [
     "thesis.statistics thesis.code thesis.runs thesis.conditions thesis.provenance",
     "thesis.study",
     "thesis.studies",
+    "thesis.laboratory",
     "thesis.measured",
     "thesis.probe",
     "thesis.carry",

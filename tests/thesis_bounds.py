@@ -244,7 +244,7 @@ def bounds_of(judged: Judged) -> list[dict[str, Any]]:
                 for sign in (-1, 1):
                     away = float(f"{bound * (1 + 0.2 * sign * np.sign(bound)):.4g}")
                     other = [*base, [list(change), away]]
-                    if (there := _try(lambda _, b=other: outcome(judged, apply(judged, b)), 0)):
+                    if there := _try(lambda _, b=other: outcome(judged, apply(judged, b)), 0):
                         bases.setdefault(there, other)
                 kind = (change[0], change[1] == "*", *change[2:], below, above)
                 kinds.setdefault(kind, [*change, bound, below, above])

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ebmlib import checks, terminal
+from ebmlib.cli import assignment
 from ebmlib.errors import InputError
 from ebmlib.training.run import device_of
 from ebmlib.training.store import Store
 from thesis import measured, provenance
-from thesis.companion import PROFILES, Companion
+from thesis.companion import PROFILES, Companion, in_words
 from thesis.study import Study, measure
 
 RESULTS = Path("build/results")
@@ -21,6 +22,7 @@ RESULTS = Path("build/results")
 _EPILOG = """\
 examples:
   python -m thesis figure 4.7 --out mean-step.svg
+  python -m thesis figure 4.7 --set alpha=0.02 K=200 --seeds 0:5 --out f.svg
   python -m thesis claim C27
   python -m thesis study basins --seeds 5 --out measured/
   python -m thesis carry
@@ -46,6 +48,15 @@ def _parser() -> terminal.Parser:
     drawing.add_argument(
         "--out", type=Path, metavar="FILE", help=".png, .svg or .pdf (default: figure-NAME.png)"
     )
+    drawing.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME=VALUE",
+        help="train its models with other hyper-parameters, by the names of Table 4.1",
+    )
+    drawing.add_argument("--seeds", metavar="0:5", help="draw it for each of these seeds")
     _models(drawing)
     drawing.set_defaults(action=_figure)
 
@@ -106,11 +117,25 @@ def _figure(options: argparse.Namespace) -> None:
         raise InputError(f"--out must end in .png, .svg or .pdf, got {str(out)!r}.")
     known = figures.get(options.name)
     companion = Companion(options.profile, options.device, Store(options.store))
-    drawn = companion.figure(options.name)
+    settings = dict(assignment(text) for text in options.set)
+    drawn = companion.figure(options.name, seeds=_seeds(options.seeds), **settings)
     from ebmlib.figures import save
 
     save(drawn, out)
-    print(f"wrote {out}: {known.title}", file=sys.stderr)
+    values = in_words(settings)  # the title names those of the registered figure
+    print(f"wrote {out}: {f'at {values}' if values else known.title}", file=sys.stderr)
+
+
+def _seeds(text: str | None) -> list[int] | None:
+    """``0:5`` is 0 to 4, ``0,3`` those two."""
+    if text is None:
+        return None
+    first, colon, end = text.partition(":")
+    parts = [first, end] if colon else text.split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise InputError(f"--seeds takes a range such as 0:5 or a list such as 0,3, got {text!r}.")
+    numbers = [int(part) for part in parts]
+    return list(range(*numbers)) if colon else numbers
 
 
 def _claim(options: argparse.Namespace) -> None:

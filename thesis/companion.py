@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from ebmlib.errors import NoiseLevelWarning
+from ebmlib.errors import InputError, NoiseLevelWarning
 from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
 from thesis import claim, claims, measured
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ebmlib.demonstrations.dataset import Demonstrations
+    from thesis.figure import ThesisFigure
 
 PROFILES = ("smoke", "default", "full")
 
@@ -39,12 +42,15 @@ class Companion:
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:N"``.
         store: where trained models are kept.
         seed: the seed whose model a figure shows.
+        settings: hyper-parameters that every condition is trained with in place of its own, by the
+            names of :meth:`ebmlib.training.run.Run.with_`.
     """
 
     profile: str = "default"
     device: str = "auto"
     store: Store = field(default_factory=Store)
     seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _stale: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -60,7 +66,7 @@ class Companion:
 
     def run(self, name: str, seed: int | None = None) -> Run:
         """The run of a condition, as this profile trains it."""
-        run = condition(name, self.seed if seed is None else seed)
+        run = condition(name, self.seed if seed is None else seed).with_(**self.settings)
         return tiny(run) if self.small else run
 
     def trained(self, name: str, seed: int | None = None) -> Trained:
@@ -73,12 +79,21 @@ class Companion:
 
     def demonstrations(self, name: str) -> Demonstrations:
         """The demonstrations of a condition."""
-        demonstrations = condition(name).demonstrations()
+        demonstrations = condition(name).with_(**self.settings).demonstrations()
         self._asked[f"data set {name}"] = demonstrations.digest()
         return demonstrations
 
     def results(self, name: str) -> Results:
-        """The results of a study (see :func:`thesis.measured.load`)."""
+        """The results of a study (see :func:`thesis.measured.load`).
+
+        Raises:
+            InputError: other settings are asked for than those it was measured at.
+        """
+        if self.settings:
+            raise InputError(
+                f"The results of the study {name} were measured at its own settings, so they "
+                f"cannot be shown at {in_words(self.settings)}; measure a study of your own."
+            )
         results = measured.load(name)
         self._asked[f"results {name}, seeds {len(results.seeds())}"] = results.provenance["digest"]
         return results
@@ -90,17 +105,64 @@ class Companion:
             self._stale[key] = measured.stale(results)
         return self._stale[key]
 
-    def figure(self, name: str) -> Figure:
-        """A figure by its number in the thesis, or by its name."""
-        from ebmlib.figures import using_style  # loads what draws
+    def figure(self, name: str, *, seeds: Iterable[int] | None = None, **settings: Any) -> Figure:
+        """A figure by its number in the thesis, or by its name.
+
+        ``Companion().figure("4.7", alpha=0.02, K=200)`` trains its models with these values and
+        says so above the picture.
+
+        Args:
+            name: number or name.
+            seeds: draw it once for each, below each other; the companion's seed if None.
+            settings: hyper-parameters in place of those of the figure's conditions.
+
+        Raises:
+            InputError: no such figure, or none that depends on such a setting.
+        """
+        from ebmlib.figures import repeated, using_style  # loads what draws
         from thesis import figures
 
         drawing = figures.get(name)
+        several = [settings.pop("seed", self.seed)] if seeds is None else list(seeds)
+        settings = {**self.settings, **settings}
+        if not several:
+            raise InputError("seeds names no seed; give one or more, such as range(5).")
+        changed = bool(settings) or several != [self.seed]
+        sources = [replace(self, seed=seed, settings=settings) for seed in several]
+        if changed:
+            self._check(drawing, sources)
         self._asked.clear()
         with using_style():
-            drawn = drawing.draw(self)
-        drawn.provenance = {"figure": name, "from": dict(self._asked)}  # type: ignore[attr-defined]
+            titles = [_title(drawing.name, source) for source in sources]
+            if len(sources) > 1:
+                draws = [partial(drawing.draw, source) for source in sources]
+                drawn = repeated(draws, titles)
+            else:
+                drawn = drawing.draw(sources[0])
+                if changed:
+                    drawn.suptitle(titles[0])
+        for source in sources:
+            self._asked.update(source._asked)
+        about = {"figure": name, "from": dict(self._asked)}
+        drawn.provenance = about | ({"settings": settings} if settings else {})  # type: ignore[attr-defined]
         return drawn
+
+    @staticmethod
+    def _check(drawing: ThesisFigure, sources: list[Companion]) -> None:
+        """Refuse, before anything is trained, what the figure does not depend on."""
+        known = ", ".join(sources[0].settings) or "seed"
+        if drawing.studies:
+            raise InputError(
+                f"Figure {drawing.name} draws what the study {drawing.studies[0]} measured at its "
+                f"own settings and seeds, so it has no parameter {known}."
+            )
+        if not drawing.conditions:
+            raise InputError(
+                f"Figure {drawing.name} draws no trained model, so it has no parameter {known}."
+            )
+        for source in sources:
+            for name in drawing.conditions:
+                source.run(name)
 
     def verdict(self, id: str, first_seed: int = 0) -> VerdictBox:
         """A claim's verdict from a seed and up, which a notebook displays as a box."""
@@ -138,3 +200,13 @@ class Companion:
         found = Counter(box.verdict.outcome for box in boxes)
         counts = {outcome: found[outcome] for outcome in claim.OUTCOMES}
         return Summary(counts, any(box.verdict.stale for box in boxes))
+
+
+def in_words(settings: Mapping[str, Any]) -> str:
+    """Settings as ``alpha = 0.02, K = 200``."""
+    return ", ".join(f"{name} = {value}" for name, value in settings.items())
+
+
+def _title(name: str, source: Companion) -> str:
+    told = in_words({**source.settings, "seed": source.seed})
+    return f"Figure {name} at {told}" + (" (tiny: smoke profile)" if source.small else "")

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from workflow import chapters, environment, locks, options, pdf, surroundings
+from workflow import batch, chapters, environment, locks, options, pdf, surroundings
 from workflow.paths import BUILD, ROOT, WorkflowError
 from workflow.progress import duration
 
@@ -65,6 +65,8 @@ def main(arguments: list[str]) -> int:
             sys.stdout.flush()
             again = [str(python), "-m", "workflow", *arguments, "--no-setup"]
             os.execve(python, again, shown)
+        if wanted.batch is not None:
+            return batch.main(wanted.batch, chapter_list)
         from workflow.build import build
 
         code = build(wanted, chapter_list)

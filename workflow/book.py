@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from workflow import chapters, completeness, locks, progress, surroundings
@@ -56,12 +57,29 @@ def render(profile: str, draft: bool) -> None:
     source = BUILD / profile / "src"
     missing = stage(profile, source, draft)
     aside = BUILD / profile / ".rendering"
-    shutil.rmtree(aside, ignore_errors=True)
     strict = [] if missing else ["-W", "--keep-going"]
+    rendered = run_sphinx(source, TOC, aside, strict)
+    if missing:
+        print("not executed yet, shown without results: " + ", ".join(missing))
+    elif chapters.load().complete:
+        completeness.check(rendered)
+    slim(rendered)
+    complete_front_door(rendered / "index.html")
+    replace_folder(rendered, html(profile))
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def run_sphinx(source: Path, toc: Path, aside: Path, options: Sequence[str] = ()) -> Path:
+    """Render a staged tree in a folder of its own; return the folder of its HTML.
+
+    Raises:
+        WorkflowError: rendering failed; it says why, and the log says more.
+    """
+    shutil.rmtree(aside, ignore_errors=True)
     command = [
         *(sys.executable, "-c", locks.JUPYTER_BOOK, "build"),
-        *(str(source), "--config", str(CONFIG), "--toc", str(TOC), "--path-output", str(aside)),
-        *("-n", *strict),
+        *(str(source), "--config", str(CONFIG), "--toc", str(toc), "--path-output", str(aside)),
+        *("-n", *options),
     ]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -78,14 +96,7 @@ def render(profile: str, draft: bool) -> None:
     if process.wait() or not (rendered / "index.html").is_file():
         more = f" (and {len(trouble) - 1} more)" if len(trouble) > 1 else ""
         raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
-    if missing:
-        print("not executed yet, shown without results: " + ", ".join(missing))
-    elif chapters.load().complete:
-        completeness.check(rendered)
-    slim(rendered)
-    complete_front_door(rendered / "index.html")
-    replace_folder(rendered, html(profile))
-    shutil.rmtree(aside, ignore_errors=True)
+    return rendered
 
 
 def complete_front_door(index: Path) -> None:

@@ -174,17 +174,29 @@ def _chapter(file: str, name: str, entry: Mapping[str, Any]) -> Chapter:
 
 def declared_parameters(source: Path) -> list[str]:
     """Return the names assigned in the cells tagged ``parameters`` of a source."""
+    return list(parameter_defaults(source))
+
+
+def parameter_defaults(source: Path) -> dict[str, Any]:
+    """Return the parameters of a source with their defaults; None for what is no plain value."""
     import jupytext
 
-    names: list[str] = []
+    found: dict[str, Any] = {}
     for cell in jupytext.read(ROOT / source).cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
             for node in ast.parse(cell.source).body:
                 if isinstance(node, ast.Assign):
-                    names += [t.id for t in node.targets if isinstance(t, ast.Name)]
-                elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                    names.append(node.target.id)
-    return names
+                    targets = node.targets
+                elif isinstance(node, ast.AnnAssign):
+                    targets = [node.target]
+                else:
+                    continue
+                try:
+                    value = ast.literal_eval(node.value or ast.Constant(None))
+                except ValueError:
+                    value = None
+                found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+    return found
 
 
 def training_files() -> list[str]:

@@ -100,7 +100,7 @@ def execute(
         notebook.metadata["papermill"] = {}  # paths and times of this machine
         notebook.metadata["ebmlib"] = {
             "chapter": chapter.name,
-            "profile": profile,
+            "profile": parameters.get("profile", profile),
             "parameters": parameters,
             "commit": _commit(),
             "python": platform.python_version(),

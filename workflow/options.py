@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import NoReturn
 
+from workflow import batch
+from workflow.batch import Request
 from workflow.paths import PROFILES
 
 DESCRIPTION = """\
@@ -17,6 +19,7 @@ what is missing or out of date, also after an interruption of any kind.
 
   ./run_all.sh [options]               build the book
   ./run_all.sh pdf [options]           build the book, then print it to build/PROFILE/book.pdf
+  ./run_all.sh batch CHAPTER -p ...    execute a chapter many times (batch --help says how)
   ./run_all.sh test [--fast] [pytest options]
                                        set up and run the tests; --fast: those of a few seconds,
                                        without a browser and without building the book
@@ -37,7 +40,7 @@ PYTHON=/path/to/python ./run_all.sh takes that Python to make the virtual enviro
 class Options:
     """What the user asked for."""
 
-    command: str  # build, pdf, test, setup or clean
+    command: str  # build, pdf, batch, test, setup or clean
     profile: str = "default"
     chapters: tuple[str, ...] = ()
     seeds: int | None = None
@@ -46,6 +49,7 @@ class Options:
     book: bool = True
     setup: bool = True
     pytest: tuple[str, ...] = ()
+    batch: Request | None = None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -142,9 +146,10 @@ def parse(arguments: list[str]) -> Options:
         own, rest = _split(arguments[1:])
         setup = "--no-setup" not in own
         given = [item for item in own if item not in ("--no-setup", "--fast")]
-        return Options(
-            "test", setup=setup, pytest=_pytest(given + rest, fast="--fast" in own)
-        )
+        return Options("test", setup=setup, pytest=_pytest(given + rest, fast="--fast" in own))
+    if arguments[:1] == ["batch"]:
+        request = batch.parse(arguments[1:], _Parser)
+        return Options("batch", setup="--no-setup" not in arguments, batch=request)
     if arguments[:1] in (["setup"], ["clean"]):
         if arguments[1:]:
             parser.error(f"{arguments[0]} takes no options, got '{arguments[1]}'")

@@ -115,7 +115,7 @@ class Display:
         if BOOK in self.reported:
             return ""
         if self.planned is None and self.log.exists():
-            jobs = r"^(?:chapter|(?:long_)?model|study)\s+(\d+)\s*$"
+            jobs = r"^(?:chapter|run|(?:long_)?model|study)\s+(\d+)\s*$"
             found = re.findall(jobs, self.log.read_text("utf-8", "replace"), re.MULTILINE)
             self.planned = sum(map(int, found)) if found else None
         if self.planned is None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from ebmlib import files
 from ebmlib.errors import InputError
@@ -69,10 +71,36 @@ def new(
 
     Made without pyplot, so figures are neither shown twice nor kept alive in a notebook.
     """
+    place = next(_places.get(), None)
     with using_style():
-        figure = _Shown(figsize=(width, height))
+        figure = _Shown(figsize=(width, height)) if place is None else place
         axes = figure.subplots(rows, columns, **options)
-    return figure, axes
+    return figure, axes  # type: ignore[return-value]
+
+
+_places: ContextVar[Iterator[SubFigure]] = ContextVar("places", default=iter(()))
+
+
+def repeated(draw: Sequence[Callable[[], Figure]], titles: Sequence[str]) -> Figure:
+    """Drawings of one size below each other on one sheet, each under its title.
+
+    Args:
+        draw: functions that make a figure by :func:`new`, once each.
+        titles: as many.
+    """
+    first = draw[0]()
+    width, height = first.get_figwidth(), first.get_figheight() + 0.3
+    with using_style():
+        sheet = _Shown(figsize=(width, height * len(draw)))
+        parts = np.atleast_1d(sheet.subfigures(len(draw), 1))
+    for part, each, title in zip(parts, draw, titles, strict=True):
+        token = _places.set(iter([part]))
+        try:
+            each()
+        finally:
+            _places.reset(token)
+        part.suptitle(title)
+    return sheet
 
 
 def save(figure: Figure, path: Path) -> None:
