@@ -42,6 +42,8 @@ DEFAULTS = {
         "spectral_norm": "none",
         "output_bias": False,
         "temperature": 1.0,
+        "activation": "relu",
+        "standardise": False,
     },
     ("FixedSteps", 1): {"steps": 100},
     ("GaussianProposal", 1): {"broaden": 1.5},
