@@ -1,7 +1,17 @@
 from .base import Objective as Objective
 from .base import Outcome as Outcome
 from .contrastive_divergence import ContrastiveDivergence as ContrastiveDivergence
+from .denoising import DenoisingScoreMatching as DenoisingScoreMatching
+from .energy_discrepancy import EnergyDiscrepancy as EnergyDiscrepancy
+from .exact_likelihood import ExactLikelihood as ExactLikelihood
+from .importance_likelihood import ImportanceLikelihood as ImportanceLikelihood
+from .info_nce import InfoNCE as InfoNCE
 from .joint import JointContrastiveDivergence as JointContrastiveDivergence
+from .multi_level_denoising import MultiLevelDenoising as MultiLevelDenoising
 from .names import NAMES as NAMES
 from .nce import NCE as NCE
+from .nce_plus import NCEPlus as NCEPlus
 from .ranking_nce import RankingNCE as RankingNCE
+from .score_matching import ScoreMatching as ScoreMatching
+from .self_normalised import SelfNormalisedLikelihood as SelfNormalisedLikelihood
+from .sliced_score_matching import SlicedScoreMatching as SlicedScoreMatching

@@ -19,23 +19,33 @@ from ebmlib import (
     SGLD,
     ContrastiveDivergence,
     DemonstrationConfig,
+    DenoisingScoreMatching,
     DeviceError,
     Draw,
     EbmlibError,
     EnergyConfig,
+    EnergyDiscrepancy,
     EnergyModel,
+    ExactLikelihood,
     GaussianProposal,
     Grid,
+    ImportanceLikelihood,
     Inference,
+    InfoNCE,
     InputError,
     JointContrastiveDivergence,
     MixtureProposal,
+    MultiLevelDenoising,
+    NCEPlus,
     NoiseLevelWarning,
     NoiseStart,
     PersistentStart,
     RankingNCE,
     ReplayStart,
     Run,
+    ScoreMatching,
+    SelfNormalisedLikelihood,
+    SlicedScoreMatching,
     StateFeatures,
     TrainingConfig,
     UniformProposal,
@@ -60,6 +70,10 @@ FLAG = [0, 1, "yes", "", None, math.nan]
 NAME = ["", "Relu", 3, None, math.nan, True, ("relu",)]
 OBJECT = ["", "noise", 3, None, math.nan, True, {}]
 
+FROM_DATA = (
+    *(DenoisingScoreMatching, EnergyDiscrepancy, ExactLikelihood, MultiLevelDenoising, NCEPlus),
+    *(ScoreMatching, SlicedScoreMatching),
+)
 BAD = {
     (DemonstrationConfig, "source"): ["", 3, None, math.nan, True],
     (DemonstrationConfig, "steps"): [bad for bad in COUNT if bad is not None],
@@ -118,7 +132,7 @@ BAD = {
     (MixtureProposal, "centres"): COUNT,
     **{
         (kind, name): bad
-        for kind in (NCE, RankingNCE)
+        for kind in (NCE, RankingNCE, ImportanceLikelihood, InfoNCE, SelfNormalisedLikelihood)
         for name, bad in (
             ("proposal", [GaussianProposal, *OBJECT]),
             ("negatives", COUNT),
@@ -128,13 +142,35 @@ BAD = {
         )
     },
     (NCE, "log_z_dim"): COUNT_FROM_0,
+    (SelfNormalisedLikelihood, "log_z_dim"): COUNT_FROM_0,
+    **{
+        (kind, name): bad
+        for kind in FROM_DATA
+        for name, bad in (("batch_size", COUNT), ("data_noise", NON_NEGATIVE))
+    },
+    (ExactLikelihood, "cells"): [7, *COUNT],
+    (ExactLikelihood, "margin"): NON_NEGATIVE,
+    (NCEPlus, "negatives"): COUNT,
+    (NCEPlus, "widths"): [[], (), (0.0,), (-1,), ("a",), 3, None, math.nan],
+    (NCEPlus, "jitter"): NON_NEGATIVE,
+    (NCEPlus, "reg_l2"): NON_NEGATIVE,
+    (EnergyDiscrepancy, "negatives"): COUNT,
+    (EnergyDiscrepancy, "reach"): POSITIVE,
+    (EnergyDiscrepancy, "stabiliser"): NON_NEGATIVE,
+    (EnergyDiscrepancy, "reg_l2"): NON_NEGATIVE,
+    (SlicedScoreMatching, "slices"): COUNT,
+    (DenoisingScoreMatching, "smoothing"): POSITIVE,
+    (MultiLevelDenoising, "smallest"): POSITIVE,
+    (MultiLevelDenoising, "largest"): [0.1, *POSITIVE],
+    (MultiLevelDenoising, "levels"): [1, *COUNT],
+    (MultiLevelDenoising, "level_dim"): COUNT,
     (JointContrastiveDivergence, "sampler"): [SGLD, *OBJECT],
     (JointContrastiveDivergence, "sgld_dim"): COUNT,
     (JointContrastiveDivergence, "reg_l1"): NON_NEGATIVE,
     (JointContrastiveDivergence, "reg_l2"): NON_NEGATIVE,
     (JointContrastiveDivergence, "state_noise"): NON_NEGATIVE,
     (Grid, "radius"): POSITIVE,
-    (Grid, "d"): [0, 3, -1, 1.5, "2", None, math.nan],
+    (Grid, "d"): [0, 4, -1, 1.5, "2", None, math.nan],
     (Grid, "points"): [1, *COUNT],
     (EXP, "sampler"): OBJECT,
     (EXP, "population"): COUNT,
