@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from support import Gaussian
 from torch import nn
 
 from ebmlib import Pairs
@@ -25,6 +26,11 @@ class Bump(nn.Module):
 
     def forward(self, x, a):
         return -((a - self.m) ** 2).sum(dim=-1) / (2 * self.v) + 0 * x.sum(dim=-1)
+
+    def score(self, x):
+        d = self.action_dim
+        one = torch.ones(d, dtype=torch.float64)
+        return Gaussian(torch.diag(one) / self.v.detach(), self.m.detach() * one)
 
 
 def normal_pairs(n, mean, s, generator, d=1):

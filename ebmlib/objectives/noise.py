@@ -77,9 +77,15 @@ class NoiseContrast(WithoutParts):
         self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
     ) -> Contrasted:
         """Draw the noise and evaluate f and log q at all 1 + m actions of each state."""
+        return self.evaluated(model, batch, carry, generator)[0]
+
+    def evaluated(
+        self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
+    ) -> tuple[Contrasted, Tensor]:
+        """The same, and the actions (n, 1 + m, d)."""
         demonstrated = with_noise(batch, self.data_noise, generator).actions
         noise = self.proposal.sample(carry, batch.states, self.negatives, generator=generator)
         actions = torch.cat([demonstrated[:, None], noise], dim=1)
         # one pass over both kinds of points: spectral normalisation then advances once an update
         f = model(batch.states[:, None], actions)
-        return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions))
+        return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions)), actions

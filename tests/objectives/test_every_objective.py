@@ -12,18 +12,26 @@ from ebmlib import (
     MALA,
     NCE,
     SGLD,
+    VERA,
     ContrastiveDivergence,
     DataStart,
     DemonstrationConfig,
     DenoisingScoreMatching,
+    DiffusionRecovery,
     EnergyConfig,
     EnergyDiscrepancy,
     EnergyModel,
     ExactLikelihood,
+    FDivergence,
     ImportanceLikelihood,
+    ImprovedContrastiveDivergence,
     InfoNCE,
     InputError,
     JointContrastiveDivergence,
+    KernelSteinDiscrepancy,
+    LearnedImportanceLikelihood,
+    LearnedRankingNCE,
+    LearnedSteinDiscrepancy,
     MixtureProposal,
     MultiLevelDenoising,
     NCEPlus,
@@ -35,9 +43,11 @@ from ebmlib import (
     ScoreMatching,
     SelfNormalisedLikelihood,
     SlicedScoreMatching,
+    SteinGenerator,
     Store,
     TrainingConfig,
     UniformProposal,
+    cli,
     seeding,
     train,
 )
@@ -67,6 +77,26 @@ OBJECTIVES = {
     "sliced score matching": SlicedScoreMatching(batch_size=16, slices=2),
     "denoising": DenoisingScoreMatching(batch_size=16),
     "denoising, several levels": MultiLevelDenoising(batch_size=16, levels=3, level_dim=4),
+    "learned importance": LearnedImportanceLikelihood(
+        batch_size=16, negatives=6, components=2, proposal_dim=4
+    ),
+    "learned ranking": LearnedRankingNCE(
+        batch_size=16, negatives=6, components=1, proposal_dim=4, data_noise=0.01
+    ),
+    "kernel stein": KernelSteinDiscrepancy(batch_size=16),
+    "learned stein": LearnedSteinDiscrepancy(batch_size=16, critic_steps=3, critic_dim=4),
+    "vera": VERA(batch_size=16, latent_dim=3, generator_dim=4, posterior_draws=5, reg_l2=0.01),
+    "improved divergence": ImprovedContrastiveDivergence(SHORT, sgld_dim=16, chains_per_state=4),
+    "improved, persistent": ImprovedContrastiveDivergence(
+        SHORT, sgld_dim=16, chains_per_state=4, start=PersistentStart(), through=2, reg_l2=0.1
+    ),
+    "diffusion recovery": DiffusionRecovery(
+        batch_size=16, levels=3, recovery_steps=4, level_dim=4, reg_l2=0.01
+    ),
+    "f-divergence": FDivergence(batch_size=16, negatives=6, critic_dim=4, reg_l2=0.01),
+    "stein generator": SteinGenerator(
+        batch_size=8, particles=4, latent_dim=3, generator_dim=4, reg_l2=0.01
+    ),
 }
 
 
@@ -342,3 +372,51 @@ def test_seeds_of_parts_leave_the_model_s_own_alone(tiny_run):
     two = EnergyModel(tiny_run.energy, 2, 2, generator=seeding.generator(0, "weights"))
     NCE().parts(2, 2, generator=seeding.generator(0, "parts"))
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
+
+
+SILU = {
+    *("score-matching", "sliced-score-matching", "denoising-score-matching"),
+    *("multi-level-denoising", "kernel-stein-discrepancy", "learned-stein-discrepancy"),
+    "improved-contrastive-divergence",
+}
+TINY = ["z_dim=4", "h_dim=6", "epochs=2", "steps=12", "repetitions=4", "sigma=0.05", "K=3"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_objective_is_a_word_away_on_the_command_line(name, tmp_path, capsys):
+    words = [*TINY, "batch_size=16"] + (["activation=silu"] if name in SILU else [])
+    out = tmp_path / "it.policy"
+    arguments = ["train", "circle", "--objective", name, "--out", str(out), "--set", *words]
+    assert cli.main([*arguments, "--device", "cpu"]) == 0
+    assert "after 2 epochs" in capsys.readouterr().out and out.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", sorted(SILU))
+def test_what_needs_a_smooth_score_refuses_relu_and_says_what_to_use(name, capsys):
+    assert cli.main(["train", "circle", "--objective", name, "--set", *TINY]) != 0
+    said = capsys.readouterr().err.strip()
+    assert said.endswith('needs a network with a differentiable score, got activation="relu"; '
+                         'use activation="silu".') and "\n" not in said  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("objective", "advice"),
+    [
+        (ExactLikelihood(), 'at most 3 dimensions, got 4; use objective="ranking-nce".'),
+        (ScoreMatching(), 'up to 3 dimensions, got 4; use objective="sliced-score-matching".'),
+    ],
+)
+def test_what_grows_with_the_dimension_refuses_four(objective, advice, generator):
+    config = EnergyConfig(z_dim=4, h_dim=6, activation="silu")
+    model = EnergyModel(config, 2, 4, generator=generator())
+    pairs = Pairs(torch.zeros(5, 2), torch.zeros(5, 4), torch.arange(5))
+    with pytest.raises(InputError) as caught:
+        train(model, pairs, objective, TrainingConfig(epochs=1), generator=generator())
+    assert str(caught.value).endswith(advice)
+    objective.check(EnergyModel(config, 2, 3, generator=generator()))
+
+
+def test_an_objective_without_a_check_takes_any_model(generator):
+    for relu in (True, False):
+        config = EnergyConfig(z_dim=4, h_dim=6, activation="relu" if relu else "silu")
+        RankingNCE().check(EnergyModel(config, 2, 9, generator=generator()))
