@@ -16,9 +16,32 @@ from .evaluation.exact import model_density as model_density
 from .models.energy import EnergyConfig as EnergyConfig
 from .models.energy import EnergyModel as EnergyModel
 from .objectives.contrastive_divergence import ContrastiveDivergence as ContrastiveDivergence
+from .objectives.denoising import DenoisingScoreMatching as DenoisingScoreMatching
+from .objectives.diffusion_recovery import DiffusionRecovery as DiffusionRecovery
+from .objectives.energy_discrepancy import EnergyDiscrepancy as EnergyDiscrepancy
+from .objectives.exact_likelihood import ExactLikelihood as ExactLikelihood
+from .objectives.f_divergence import FDivergence as FDivergence
+from .objectives.importance_likelihood import ImportanceLikelihood as ImportanceLikelihood
+from .objectives.improved_contrastive_divergence import (
+    ImprovedContrastiveDivergence as ImprovedContrastiveDivergence,
+)
+from .objectives.info_nce import InfoNCE as InfoNCE
 from .objectives.joint import JointContrastiveDivergence as JointContrastiveDivergence
+from .objectives.kernel_stein import KernelSteinDiscrepancy as KernelSteinDiscrepancy
+from .objectives.learned_importance_likelihood import (
+    LearnedImportanceLikelihood as LearnedImportanceLikelihood,
+)
+from .objectives.learned_ranking_nce import LearnedRankingNCE as LearnedRankingNCE
+from .objectives.learned_stein import LearnedSteinDiscrepancy as LearnedSteinDiscrepancy
+from .objectives.multi_level_denoising import MultiLevelDenoising as MultiLevelDenoising
 from .objectives.nce import NCE as NCE
+from .objectives.nce_plus import NCEPlus as NCEPlus
 from .objectives.ranking_nce import RankingNCE as RankingNCE
+from .objectives.score_matching import ScoreMatching as ScoreMatching
+from .objectives.self_normalised import SelfNormalisedLikelihood as SelfNormalisedLikelihood
+from .objectives.sliced_score_matching import SlicedScoreMatching as SlicedScoreMatching
+from .objectives.stein_generator import SteinGenerator as SteinGenerator
+from .objectives.vera import VERA as VERA
 from .policies.draw import Draw as Draw
 from .policies.exp import EXP as EXP
 from .policies.inference import policy_of as policy_of

@@ -1,4 +1,4 @@
-"""The exact conditional density on a grid of actions, for one and two dimensions.
+"""The exact conditional density on a grid of actions, for one to three dimensions.
 
 An action has so few dimensions that the partition function is a sum,
 
@@ -23,52 +23,23 @@ from torch import Tensor
 from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
-from ebmlib import checks, config, memory
+from ebmlib import memory
 from ebmlib.arrays import as_tensor
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyModel, evaluating
+from ebmlib.models.grid import Grid
+
+__all__ = [
+    "Grid",
+    "GridDensity",
+    "density",
+    "likelihood_gradient",
+    "log_likelihood",
+    "model_density",
+]
 
 _VALUES_AT_ONCE = 1 << 17  # (state, grid point) pairs evaluated together: 64 MB at h_dim = 128
-
-
-@config.plain_numbers
-@dataclass(frozen=True)
-class Grid:
-    """A square grid of actions around the origin, [-radius, radius]^d, cell by cell.
-
-    Attributes:
-        radius: half width, in the units of the action (2 eps covers B_eps with room).
-        d: dimension, 1 or 2.
-        points: cells per axis; actions are the cells' centres.
-    """
-
-    radius: float
-    d: int = 2
-    points: int = 101
-
-    def __post_init__(self) -> None:
-        checks.positive("grid radius", self.radius, most=checks.LARGEST_SQUARED)
-        checks.count("grid points", self.points, least=2)
-        if type(self.d) is not int or self.d not in (1, 2):
-            raise InputError(
-                f"A grid density needs actions of 1 or 2 dimensions, got {self.d}; use samples."
-            )
-
-    @property
-    def spacing(self) -> float:
-        """Cell width h."""
-        return 2 * self.radius / self.points
-
-    def axis(self, like: Tensor) -> Tensor:
-        """Cell centres of one axis, shape (points,)."""
-        k = torch.arange(self.points, dtype=like.dtype, device=like.device)
-        return -self.radius + self.spacing * (k + 0.5)
-
-    def actions(self, like: Tensor) -> Tensor:
-        """All cell centres, shape (points^d, d), last axis fastest."""
-        axes = torch.meshgrid(*[self.axis(like)] * self.d, indexing="ij")
-        return torch.stack(axes, dim=-1).reshape(-1, self.d)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         losses: scalars to minimise, with their graphs: one under :data:`MODEL` and one for every
-            part of the objective's own. Each moves only the parameters it is named for.
+            part of the objective's own. Each moves only the parameters it is named for; one
+            whose graph has none of them leaves them, and their optimiser, as they are.
         carry: what the objective takes to the next batch.
         report: scalars for the history, detached; ``loss`` is always among them.
     """
@@ -68,6 +69,14 @@ class Objective(Protocol):
         """Sampler updates (chains x steps) that one batch costs; 0 without chains."""
         ...
 
+    def check(self, model: EnergyModel) -> None:
+        """Refuse a model that this cannot train; asked once, before the first update.
+
+        Raises:
+            InputError: says what to use instead.
+        """
+        ...
+
     def parts(
         self, state_dim: int, action_dim: int, *, generator: torch.Generator
     ) -> nn.ModuleDict:
@@ -97,6 +106,9 @@ class Objective(Protocol):
 
 class WithoutParts:
     """For objectives that train nothing beside the model and carry nothing along."""
+
+    def check(self, model: EnergyModel) -> None:
+        """Any model will do."""
 
     def parts(
         self, state_dim: int, action_dim: int, *, generator: torch.Generator

@@ -13,6 +13,7 @@ from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import Carry, Outcome
 from ebmlib.objectives.contrast import Contrast
+from ebmlib.objectives.data import with_noise
 from ebmlib.sampling.chain import run_chain
 from ebmlib.sampling.starts import NoiseStart, Start
 
@@ -56,9 +57,7 @@ class ContrastiveDivergence(Contrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch; reports loss, R and the levels of f on data and chain ends."""
-        if self.data_noise > 0:
-            noise = torch.empty_like(batch.actions).normal_(generator=generator)
-            batch = batch._replace(actions=batch.actions + self.data_noise * noise)
+        batch = with_noise(batch, self.data_noise, generator)
         negatives = self.start.draw(batch, self.sgld_dim, carry, self.sampler, generator=generator)
         chain = run_chain(
             self.sampler,

@@ -12,6 +12,7 @@ from ebmlib import checks
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import Carry, WithoutParts
+from ebmlib.objectives.data import with_noise
 from ebmlib.sampling.proposals import GaussianProposal, Proposal
 
 
@@ -76,12 +77,15 @@ class NoiseContrast(WithoutParts):
         self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
     ) -> Contrasted:
         """Draw the noise and evaluate f and log q at all 1 + m actions of each state."""
-        demonstrated = batch.actions
-        if self.data_noise > 0:
-            xi = torch.empty_like(demonstrated).normal_(generator=generator)
-            demonstrated = demonstrated + self.data_noise * xi
+        return self.evaluated(model, batch, carry, generator)[0]
+
+    def evaluated(
+        self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
+    ) -> tuple[Contrasted, Tensor]:
+        """The same, and the actions (n, 1 + m, d)."""
+        demonstrated = with_noise(batch, self.data_noise, generator).actions
         noise = self.proposal.sample(carry, batch.states, self.negatives, generator=generator)
         actions = torch.cat([demonstrated[:, None], noise], dim=1)
         # one pass over both kinds of points: spectral normalisation then advances once an update
         f = model(batch.states[:, None], actions)
-        return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions))
+        return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions)), actions

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ class Proposal(Protocol):
         ...
 
 
-def _spread(actions: Tensor) -> Tensor:
+def spread_of(actions: Tensor) -> Tensor:
     """Standard deviation of actions (n, d) averaged over directions; a scalar above 0."""
     spread = actions.var(dim=0, unbiased=False).mean().sqrt()
     if not spread > 0:
@@ -46,6 +46,23 @@ def _spread(actions: Tensor) -> Tensor:
             "A proposal needs actions that vary, got equal ones; add noise to the data (sigma)."
         )
     return spread
+
+
+def widths_of(given: Any) -> tuple[float, ...]:
+    """Widths of Gaussians as a tuple, whatever sequence they came in.
+
+    Raises:
+        InputError: not a sequence of numbers above 0, or an empty one.
+    """
+    try:
+        widths = tuple(
+            checks.positive("width", width, most=checks.LARGEST_SQUARED) for width in given
+        )
+    except (TypeError, InputError):
+        widths = ()
+    if not widths:
+        raise InputError(f"widths must be numbers above 0 in a list, got {given!r}.")
+    return widths
 
 
 @register("GaussianProposal")
@@ -64,7 +81,7 @@ class GaussianProposal:
 
     def fit(self, pairs: Pairs) -> Fitted:
         """Keys ``mean`` (d,) and ``factor`` (d, d), the Cholesky factor of b^2 C."""
-        spread = _spread(pairs.actions)
+        spread = spread_of(pairs.actions)
         away = pairs.actions - pairs.actions.mean(dim=0)
         covariance = away.T @ away / len(away)
         floor = (1e-3 * spread) ** 2 * torch.eye(away.shape[1]).to(away)  # a direction without any
@@ -104,7 +121,7 @@ class UniformProposal:
 
     def fit(self, pairs: Pairs) -> Fitted:
         """Keys ``low`` and ``width``, (d,) each."""
-        spread = _spread(pairs.actions)
+        spread = spread_of(pairs.actions)
         low, high = pairs.actions.amin(dim=0), pairs.actions.amax(dim=0)
         width = (high - low).clamp(min=1e-3 * spread)
         return {"low": low - self.margin * width, "width": (1 + 2 * self.margin) * width}
@@ -142,21 +159,12 @@ class MixtureProposal:
     centres: int = 256
 
     def __post_init__(self) -> None:
-        try:
-            widths = tuple(
-                checks.positive("width", width, most=checks.LARGEST_SQUARED)
-                for width in self.widths
-            )
-        except (TypeError, InputError):
-            widths = ()
-        if not widths:
-            raise InputError(f"widths must be numbers above 0 in a list, got {self.widths!r}.")
-        object.__setattr__(self, "widths", widths)  # as JSON gives them back: a list
+        object.__setattr__(self, "widths", widths_of(self.widths))  # JSON gives back a list
         checks.count("centres", self.centres)
 
     def fit(self, pairs: Pairs) -> Fitted:
         """Keys ``centres`` (c, d) and ``widths`` (w,), in the units of the action."""
-        spread = _spread(pairs.actions)
+        spread = spread_of(pairs.actions)
         count = min(self.centres, len(pairs.actions))
         chosen = torch.linspace(0, len(pairs.actions) - 1, count).round().long()
         widths = torch.tensor(self.widths, dtype=spread.dtype, device=spread.device)

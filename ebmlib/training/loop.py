@@ -280,10 +280,12 @@ def train(
         task: name for progress.
 
     Raises:
+        InputError: the objective cannot train this model (``objective.check``).
         DivergenceError: a loss, gradient or chain that is not finite; says the epoch and carries
             the result up to there as ``error.result``, its weights the last ones whose loss was
             finite. A second call with the same ``checkpoint_path`` stops at the same epoch.
     """
+    objective.check(model)
     watchers = {"gradient_norms": gradient_norms, **(observers or {})}
     if parts is None:
         parts = objective.parts(model.state_dim, model.action_dim, generator=generator)

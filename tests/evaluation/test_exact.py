@@ -250,8 +250,8 @@ def test_log_likelihood_in_training_sees_one_set_of_normalised_weights(generator
 
 
 def test_what_a_grid_cannot_do_is_refused(generator):
-    for d in (0, 3, 2.5):
-        with pytest.raises(InputError, match="1 or 2 dimensions"):
+    for d in (0, 4, 2.5):
+        with pytest.raises(InputError, match="1 to 3 dimensions"):
             Grid(1.0, d)
     model = small_model(generator, d=1)
     pairs = some_pairs(generator, d=1)

@@ -5,28 +5,49 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from objective_support import Bump, normal_pairs, quadrature, within_errors
 from torch import nn
 
 from ebmlib import (
     MALA,
     NCE,
     SGLD,
+    VERA,
     ContrastiveDivergence,
     DataStart,
     DemonstrationConfig,
+    DenoisingScoreMatching,
+    DiffusionRecovery,
     EnergyConfig,
+    EnergyDiscrepancy,
     EnergyModel,
+    ExactLikelihood,
+    FDivergence,
+    ImportanceLikelihood,
+    ImprovedContrastiveDivergence,
+    InfoNCE,
     InputError,
     JointContrastiveDivergence,
+    KernelSteinDiscrepancy,
+    LearnedImportanceLikelihood,
+    LearnedRankingNCE,
+    LearnedSteinDiscrepancy,
     MixtureProposal,
+    MultiLevelDenoising,
+    NCEPlus,
     Pairs,
     PersistentStart,
     RankingNCE,
     ReplayStart,
     Run,
+    ScoreMatching,
+    SelfNormalisedLikelihood,
+    SlicedScoreMatching,
+    SteinGenerator,
     Store,
     TrainingConfig,
     UniformProposal,
+    cli,
     seeding,
     train,
 )
@@ -46,13 +67,52 @@ OBJECTIVES = {
     "nce": NCE(negatives=6, batch_size=16, log_z_dim=4, data_noise=0.01),
     "nce, one constant": NCE(UniformProposal(), negatives=3, batch_size=16, log_z_dim=0),
     "ranking nce": RankingNCE(MixtureProposal(centres=8), negatives=6, batch_size=16, reg_l2=0.01),
+    "exact likelihood": ExactLikelihood(batch_size=8, cells=64, data_noise=0.01),
+    "importance likelihood": ImportanceLikelihood(negatives=6, batch_size=16, reg_l2=0.01),
+    "info nce": InfoNCE(negatives=6, batch_size=16),
+    "nce plus": NCEPlus(batch_size=16, negatives=6, data_noise=0.01, reg_l2=0.01),
+    "self-normalised": SelfNormalisedLikelihood(negatives=6, batch_size=16, log_z_dim=4),
+    "energy discrepancy": EnergyDiscrepancy(batch_size=16, negatives=4, reg_l2=0.01),
+    "score matching": ScoreMatching(batch_size=16, data_noise=0.01),
+    "sliced score matching": SlicedScoreMatching(batch_size=16, slices=2),
+    "denoising": DenoisingScoreMatching(batch_size=16),
+    "denoising, several levels": MultiLevelDenoising(batch_size=16, levels=3, level_dim=4),
+    "learned importance": LearnedImportanceLikelihood(
+        batch_size=16, negatives=6, components=2, proposal_dim=4
+    ),
+    "learned ranking": LearnedRankingNCE(
+        batch_size=16, negatives=6, components=1, proposal_dim=4, data_noise=0.01
+    ),
+    "kernel stein": KernelSteinDiscrepancy(batch_size=16),
+    "learned stein": LearnedSteinDiscrepancy(batch_size=16, critic_steps=3, critic_dim=4),
+    "vera": VERA(batch_size=16, latent_dim=3, generator_dim=4, posterior_draws=5, reg_l2=0.01),
+    "improved divergence": ImprovedContrastiveDivergence(SHORT, sgld_dim=16, chains_per_state=4),
+    "improved, persistent": ImprovedContrastiveDivergence(
+        SHORT, sgld_dim=16, chains_per_state=4, start=PersistentStart(), through=2, reg_l2=0.1
+    ),
+    "diffusion recovery": DiffusionRecovery(
+        batch_size=16, levels=3, recovery_steps=4, level_dim=4, reg_l2=0.01
+    ),
+    "f-divergence": FDivergence(batch_size=16, negatives=6, critic_dim=4, reg_l2=0.01),
+    "stein generator": SteinGenerator(
+        batch_size=8, particles=4, latent_dim=3, generator_dim=4, reg_l2=0.01
+    ),
 }
 
 
+def activation(objective):
+    """What the objective needs, by what it says to the usual network."""
+    relu = EnergyModel(EnergyConfig(z_dim=1, h_dim=1), 2, 2, generator=torch.Generator())
+    try:
+        objective.check(relu)
+    except InputError:
+        return "silu"
+    return "relu"
+
+
 def fitted(objective, pairs, generator, *, epochs=8, path=None, observers=None, norm="none"):
-    model = EnergyModel(
-        EnergyConfig(z_dim=4, h_dim=6, spectral_norm=norm), 2, 2, generator=generator("weights")
-    )
+    config = EnergyConfig(z_dim=4, h_dim=6, spectral_norm=norm, activation=activation(objective))
+    model = EnergyModel(config, 2, 2, generator=generator("weights"))
     return train(
         model,
         pairs,
@@ -118,7 +178,7 @@ def test_resumed_is_uninterrupted_parts_and_carry_included(
 def test_the_store_keeps_parts_and_loads_them(name, tmp_path):
     run = Run(
         DemonstrationConfig("circle", steps=12, repetitions=4, sigma=0.05),
-        EnergyConfig(z_dim=4, h_dim=6),
+        EnergyConfig(z_dim=4, h_dim=6, activation=activation(OBJECTIVES[name])),
         OBJECTIVES[name],
         TrainingConfig(epochs=3),
     )
@@ -128,25 +188,6 @@ def test_the_store_keeps_parts_and_loads_them(name, tmp_path):
     ours, theirs = tensors_of(loaded.result), tensors_of(fresh.result)
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[k], theirs[k]) for k in ours)
     assert Store(tmp_path).load(fresh.record["key"]).run == run
-
-
-class Bump(nn.Module):
-    """A stand-in for EnergyModel: f(a) = -|a - m|^2 / 2 v, of every state alike."""
-
-    state_dim = action_dim = 1
-
-    def __init__(self, m, v):
-        super().__init__()
-        self.m = nn.Parameter(torch.tensor(m, dtype=torch.float64))
-        self.v = nn.Parameter(torch.tensor(v, dtype=torch.float64))
-
-    def forward(self, x, a):
-        return -((a - self.m) ** 2).sum(dim=-1) / (2 * self.v) + 0 * x.sum(dim=-1)
-
-
-def normal_pairs(n, mean, s, generator):
-    actions = mean + s * torch.randn(n, 1, generator=generator("data"), dtype=torch.float64)
-    return Pairs(torch.zeros(n, 1, dtype=torch.float64), actions, torch.arange(n))
 
 
 def gradients(objective, model, pairs, generator, log_z=None, repeats=60, n=400):
@@ -167,11 +208,6 @@ def gradients(objective, model, pairs, generator, log_z=None, repeats=60, n=400)
     return torch.stack(found)
 
 
-def within_errors(found, expected):
-    error = found.std(dim=0) / len(found) ** 0.5
-    return ((found.mean(dim=0) - expected).abs() < 5.5 * error + 1e-12).all()
-
-
 @pytest.mark.parametrize("proposal", [UniformProposal(0.6), MixtureProposal((0.5, 1.5), 40)])
 @pytest.mark.parametrize("kind", [NCE, RankingNCE])
 def test_at_the_truth_the_gradient_is_zero_and_off_it_it_is_not(kind, proposal, generator):
@@ -190,12 +226,6 @@ def test_at_the_truth_the_gradient_is_zero_and_off_it_it_is_not(kind, proposal, 
     assert within_errors(at_truth, 0.0) or (at_truth.mean(0).abs() < 6 * slack).all()
     off = gradients(objective, Bump(mean + 0.3, s**2), pairs, generator, log_z)
     assert not within_errors(off, 0.0) and off.mean(0)[0].abs() > 20 * slack
-
-
-def quadrature(f):
-    """Integral of f over the line; a Gaussian integrand falls off long before the ends."""
-    a = torch.linspace(-14, 14, 56_001, dtype=torch.float64)
-    return torch.trapezoid(f(a), a)
 
 
 def test_nce_has_the_gradient_of_its_population_loss(generator):
@@ -346,8 +376,11 @@ def test_seeds_of_parts_leave_the_model_s_own_alone(tiny_run):
     assert all(torch.equal(p, q) for p, q in zip(one.parameters(), two.parameters(), strict=True))
 
 
+REPORTING = (ContrastiveDivergence, JointContrastiveDivergence, NCE, RankingNCE)
+
+
 @pytest.mark.parametrize("level", [3.0, -3.0])
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", [n for n, o in OBJECTIVES.items() if type(o) in REPORTING])
 def test_what_an_objective_reports_is_what_f_was(name, level, tiny_pairs, generator):
     """Every level of f computed again from what the network gave; f is above 0, or below it."""
     config = EnergyConfig(z_dim=4, h_dim=6, output_bias=True)
@@ -382,3 +415,51 @@ def test_what_an_objective_reports_is_what_f_was(name, level, tiny_pairs, genera
     if plain:
         assert loss == pytest.approx(float(outcome.losses[MODEL]), abs=1e-6)
     assert not report, "a number that is reported and not tested here"
+
+
+SILU = {
+    *("score-matching", "sliced-score-matching", "denoising-score-matching"),
+    *("multi-level-denoising", "kernel-stein-discrepancy", "learned-stein-discrepancy"),
+    "improved-contrastive-divergence",
+}
+TINY = ["z_dim=4", "h_dim=6", "epochs=2", "steps=12", "repetitions=4", "sigma=0.05", "K=3"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_objective_is_a_word_away_on_the_command_line(name, tmp_path, capsys):
+    words = [*TINY, "batch_size=16"] + (["activation=silu"] if name in SILU else [])
+    out = tmp_path / "it.policy"
+    arguments = ["train", "circle", "--objective", name, "--out", str(out), "--set", *words]
+    assert cli.main([*arguments, "--device", "cpu"]) == 0
+    assert "after 2 epochs" in capsys.readouterr().out and out.stat().st_size > 0
+
+
+@pytest.mark.parametrize("name", sorted(SILU))
+def test_what_needs_a_smooth_score_refuses_relu_and_says_what_to_use(name, capsys):
+    assert cli.main(["train", "circle", "--objective", name, "--set", *TINY]) != 0
+    said = capsys.readouterr().err.strip()
+    assert said.endswith('needs a network with a differentiable score, got activation="relu"; '
+                         'use activation="silu".') and "\n" not in said  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("objective", "advice"),
+    [
+        (ExactLikelihood(), 'at most 3 dimensions, got 4; use objective="ranking-nce".'),
+        (ScoreMatching(), 'up to 3 dimensions, got 4; use objective="sliced-score-matching".'),
+    ],
+)
+def test_what_grows_with_the_dimension_refuses_four(objective, advice, generator):
+    config = EnergyConfig(z_dim=4, h_dim=6, activation="silu")
+    model = EnergyModel(config, 2, 4, generator=generator())
+    pairs = Pairs(torch.zeros(5, 2), torch.zeros(5, 4), torch.arange(5))
+    with pytest.raises(InputError) as caught:
+        train(model, pairs, objective, TrainingConfig(epochs=1), generator=generator())
+    assert str(caught.value).endswith(advice)
+    objective.check(EnergyModel(config, 2, 3, generator=generator()))
+
+
+def test_an_objective_without_a_check_takes_any_model(generator):
+    for relu in (True, False):
+        config = EnergyConfig(z_dim=4, h_dim=6, activation="relu" if relu else "silu")
+        RankingNCE().check(EnergyModel(config, 2, 9, generator=generator()))

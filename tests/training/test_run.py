@@ -17,26 +17,45 @@ from ebmlib import (
     ML,
     NCE,
     SGLD,
+    VERA,
     ContrastiveDivergence,
     DemonstrationConfig,
+    DenoisingScoreMatching,
     DeviceError,
+    DiffusionRecovery,
     Draw,
     EbmlibError,
     EnergyConfig,
+    EnergyDiscrepancy,
     EnergyModel,
+    ExactLikelihood,
+    FDivergence,
     GaussianProposal,
     Grid,
+    ImportanceLikelihood,
+    ImprovedContrastiveDivergence,
     Inference,
+    InfoNCE,
     InputError,
     JointContrastiveDivergence,
+    KernelSteinDiscrepancy,
+    LearnedImportanceLikelihood,
+    LearnedRankingNCE,
+    LearnedSteinDiscrepancy,
     MixtureProposal,
+    MultiLevelDenoising,
+    NCEPlus,
     NoiseLevelWarning,
     NoiseStart,
     PersistentStart,
     RankingNCE,
     ReplayStart,
     Run,
+    ScoreMatching,
+    SelfNormalisedLikelihood,
+    SlicedScoreMatching,
     StateFeatures,
+    SteinGenerator,
     TrainingConfig,
     UniformProposal,
     config,
@@ -60,6 +79,17 @@ FLAG = [0, 1, "yes", "", None, math.nan]
 NAME = ["", "Relu", 3, None, math.nan, True, ("relu",)]
 OBJECT = ["", "noise", 3, None, math.nan, True, {}]
 
+CONTRASTED = (
+    *(NCE, RankingNCE, ImportanceLikelihood, InfoNCE, SelfNormalisedLikelihood, FDivergence),
+)
+LEARNED = (LearnedImportanceLikelihood, LearnedRankingNCE)
+GENERATED = (VERA, SteinGenerator)
+FROM_DATA = (
+    *(DenoisingScoreMatching, EnergyDiscrepancy, ExactLikelihood, MultiLevelDenoising, NCEPlus),
+    *(ScoreMatching, SlicedScoreMatching, KernelSteinDiscrepancy, LearnedSteinDiscrepancy),
+    *(DiffusionRecovery, *LEARNED, *GENERATED),
+)
+CHAINED = (ContrastiveDivergence, ImprovedContrastiveDivergence)
 BAD = {
     (DemonstrationConfig, "source"): ["", 3, None, math.nan, True],
     (DemonstrationConfig, "steps"): [bad for bad in COUNT if bad is not None],
@@ -88,12 +118,22 @@ BAD = {
     (SGLD, "final_alpha"): [bad for bad in POSITIVE if bad is not None],
     (ReplayStart, "per_pair"): COUNT,
     (ReplayStart, "restart"): [1.1, *NON_NEGATIVE],
-    (ContrastiveDivergence, "sampler"): [SGLD, *OBJECT],
-    (ContrastiveDivergence, "start"): [NoiseStart, *OBJECT],
-    (ContrastiveDivergence, "sgld_dim"): COUNT,
-    (ContrastiveDivergence, "reg_l1"): NON_NEGATIVE,
-    (ContrastiveDivergence, "reg_l2"): NON_NEGATIVE,
-    (ContrastiveDivergence, "data_noise"): NON_NEGATIVE,
+    **{
+        (kind, name): bad
+        for kind in CHAINED
+        for name, bad in (
+            ("sampler", [SGLD, *OBJECT]),
+            ("start", [NoiseStart, *OBJECT]),
+            ("sgld_dim", COUNT),
+            ("reg_l1", NON_NEGATIVE),
+            ("reg_l2", NON_NEGATIVE),
+            ("data_noise", NON_NEGATIVE),
+        )
+    },
+    (ImprovedContrastiveDivergence, "chains_per_state"): [3, 7, *COUNT],
+    (ImprovedContrastiveDivergence, "neighbour"): COUNT,
+    (ImprovedContrastiveDivergence, "kl_weight"): NON_NEGATIVE,
+    (ImprovedContrastiveDivergence, "through"): [101, *COUNT],
     (TrainingConfig, "epochs"): COUNT,
     (TrainingConfig, "lr"): POSITIVE,
     (TrainingConfig, "optimizer"): NAME,
@@ -118,7 +158,7 @@ BAD = {
     (MixtureProposal, "centres"): COUNT,
     **{
         (kind, name): bad
-        for kind in (NCE, RankingNCE)
+        for kind in CONTRASTED
         for name, bad in (
             ("proposal", [GaussianProposal, *OBJECT]),
             ("negatives", COUNT),
@@ -128,13 +168,72 @@ BAD = {
         )
     },
     (NCE, "log_z_dim"): COUNT_FROM_0,
+    (SelfNormalisedLikelihood, "log_z_dim"): COUNT_FROM_0,
+    **{
+        (kind, name): bad
+        for kind in FROM_DATA
+        for name, bad in (("batch_size", COUNT), ("data_noise", NON_NEGATIVE))
+    },
+    **{
+        (kind, name): bad
+        for kind in LEARNED
+        for name, bad in (
+            ("negatives", COUNT),
+            ("components", COUNT),
+            ("proposal_dim", COUNT),
+            ("reg_l2", NON_NEGATIVE),
+        )
+    },
+    **{
+        (kind, name): bad
+        for kind in GENERATED
+        for name, bad in (
+            ("latent_dim", COUNT),
+            ("generator_dim", COUNT),
+            ("reg_l2", NON_NEGATIVE),
+        )
+    },
+    (VERA, "entropy"): NON_NEGATIVE,
+    (VERA, "posterior_draws"): COUNT,
+    (SteinGenerator, "particles"): [1, *COUNT],
+    (SteinGenerator, "kernel_width"): POSITIVE,
+    (KernelSteinDiscrepancy, "action_width"): POSITIVE,
+    (KernelSteinDiscrepancy, "state_width"): POSITIVE,
+    (LearnedSteinDiscrepancy, "critic_steps"): COUNT,
+    (LearnedSteinDiscrepancy, "penalty"): POSITIVE,
+    (LearnedSteinDiscrepancy, "critic_dim"): COUNT,
+    (FDivergence, "divergence"): NAME,
+    (FDivergence, "critic_dim"): COUNT,
+    (DiffusionRecovery, "smallest"): POSITIVE,
+    (DiffusionRecovery, "largest"): [0.05, *POSITIVE],
+    (DiffusionRecovery, "levels"): [1, *COUNT],
+    (DiffusionRecovery, "recovery_steps"): COUNT,
+    (DiffusionRecovery, "recovery_alpha"): POSITIVE,
+    (DiffusionRecovery, "level_dim"): COUNT,
+    (DiffusionRecovery, "reg_l2"): NON_NEGATIVE,
+    (ExactLikelihood, "cells"): [7, *COUNT],
+    (ExactLikelihood, "margin"): NON_NEGATIVE,
+    (NCEPlus, "negatives"): COUNT,
+    (NCEPlus, "widths"): [[], (), (0.0,), (-1,), ("a",), 3, None, math.nan],
+    (NCEPlus, "jitter"): NON_NEGATIVE,
+    (NCEPlus, "reg_l2"): NON_NEGATIVE,
+    (EnergyDiscrepancy, "negatives"): COUNT,
+    (EnergyDiscrepancy, "reach"): POSITIVE,
+    (EnergyDiscrepancy, "stabiliser"): NON_NEGATIVE,
+    (EnergyDiscrepancy, "reg_l2"): NON_NEGATIVE,
+    (SlicedScoreMatching, "slices"): COUNT,
+    (DenoisingScoreMatching, "smoothing"): POSITIVE,
+    (MultiLevelDenoising, "smallest"): POSITIVE,
+    (MultiLevelDenoising, "largest"): [0.1, *POSITIVE],
+    (MultiLevelDenoising, "levels"): [1, *COUNT],
+    (MultiLevelDenoising, "level_dim"): COUNT,
     (JointContrastiveDivergence, "sampler"): [SGLD, *OBJECT],
     (JointContrastiveDivergence, "sgld_dim"): COUNT,
     (JointContrastiveDivergence, "reg_l1"): NON_NEGATIVE,
     (JointContrastiveDivergence, "reg_l2"): NON_NEGATIVE,
     (JointContrastiveDivergence, "state_noise"): NON_NEGATIVE,
     (Grid, "radius"): POSITIVE,
-    (Grid, "d"): [0, 3, -1, 1.5, "2", None, math.nan],
+    (Grid, "d"): [0, 4, -1, 1.5, "2", None, math.nan],
     (Grid, "points"): [1, *COUNT],
     (EXP, "sampler"): OBJECT,
     (EXP, "population"): COUNT,
