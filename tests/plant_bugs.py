@@ -50,6 +50,9 @@ TRAINING, OBJECTIVE, EXACT = (
 STORE, POLICY, ENERGY = "training/test_store.py", "policies/test_policy.py", "models/test_energy.py"
 THESIS, SETTINGS = "thesis/test_thesis.py", "thesis/test_thesis_settings.py"
 SESSION, SUPPORT = "browser/test_session_browser.py", "test_browser_support.py"
+STANDARDISED, COMPILED = "models/test_standardisation.py", "sampling/test_compiled.py"
+NUMERICS = "widgets/test_widgets_numerics.py"
+ANY_SIZE = "test_arguments_of_any_size_go_through_every_activation"
 STATIONARY = f"{LAWS}::test_stationary_variance_is_wider_than_the_target"
 AFTER_K = f"{LAWS}::test_mean_and_variance_after_k_steps"
 AUTOGRAD = f"{SCORE}::test_score_and_value_agree_with_autograd_for_every_variant"
@@ -133,6 +136,58 @@ PLANTS = [
           "self.context.repeat_interleave(population, dim=0)",
           "self.context.repeat(population, 1)",
           f"{SCORE}::test_repeat_puts_the_chains_of_a_state_side_by_side"),
+    Plant("SiLU in the extractor of actions forgotten", "models/energy.py",
+          "self._silu_or(nn.functional.elu)(self.fe_a(a))", "nn.functional.elu(self.fe_a(a))",
+          f"{ENERGY}::test_the_activations_are_those_that_the_model_names"),
+    Plant("SiLU' of the extractor taken for ELU'", "models/score.py",
+          "return torch.ops.aten.silu_backward(g, u) @ self.embedding[0]",
+          "return g.mul_(u.clamp(max=0).add_(1)) @ self.embedding[0]", AUTOGRAD),
+    Plant("ReLU passes for twice differentiable", "models/energy.py",
+          'return self.activation == "silu" or smooth', "return True",
+          f"{SCORE}::test_twice_differentiable_says_where_the_second_derivative_is_continuous"),
+    Plant("tanh with ELU passes for twice differentiable", "models/energy.py",
+          "not self.hidden_layers and not self.embedding", "not self.hidden_layers",
+          f"{SCORE}::test_twice_differentiable_says_where_the_second_derivative_is_continuous"),
+    Plant("a score forgets to scale the action", "models/energy.py",
+          "embedding = _fold(*embedding, *action)", "pass", AUTOGRAD),
+    Plant("the mean of the action forgotten in the score", "models/energy.py",
+          "half, bias = _fold(weight[:, split:], bias, *action)",
+          "half, _ = _fold(weight[:, split:], bias, *action)",
+          f"{STANDARDISED}::test_it_is_the_plain_model_at_standardised_inputs"),
+    Plant("every direction of the action has its own scale", "models/energy.py",
+          "spread = a.var(dim=0, correction=0).mean().sqrt()",
+          "spread = a.var(dim=0, correction=0).sqrt()",
+          f"{STANDARDISED}::test_standardised_data_are_centred_and_of_spread_one"),
+    Plant("a constant feature is divided by its rounding", "models/energy.py",
+          "_SMALLEST_SPREAD = 1e-6", "_SMALLEST_SPREAD = 0.0",
+          f"{STANDARDISED}::test_features_without_spread_divide_by_nothing"
+          "_and_have_no_units_either"),
+    Plant("a constant feature keeps its units", "models/energy.py",
+          "constant = torch.where(magnitude > 0, magnitude, 1.0)",
+          "constant = torch.ones_like(magnitude)",
+          f"{STANDARDISED}::test_features_without_spread_divide_by_nothing"
+          "_and_have_no_units_either"),
+    Plant("loaded means and scales are not noticed", "models/energy.py",
+          "kept._standardised = bool(torch.isfinite(kept.state_scale).all())", "pass",
+          f"{STANDARDISED}::test_means_and_scales_travel_with_the_weights"
+          "_and_are_absent_without_the_option"),
+    Plant("weights that leave forget the mean", "models/energy.py",
+          "moved = -(folded @ mean.double())", "moved = 0 * (folded @ mean.double())",
+          f"{STANDARDISED}::test_weights_that_leave_the_model_have_it_folded_in"),
+    Plant("no bound in the kernel's exponential", "sampling/walk.c",
+          "x = choose((ivec)(x < -87.0f), all(-87.0f), x);", "", f"{COMPILED}::{ANY_SIZE}"),
+    Plant("SiLU of a huge argument times exp(-87)", "sampling/walk.c",
+          "(vec)((ivec)(below > -87.0f) & (ivec)FMA(power, p, power))", "FMA(power, p, power)",
+          f"{COMPILED}::{ANY_SIZE}"),
+    Plant("SiLU' in the page without its second term", "widgets/js/network.js",
+          "sigma * (1 + v * (v < 0 ? larger : smaller))", "sigma",
+          f"{NUMERICS}::test_energy_and_gradient_agree_with_autograd"),
+    Plant("the page trains FE_x as if it were LeakyReLU", "widgets/js/training.js",
+          "back[i] *= score.slopes.features[i]", "back[i] *= features[i] < 0 ? NEGATIVE_SLOPE : 1",
+          f"{NUMERICS}::test_training_step_agrees_with_pytorch"),
+    Plant("an exported network does not name its activation", "widgets/export.py",
+          '"activation": config.activation,', "",
+          f"{NUMERICS}::test_energy_and_gradient_agree_with_autograd"),
     # the objective
     Plant("loss sign", "objectives/contrast.py",
           "difference = f_chain.mean() - f_data.mean()",
@@ -336,7 +391,7 @@ PLANTS = [
 
 def copy_sources(to: Path) -> None:
     """Copy what the tests need: the package, the tests, the data, the configuration."""
-    ignore = shutil.ignore_patterns("__pycache__", "node_modules", "js")
+    ignore = shutil.ignore_patterns("__pycache__", "node_modules")
     for folder in ("ebmlib", "thesis", "tests", "data", "workflow"):
         shutil.copytree(ROOT / folder, to / folder, ignore=ignore)
     (to / "build").mkdir()

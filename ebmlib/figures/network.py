@@ -20,9 +20,9 @@ def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = (
         model: gives the sizes; made with embedding.
         normalised: layers (``"FCN[0]"``) drawn as spectrally normalised.
     """
-    layers = model.layers()
+    layers, activations = model.layers(), model.activations()
 
-    def block(x: float, y: float, name: str, activation: str) -> None:
+    def block(x: float, y: float, name: str) -> None:
         layer = layers[name]
         count = sum(parameter.numel() for parameter in layer.parameters())
         marked = name in normalised
@@ -36,10 +36,8 @@ def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = (
         )  # fmt: skip
         text = f"{name}\n{layer.in_features} → {layer.out_features}\n{count:,} parameters"
         axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=3)
-        if activation:
-            axes.text(
-                x, y - 0.85, activation, ha="center", va="center", fontsize=8.5, style="italic"
-            )
+        activation = activations.get(name, "no activation")
+        axes.text(x, y - 0.85, activation, ha="center", va="center", fontsize=8.5, style="italic")
 
     def arrow(start: tuple[float, float], end: tuple[float, float], bend: float = 0.0) -> None:
         style = f"arc3,rad={bend}"
@@ -52,18 +50,15 @@ def architecture(axes: Axes, model: EnergyModel, normalised: tuple[str, ...] = (
 
     fcn = [name for name in layers if name.startswith("FCN")]
     half, step = _WIDTH / 2 + 0.06, 3.0
-    for y, letter, name, activation in (
-        (1.1, "state $x$", "FE_x", "LeakyReLU"),
-        (-1.1, "action $a$", "FE_a", "ELU"),
-    ):
+    for y, letter, name in ((1.1, "state $x$", "FE_x"), (-1.1, "action $a$", "FE_a")):
         axes.text(-0.85, y, letter, ha="right", va="center")
         arrow((-0.75, y), (1.0 - half, y))
-        block(1.0, y, name, activation)
+        block(1.0, y, name)
         arrow((1.0 + half, y), (_FIRST - half, 0.25 * y))
     for number, name in enumerate(fcn):
         x = _FIRST + step * number
         last = number == len(fcn) - 1
-        block(x, 0, name, "no activation" if last else "ReLU")
+        block(x, 0, name)
         if 0 < number < len(fcn) - 1 and model.config.residual:
             arrow((x - step / 2 - 0.1, 0.1), (x + step / 2 - 0.05, 0.1), -0.75)
             axes.text(x, 1.3, "+ input", ha="center", va="bottom", fontsize=8.5)

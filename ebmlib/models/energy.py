@@ -12,9 +12,11 @@ and a fully connected network FCN of width ``h_dim`` evaluates the pair,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any, cast
 
@@ -29,8 +31,10 @@ from ebmlib.models.initial import initialise
 from ebmlib.models.score import ActionScore
 
 SPECTRAL_NORMS = ("none", "fcn_0_2", "fcn_and_fe_x")
+ACTIVATIONS = ("relu", "silu")
 FIRST_ACTIVATIONS = ("relu", "tanh")
 _NEGATIVE_SLOPE = 0.01  # of FE_x's LeakyReLU, PyTorch's default
+_SMALLEST_SPREAD = 1e-6  # of the largest magnitude; less is hardly more than float32's rounding
 
 
 @register("EnergyConfig")
@@ -44,11 +48,17 @@ class EnergyConfig:
         hidden_layers: square layers between FCN's input and output layer; 2 in Figure 3.2.
         embedding: with the extractors FE_x and FE_a; without them FCN reads (x, a) directly.
         residual: hidden layers add their input, out[i] = ReLU(FCN[i](out[i-1])) + out[i-1].
-        first_activation: after FCN[0], ``"relu"`` or ``"tanh"`` (section 4.2).
+        first_activation: after FCN[0], ``"tanh"`` (section 4.2), or ``"relu"`` for the one that
+            ``activation`` names.
         spectral_norm: ``"none"``, ``"fcn_0_2"`` (layers 0 and 2 of FCN, section 3.2.1) or
             ``"fcn_and_fe_x"`` (every layer of FCN and FE_x, section 4.2).
         output_bias: keeps a bias in the last layer; it cancels in the density (section 3.4).
         temperature: T of Eq 2.1.
+        activation: ``"relu"`` is the thesis's network: ReLU in FCN, LeakyReLU in FE_x, ELU in
+            FE_a. ``"silu"`` puts SiLU(s) = s sigmoid(s) (Elfwing, Uchibe and Doya 2018) in the
+            place of all of them, so that f has every derivative; a tanh after FCN[0] stays.
+        standardise: f is evaluated at centred and scaled states and actions, see
+            :meth:`EnergyModel.fit_standardisation`.
     """
 
     z_dim: int = 64
@@ -60,16 +70,30 @@ class EnergyConfig:
     spectral_norm: str = "none"
     output_bias: bool = False
     temperature: float = 1.0
+    activation: str = "relu"
+    standardise: bool = False
 
     def __post_init__(self) -> None:
         checks.count("z_dim", self.z_dim)
         checks.count("h_dim", self.h_dim)
         checks.count("hidden_layers", self.hidden_layers, least=0)
-        for name in ("embedding", "residual", "output_bias"):
+        for name in ("embedding", "residual", "output_bias", "standardise"):
             checks.flag(name, getattr(self, name))
         checks.one_of("first_activation", self.first_activation, FIRST_ACTIVATIONS)
         checks.one_of("spectral_norm", self.spectral_norm, SPECTRAL_NORMS)
         checks.positive("temperature", self.temperature)
+        checks.one_of("activation", self.activation, ACTIVATIONS)
+
+    @property
+    def twice_differentiable(self) -> bool:
+        """Whether grad_a f is differentiable in a everywhere, and its derivative continuous.
+
+        An objective that needs tr grad_a^2 f (score matching) needs this. With ReLU, grad_a f
+        jumps where an activation crosses 0, and what the jumps contribute is missing from the
+        trace. ELU' has no jump but a kink at 0.
+        """
+        smooth = self.first_activation == "tanh" and not self.hidden_layers and not self.embedding
+        return self.activation == "silu" or smooth
 
     @classmethod
     def plain(cls, h_dim: int = 128, **changes: object) -> EnergyConfig:
@@ -86,7 +110,17 @@ class EnergyModel(nn.Module):
         state_dim: dimension of x.
         action_dim: dimension of a.
         generator: draws the initial weights (CPU), uniform in +-1/sqrt(fan-in) like PyTorch's own.
+
+    Attributes:
+        state_mean, state_scale, action_mean, action_scale: with ``config.standardise`` only,
+            buffers of shapes (state_dim,) and (action_dim,), in the units of x and a; see
+            :meth:`fit_standardisation`.
     """
+
+    state_mean: Tensor
+    state_scale: Tensor
+    action_mean: Tensor
+    action_scale: Tensor
 
     def __init__(
         self, config: EnergyConfig, state_dim: int, action_dim: int, *, generator: torch.Generator
@@ -112,6 +146,13 @@ class EnergyModel(nn.Module):
                 initialise(layer, generator)
         for layer in self._normalised_layers():
             _spectral_norm(layer, generator)
+        if config.standardise:
+            # NaN until the data are known, so that a forgotten fit cannot pass for one
+            for name, size in (("state", state_dim), ("action", action_dim)):
+                self.register_buffer(f"{name}_mean", torch.full((size,), math.nan))
+                self.register_buffer(f"{name}_scale", torch.full((size,), math.nan))
+            self._standardised = False
+            self.register_load_state_dict_post_hook(_note_standardisation)
 
     def _fcn(self) -> list[nn.Linear]:
         return [cast(nn.Linear, layer) for layer in self.fcn]
@@ -128,17 +169,114 @@ class EnergyModel(nn.Module):
 
         The leading shapes are broadcast, so states (n, 1, d_x) meet a grid of actions (1, g, d_a).
         """
+        if self.config.standardise:
+            self._demand_standardisation()
+            x = (x - self.state_mean) / self.state_scale
+            a = (a - self.action_mean) / self.action_scale
         if self.fe_x is not None and self.fe_a is not None:
-            x = nn.functional.leaky_relu(self.fe_x(x), _NEGATIVE_SLOPE)
-            a = nn.functional.elu(self.fe_a(a))
+            x = self._state_activation(self.fe_x(x))
+            a = self._silu_or(nn.functional.elu)(self.fe_a(a))
         shape = torch.broadcast_shapes(x.shape[:-1], a.shape[:-1])
         x, a = x.expand(*shape, x.shape[-1]), a.expand(*shape, a.shape[-1])
         first, *hidden, output = self._fcn()
-        activation = torch.tanh if self.config.first_activation == "tanh" else torch.relu
-        out = activation(first(torch.cat([x, a], dim=-1)))
+        activation = self._silu_or(torch.relu)
+        first_activation = torch.tanh if self.config.first_activation == "tanh" else activation
+        out = first_activation(first(torch.cat([x, a], dim=-1)))
         for layer in hidden:
-            out = torch.relu(layer(out)) + (out if self.config.residual else 0.0)
+            out = activation(layer(out)) + (out if self.config.residual else 0.0)
         return output(out).squeeze(-1) / self.config.temperature
+
+    def _silu_or(self, activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return nn.functional.silu if self.config.activation == "silu" else activation
+
+    def _state_activation(self, s: Tensor) -> Tensor:
+        return self._silu_or(partial(nn.functional.leaky_relu, negative_slope=_NEGATIVE_SLOPE))(s)
+
+    @property
+    def twice_differentiable(self) -> bool:
+        """See :attr:`EnergyConfig.twice_differentiable`."""
+        return self.config.twice_differentiable
+
+    def fit_standardisation(self, states: Tensor, actions: Tensor) -> None:
+        """Take means and scales from the training data; they become part of the ``state_dict``.
+
+        With m and s the means and scales, and g the network, the model is from then on
+
+            f(x, a) = g((x - m_x) / s_x, (a - m_a) / s_a).
+
+        It stays a function of states and actions in the data's own units, and so do its score (the
+        chain rule divides g's by s_a), its grids and its log Z. Its density is that of the
+        standardised action divided by prod_i s_a,i: the two log densities, and the two log Z,
+        differ by sum_i log s_a,i, a constant.
+
+        The scale of a state is the standard deviation of each dimension by itself, since features
+        may have different units. The scale of actions is one number, the root mean square of the
+        standard deviations over the dimensions: actions are steps in one space, the chain's noise
+        is equal in all directions, and a direction in which the data hardly move is not blown up
+        by its own small spread. Where the spread is below 1e-6 of the largest magnitude (a
+        constant), that magnitude is the scale, or 1 if it is 0. So the data in other units give
+        the same standardised data.
+
+        Args:
+            states: (n, state_dim), those of the training pairs.
+            actions: (n, action_dim).
+
+        Raises:
+            InputError: ``config.standardise`` is off, or the data do not fit the model.
+        """
+        if not self.config.standardise:
+            raise InputError(
+                "This model was made without standardisation; make it with "
+                "EnergyConfig(standardise=True) or leave this call out."
+            )
+        _check_data("States", states, self.state_dim)
+        _check_data("Actions", actions, self.action_dim)
+        x, a = states.detach().double(), actions.detach().double()
+        with torch.no_grad():
+            self.state_mean.copy_(x.mean(dim=0))
+            self.state_scale.copy_(_scale(x.var(dim=0, correction=0).sqrt(), x.abs().amax(dim=0)))
+            self.action_mean.copy_(a.mean(dim=0))
+            spread = a.var(dim=0, correction=0).mean().sqrt()
+            self.action_scale.copy_(_scale(spread, a.abs().max()))
+        self._standardised = True
+
+    def _demand_standardisation(self) -> None:
+        if not self._standardised:
+            raise InputError(
+                "This model standardises its inputs and has seen no data; call "
+                "fit_standardisation(states, actions) with those it trains on, or load weights."
+            )
+
+    def folded(self) -> dict[str, tuple[Tensor, Tensor | None]]:
+        """Effective (weight, bias) of every layer, by the names of :meth:`layers`, detached.
+
+        Spectral normalisation is carried out. With ``standardise`` the layers that read states and
+        actions take these in their own units,
+
+            W ((x - m) / s) + b = (W / s) x + (b - W (m / s)),
+
+        so that the reader of these weights need know neither.
+        """
+        weights: dict[str, tuple[Tensor, Tensor | None]] = {
+            name: (effective_weight(layer), None if layer.bias is None else layer.bias.detach())
+            for name, layer in self.layers().items()
+        }
+        if self.config.standardise:
+            self._demand_standardisation()
+            state, action = (
+                (self.state_mean, self.state_scale),
+                (self.action_mean, self.action_scale),
+            )
+            if self.config.embedding:
+                readers = {"FE_x": state, "FE_a": action}
+            else:
+                both = zip(state, action, strict=True)
+                mean, scale = (torch.cat(parts) for parts in both)
+                readers = {"FCN[0]": (mean, scale)}
+            for name, (mean, scale) in readers.items():
+                weight, bias = weights[name]
+                weights[name] = _fold(weight, bias, mean, scale)
+        return weights
 
     def energy(self, x: Tensor, a: Tensor) -> Tensor:
         """E(x, a) = -T f(x, a) (Eq 2.1), of shape (...)."""
@@ -158,22 +296,31 @@ class EnergyModel(nn.Module):
             )
         first, *hidden, output = self._fcn()
         with torch.no_grad(), evaluating(self):
-            features = x
+            features, weight, bias = x, first.weight.detach(), first.bias.detach()
+            split, reader = self._state_features, self.fe_a
+            embedding = None if reader is None else (reader.weight.detach(), reader.bias.detach())
+            if self.config.standardise:
+                self._demand_standardisation()
+                features = (x - self.state_mean) / self.state_scale
+                action = self.action_mean, self.action_scale
+                if embedding is not None:
+                    embedding = _fold(*embedding, *action)
+                else:
+                    half, bias = _fold(weight[:, split:], bias, *action)
+                    weight = torch.cat([weight[:, :split], half], dim=1)
             if self.fe_x is not None:
-                features = nn.functional.leaky_relu(self.fe_x(x), _NEGATIVE_SLOPE)
-            weight, split = first.weight, self._state_features
+                features = self._state_activation(self.fe_x(features))
             temperature = self.config.temperature
             return ActionScore(
-                context=nn.functional.linear(features, weight[:, :split], first.bias),
-                embedding=None
-                if self.fe_a is None
-                else (self.fe_a.weight.detach(), self.fe_a.bias.detach()),
+                context=nn.functional.linear(features, weight[:, :split], bias),
+                embedding=embedding,
                 first=weight[:, split:].contiguous(),
                 hidden=tuple((layer.weight.detach(), layer.bias.detach()) for layer in hidden),
                 output=output.weight[0] / temperature,
                 output_bias=output.bias[0] / temperature if self.config.output_bias else None,
                 residual=self.config.residual,
                 tanh=self.config.first_activation == "tanh",
+                silu=self.config.activation == "silu",
             )
 
     def layers(self) -> dict[str, nn.Linear]:
@@ -181,6 +328,47 @@ class EnergyModel(nn.Module):
         named: dict[str, nn.Linear | None] = {"FE_x": self.fe_x, "FE_a": self.fe_a}
         named |= {f"FCN[{i}]": layer for i, layer in enumerate(self._fcn())}
         return {name: layer for name, layer in named.items() if layer is not None}
+
+    def activations(self) -> dict[str, str]:
+        """What follows each layer of :meth:`layers`: ``"SiLU"``, ...; the last layer is absent."""
+        silu, tanh = self.config.activation == "silu", self.config.first_activation == "tanh"
+        named = {"FE_x": "LeakyReLU", "FE_a": "ELU"} if self.config.embedding else {}
+        named |= {f"FCN[{i}]": "ReLU" for i in range(len(self.fcn) - 1)}
+        named = {name: "SiLU" if silu else activation for name, activation in named.items()}
+        return named | ({"FCN[0]": "tanh"} if tanh else {})
+
+
+def _check_data(name: str, values: Tensor, size: int) -> None:
+    if values.ndim != 2 or values.shape[1] != size or len(values) == 0:
+        raise InputError(
+            f"{name} must have shape (n, {size}) with n of at least 1, got {tuple(values.shape)}; "
+            "pass those of the training pairs."
+        )
+    if not bool(torch.isfinite(values).all()):
+        raise InputError(f"{name} must be finite to be standardised, got NaN or infinity.")
+
+
+def _scale(spread: Tensor, magnitude: Tensor) -> Tensor:
+    """The spread, or for a constant its magnitude, or 1 if that is 0."""
+    constant = torch.where(magnitude > 0, magnitude, 1.0)
+    return torch.where(spread > _SMALLEST_SPREAD * magnitude, spread, constant)
+
+
+def _fold(
+    weight: Tensor, bias: Tensor | None, mean: Tensor, scale: Tensor
+) -> tuple[Tensor, Tensor]:
+    """(W', b') with W' v + b' = W ((v - mean) / scale) + b; summed in float64."""
+    folded = weight.double() / scale.double()
+    moved = -(folded @ mean.double())
+    if bias is not None:
+        moved = moved + bias.double()
+    return folded.to(weight.dtype), moved.to(weight.dtype)
+
+
+def _note_standardisation(model: nn.Module, _: Any) -> None:
+    """After weights were loaded: whether means and scales came with them."""
+    kept = cast(EnergyModel, model)
+    kept._standardised = bool(torch.isfinite(kept.state_scale).all())
 
 
 def _spectral_norm(layer: nn.Linear, generator: torch.Generator) -> None:

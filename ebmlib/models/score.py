@@ -26,14 +26,19 @@ class Score(Protocol):
 class ActionScore:
     """grad_a f(x, a) of an energy model for n fixed states, in closed form.
 
-    With u = ELU(A a + b) (or u = a without embedding) and c the part of FCN[0] that depends on
+    With u = psi(A a + b) (or u = a without embedding) and c the part of FCN[0] that depends on
     the state, the network and its gradient are
 
-        o_0 = phi(c + W_0 u),      o_i = ReLU(W_i o_{i-1} + b_i) + r o_{i-1},      f = w . o_L
-        g_L = w,                   g_{i-1} = W_i^T (1[s_i > 0] g_i) + r g_i
-        grad_a f = A^T (ELU'(A a + b) * W_0^T (phi'(s_0) g_0)),
+        o_0 = phi(c + W_0 u),      o_i = rho(W_i o_{i-1} + b_i) + r o_{i-1},       f = w . o_L
+        g_L = w,                   g_{i-1} = W_i^T (rho'(s_i) g_i) + r g_i
+        grad_a f = A^T (psi'(A a + b) * W_0^T (phi'(s_0) g_0)),
 
-    where s_i are the pre-activations and r is 1 with residual layers, else 0.
+    where s_i are the pre-activations and r is 1 with residual layers, else 0. The activations are
+
+        psi = ELU,  rho = ReLU, rho'(s) = 1[s > 0]                                  (the thesis's)
+        psi = rho = SiLU,       rho'(s) = sigma(s) (1 + s (1 - sigma(s)))           (``silu``)
+
+    with sigma(s) = 1 / (1 + exp(-s)) and SiLU(s) = s sigma(s); phi is rho, or tanh.
 
     Attributes:
         context: c, shape (n, h).
@@ -43,7 +48,8 @@ class ActionScore:
         output: w, shape (h,), already divided by the temperature.
         output_bias: scalar tensor or None; it moves f and not its gradient.
         residual: r.
-        tanh: phi is tanh, else ReLU.
+        tanh: phi is tanh, else rho.
+        silu: psi and rho are SiLU, else ELU and ReLU.
     """
 
     context: Tensor
@@ -54,21 +60,40 @@ class ActionScore:
     output_bias: Tensor | None
     residual: bool
     tanh: bool
+    silu: bool = False
 
     def _forward(self, a: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        """(u, [s_0 or tanh(s_0), s_1, ...], o_L); s_0 is already activated, which loses nothing."""
-        u = a
+        """What the derivatives are read off, and o_L: (of psi, [of phi, s_1, s_2, ...], o_L).
+
+        ReLU, ELU and tanh lose nothing that their derivative needs: for them it is u and o_0, for
+        SiLU it is A a + b and s_0.
+        """
+        psi_from = u = a
         if self.embedding is not None:
             matrix, bias = self.embedding
-            u = torch.nn.functional.elu(torch.addmm(bias, a, matrix.t()))
-        out = torch.addmm(self.context, u, self.first.t())
-        out = out.tanh_() if self.tanh else out.relu_()
-        activations = [out]
+            psi_from = torch.addmm(bias, a, matrix.t())
+            if self.silu:
+                u = torch.nn.functional.silu(psi_from)
+            else:
+                psi_from = u = torch.nn.functional.elu(psi_from)
+        out = phi_from = torch.addmm(self.context, u, self.first.t())
+        if self.tanh:
+            out = out.tanh_()
+        else:
+            out = torch.nn.functional.silu(out) if self.silu else out.relu_()
+        activations = [phi_from]
         for matrix, bias in self.hidden:
             s = torch.addmm(bias, out, matrix.t())
-            out = s.relu() + out if self.residual else s.relu()
+            activated = torch.nn.functional.silu(s) if self.silu else s.relu()
+            out = activated + out if self.residual else activated
             activations.append(s)
-        return u, activations, out
+        return psi_from, activations, out
+
+    def _times_slope(self, g: Tensor, s: Tensor) -> Tensor:
+        """rho'(s) * g."""
+        if self.silu:
+            return torch.ops.aten.silu_backward(g, s)
+        return torch.ops.aten.threshold_backward(g, s, 0)
 
     @torch.no_grad()
     def value(self, a: Tensor) -> Tensor:
@@ -79,18 +104,20 @@ class ActionScore:
     @torch.no_grad()
     def __call__(self, a: Tensor) -> Tensor:
         """grad_a f(x, a), shape (n, d), for actions a (n, d)."""
-        u, (first, *hidden), _ = self._forward(a)
+        u, (first, *hidden), _ = self._forward(a)  # with SiLU the first two are pre-activations
         g = self.output.expand_as(first)
         for s, (matrix, _) in zip(reversed(hidden), reversed(self.hidden), strict=True):
-            through = torch.ops.aten.threshold_backward(g, s, 0) @ matrix
+            through = self._times_slope(g, s) @ matrix
             g = through.add_(g) if self.residual else through
         if self.tanh:
             g = g * (1 - first * first)
         else:
-            g = torch.ops.aten.threshold_backward(g, first, 0)
+            g = self._times_slope(g, first)
         g = g @ self.first
         if self.embedding is None:
             return g
+        if self.silu:
+            return torch.ops.aten.silu_backward(g, u) @ self.embedding[0]
         # ELU'(s) is 1 where u > 0 and exp(s) = u + 1 elsewhere
         return g.mul_(u.clamp(max=0).add_(1)) @ self.embedding[0]
 

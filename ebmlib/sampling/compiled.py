@@ -54,7 +54,7 @@ class _Net(ctypes.Structure):
     """``Net`` of walk.c."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("d", "z", "h", "hidden", "residual", "tanh")),
+        *((name, ctypes.c_int64) for name in ("d", "z", "h", "hidden", "residual", "tanh", "silu")),
         *((name, ctypes.c_void_p) for name in ("fe", "fe_bias", "first")),
         *((name, ctypes.POINTER(ctypes.c_void_p)) for name in ("layers", "biases")),
         ("output", ctypes.c_void_p),
@@ -95,6 +95,7 @@ class Walk:
             hidden=len(score.hidden),
             residual=score.residual,
             tanh=score.tanh,
+            silu=score.silu,
             fe=matrix[0],
             fe_bias=vector[0],
             first=matrix[1],
@@ -309,23 +310,34 @@ def _open(path: Path) -> ctypes.CDLL:
 
 
 def _agrees_with_eager(library: ctypes.CDLL) -> bool:
-    """One step along the score of three small random networks, against the eager score."""
+    """One step along the score of five small random networks, against the eager score."""
     generator = torch.Generator().manual_seed(0)
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
-    for tanh, residual, embedding, hidden in ((0, 1, 1, 2), (1, 0, 1, 1), (0, 0, 0, 3)):
+    def biases(*shape: int) -> Tensor:
+        """Every fourth feature lies where exponentials underflow or saturate."""
+        return normal(*shape) * torch.tensor([300.0, 1.0, 1.0, 1.0]).repeat(shape[-1])[: shape[-1]]
+
+    for tanh, silu, residual, embedding, hidden in (
+        (0, 0, 1, 1, 2),
+        (1, 0, 0, 1, 1),
+        (0, 0, 0, 0, 3),
+        (0, 1, 1, 1, 2),
+        (1, 1, 0, 1, 3),
+    ):
         n, d, z, h = 53, 2, 10 if embedding else 2, 19
         score = ActionScore(
-            context=normal(n, h),
-            embedding=(normal(z, d), normal(z)) if embedding else None,
+            context=biases(n, h),
+            embedding=(normal(z, d), biases(z)) if embedding else None,
             first=normal(h, z) / z**0.5,
-            hidden=tuple((normal(h, h) / h**0.5, normal(h)) for _ in range(hidden)),
+            hidden=tuple((normal(h, h) / h**0.5, biases(h)) for _ in range(hidden)),
             output=normal(h) / h**0.5,
             output_bias=None,
             residual=bool(residual),
             tanh=bool(tanh),
+            silu=bool(silu),
         )
         a = normal(n, d)
         step = Walk(library, score)(a, torch.zeros(1, n, d), [1.0]) - a

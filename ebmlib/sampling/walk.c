@@ -59,8 +59,9 @@ static inline vec choose(ivec mask, vec a, vec b) { return (vec)((mask & (ivec)a
 /* x where not s <= 0 (as PyTorch's threshold, which lets NaN through), else 0 */
 static inline vec where_positive(vec s, vec x) { return (vec)(~(ivec)(s <= 0.0f) & (ivec)x); }
 
-/* exp(x) - 1 for x <= 0, to about 1e-7: x = n log 2 + r, a Taylor polynomial in |r| <= log(2)/2. */
-static inline vec expm1_negative(vec x) {
+/* For x <= 0: power = 2^n and exp(r) - 1, to about 1e-7, where x = n log 2 + r; a Taylor polynomial
+   in |r| <= log(2)/2. Below -87, where exp(x) leaves the normal numbers, x counts as -87. */
+static inline vec exponential(vec x, vec *power) {
     const vec shift = all(12582912.0f); /* 1.5 * 2^23 rounds to a whole number */
     x = choose((ivec)(x < -87.0f), all(-87.0f), x);
     vec n = FMA(x, all(1.44269504f), shift) - shift;
@@ -74,7 +75,13 @@ static inline vec expm1_negative(vec x) {
     p = FMA(p, r, all(0.5f));
     p = FMA(p * r, r, r);
     ivec biased = (ivec)(n + shift) - (ivec)shift + 127;
-    vec power = (vec)(biased << 23);
+    *power = (vec)(biased << 23);
+    return p;
+}
+
+/* exp(x) - 1 for x <= 0 */
+static inline vec expm1_negative(vec x) {
+    vec power, p = exponential(x, &power);
     return FMA(power, p, power - 1.0f);
 }
 
@@ -84,9 +91,22 @@ static inline vec tanh_of(vec x) {
     return (vec)((ivec)(-t / (t + 2.0f)) | sign);
 }
 
+/* SiLU(s) = s sigma(s); *slope is its derivative sigma(s) (1 + s (1 - sigma(s))). With e = exp(-|s|),
+   sigma(|s|) = 1 / (1 + e) and sigma(-|s|) = e / (1 + e): neither loses digits to the other. Where
+   exponential() stops e is 0, since s may be larger than 1 / e there. */
+static inline vec silu(vec s, vec *slope) {
+    vec below = (vec)((ivec)s | (ivec)all(-0.0f)), power, p = exponential(below, &power);
+    vec e = (vec)((ivec)(below > -87.0f) & (ivec)FMA(power, p, power));
+    vec larger = 1.0f / (1.0f + e), smaller = e * larger;
+    ivec negative = (ivec)(s < 0.0f);
+    vec sigma = choose(negative, smaller, larger), rest = choose(negative, larger, smaller);
+    *slope = FMA(s * sigma, rest, sigma);
+    return s * sigma;
+}
+
 typedef struct {
     int64_t d, z, h, hidden;   /* z = 0: no embedding; hidden: square layers */
-    int64_t residual, tanh;
+    int64_t residual, tanh, silu;
     const float *fe, *fe_bias; /* A (z, d), b (z) */
     const float *first;        /* W_0's action half (h, z or d) */
     const float *const *layers, *const *biases; /* W_i (h, h), b_i (h) */
@@ -152,11 +172,11 @@ static const float *product(const float *m, const vec *in, int64_t rows, int64_t
     return m;
 }
 
-typedef struct { vec *a, *gradient, *u, *context, *o, *s, *g, *masked, *t; } Space;
+typedef struct { vec *a, *gradient, *u, *slope, *context, *o, *s, *g, *masked, *t; } Space;
 
 static int64_t space_vectors(const Net *p) {
     int64_t h = padded(p->h), u = padded(p->z ? p->z : p->d);
-    return BLOCK * (2 * padded(p->d) + 2 * u + h * (2 * (p->hidden + 1) + 4));
+    return BLOCK * (2 * padded(p->d) + 3 * u + h * (2 * (p->hidden + 1) + 4));
 }
 
 static Space space_at(const Net *p, vec *at) {
@@ -167,11 +187,12 @@ static Space space_at(const Net *p, vec *at) {
     w.gradient = at, at += d;
     w.u = at, at += u;
     w.t = at, at += u;
+    w.slope = at, at += u; /* psi', of SiLU */
     w.context = at, at += h;
     w.g = at, at += h;
     w.masked = at, at += h;
     w.o = at, at += deep * h; /* o_0 ... o_L, h apart */
-    w.s = at;                 /* s_0 ... s_L */
+    w.s = at;                 /* s_0 ... s_L; of SiLU its derivatives there */
     return w;
 }
 
@@ -185,7 +206,8 @@ static void gradient(const Net *p, const float *m, Space w, const int nv) {
     const vec *features = w.a;
     if (p->z) {
         m = product(m, w.a, p->z, p->d, w.u, nv);
-        EACH_FEATURE(p->z) {
+        if (p->silu) EACH_FEATURE(p->z) w.u[at] = silu(w.u[at] + p->fe_bias[j], w.slope + at);
+        else EACH_FEATURE(p->z) {
             vec x = w.u[at] + p->fe_bias[j];
             w.u[at] = choose((ivec)(x <= 0.0f), expm1_negative(x), x);
         }
@@ -193,6 +215,7 @@ static void gradient(const Net *p, const float *m, Space w, const int nv) {
     }
     m = product(m, features, h, u, w.s, nv);
     if (p->tanh) EACH_FEATURE(h) w.o[at] = tanh_of(w.s[at] + w.context[at]);
+    else if (p->silu) EACH_FEATURE(h) w.o[at] = silu(w.s[at] + w.context[at], w.s + at);
     else EACH_FEATURE(h) {
         vec s = w.s[at] + w.context[at];
         w.o[at] = where_positive(s, s);
@@ -201,7 +224,12 @@ static void gradient(const Net *p, const float *m, Space w, const int nv) {
         const float *bias = p->biases[i - 1];
         vec *o = w.o + i * width, *s = w.s + i * width, *before = o - width;
         m = product(m, before, h, h, s, nv);
-        if (i == last) EACH_FEATURE(h) w.masked[at] = where_positive(s[at] + bias[j], all(p->output[j]));
+        if (p->silu) EACH_FEATURE(h) {
+            o[at] = silu(s[at] + bias[j], s + at);
+            if (i == last) w.masked[at] = s[at] * p->output[j];
+            else o[at] = p->residual ? o[at] + before[at] : o[at];
+        }
+        else if (i == last) EACH_FEATURE(h) w.masked[at] = where_positive(s[at] + bias[j], all(p->output[j]));
         else EACH_FEATURE(h) {
             s[at] += bias[j];
             o[at] = where_positive(s[at], s[at]);
@@ -214,9 +242,11 @@ static void gradient(const Net *p, const float *m, Space w, const int nv) {
         m = product(m, w.masked, h, h, w.s + last * width, nv);
         const vec *through = w.s + last * width;
         EACH_FEATURE(h) w.g[at] = p->residual ? through[at] + w.g[at] : through[at];
-        if (i > 1) EACH_FEATURE(h) w.masked[at] = where_positive(s[at], w.g[at]);
+        if (i > 1 && p->silu) EACH_FEATURE(h) w.masked[at] = s[at] * w.g[at];
+        else if (i > 1) EACH_FEATURE(h) w.masked[at] = where_positive(s[at], w.g[at]);
     }
     if (p->tanh) EACH_FEATURE(h) w.masked[at] = w.g[at] * FMA(-w.o[at], w.o[at], all(1.0f));
+    else if (p->silu) EACH_FEATURE(h) w.masked[at] = w.s[at] * w.g[at];
     else EACH_FEATURE(h) w.masked[at] = where_positive(w.o[at], w.g[at]);
     if (!p->z) {
         product(m, w.masked, p->d, h, w.gradient, nv);
@@ -224,7 +254,8 @@ static void gradient(const Net *p, const float *m, Space w, const int nv) {
     }
     m = product(m, w.masked, p->z, h, w.t, nv);
     /* ELU'(s) is 1 where u > 0 and exp(s) = u + 1 elsewhere */
-    EACH_FEATURE(p->z) w.t[at] *= (vec)(~(ivec)(w.u[at] > 0.0f) & (ivec)w.u[at]) + 1.0f;
+    if (p->silu) EACH_FEATURE(p->z) w.t[at] *= w.slope[at];
+    else EACH_FEATURE(p->z) w.t[at] *= (vec)(~(ivec)(w.u[at] > 0.0f) & (ivec)w.u[at]) + 1.0f;
     product(m, w.t, p->d, p->z, w.gradient, nv);
 }
 

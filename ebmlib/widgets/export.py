@@ -1,7 +1,8 @@
 """Trained policies and demonstrations as JSON that the JavaScript numerics read.
 
 Numbers are little-endian float32 in base64. Weights are the effective ones, after spectral
-normalisation, so that the reader of the file need not know about it.
+normalisation and with standardisation folded into them, so that the reader of the file need not
+know about either.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ebmlib.models.energy import EnergyModel, effective_weight
+from ebmlib.models.energy import EnergyModel
 
 if TYPE_CHECKING:
     from ebmlib.demonstrations.dataset import Demonstrations
     from ebmlib.training.run import Run
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a reader of the old format would misread the new one."""
 
 
@@ -45,15 +46,16 @@ def export_network(model: EnergyModel) -> dict[str, Any]:
             "h_dim": config.h_dim,
             "residual": config.residual,
             "first_activation": config.first_activation,
+            "activation": config.activation,
             "temperature": config.temperature,
         },
         "layers": {
             name: {
-                "shape": [layer.out_features, layer.in_features],
-                "weight": encode_float32(effective_weight(layer).cpu()),
-                "bias": None if layer.bias is None else encode_float32(layer.bias.detach().cpu()),
+                "shape": list(weight.shape),
+                "weight": encode_float32(weight.cpu()),
+                "bias": None if bias is None else encode_float32(bias.cpu()),
             }
-            for name, layer in model.layers().items()
+            for name, (weight, bias) in model.folded().items()
         },
     }
 

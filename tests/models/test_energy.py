@@ -27,6 +27,34 @@ def rows(generator, n, d, name):
     return torch.randn(n, d, generator=generator(name), dtype=torch.float64)
 
 
+@pytest.mark.parametrize("first", ["relu", "tanh"])
+@pytest.mark.parametrize("activation", ["relu", "silu"])
+def test_the_activations_are_those_that_the_model_names(first, activation, generator):
+    model = small(generator, d_x=3, activation=activation, first_activation=first)
+    x, a = rows(generator, 5, 3, "x"), rows(generator, 5, 2, "a")
+    functions = {
+        "LeakyReLU": lambda s: torch.maximum(s, 0.01 * s),
+        "ELU": lambda s: torch.where(s > 0, s, torch.expm1(s)),
+        "ReLU": lambda s: s.clamp(min=0),
+        "tanh": torch.tanh,
+        "SiLU": lambda s: s / (1 + torch.exp(-s)),
+        None: lambda s: s,
+    }
+
+    def layer(name, value):
+        weight, bias = model.layers()[name].weight, model.layers()[name].bias
+        s = value @ weight.T + (0 if bias is None else bias)
+        return functions[model.activations().get(name)](s)
+
+    out = layer("FCN[0]", torch.cat([layer("FE_x", x), layer("FE_a", a)], dim=1))
+    for name in ("FCN[1]", "FCN[2]"):
+        out = layer(name, out) + out
+    torch.testing.assert_close(model(x, a), layer("FCN[3]", out)[:, 0])
+    assert set(model.activations()) == set(model.layers()) - {"FCN[3]"}
+    plain = small(generator, embedding=False, activation=activation, first_activation=first)
+    assert set(plain.activations()) == {"FCN[0]", "FCN[1]", "FCN[2]"}
+
+
 def test_f_is_written_out_as_in_the_thesis(generator):
     model = small(generator, d_x=3, d_a=2, temperature=0.5, output_bias=True)
     x, a = rows(generator, 5, 3, "x"), rows(generator, 5, 2, "a")

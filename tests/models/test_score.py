@@ -1,5 +1,6 @@
 """The closed-form score against automatic differentiation, for every architecture variant."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -14,20 +15,24 @@ VARIANTS = [
         hidden_layers=hidden,
         embedding=embedding,
         residual=residual,
-        first_activation=activation,
+        first_activation=first,
+        activation=activation,
         spectral_norm=norm,
         output_bias=bias,
         temperature=temperature,
     )
-    for hidden, embedding, residual, activation, norm, (bias, temperature) in product(
+    for hidden, embedding, residual, first, activation, norm, (bias, temperature) in product(
         (0, 1, 2, 3),
         (True, False),
         (True, False),
         ("relu", "tanh"),
+        ("relu", "silu"),
         ("none", "fcn_0_2", "fcn_and_fe_x"),
         ((False, 1.0), (True, 0.3)),
     )
+    if activation == "relu" or norm == "none"  # normalisation is of the weights alone
 ]
+VARIANTS += [replace(config, standardise=True) for config in VARIANTS[::7]]
 
 
 def drawn(config, d_x, d_a, generator, n=9):
@@ -38,6 +43,8 @@ def drawn(config, d_x, d_a, generator, n=9):
             parameter.mul_(2.5)
     x = torch.randn(n, d_x, generator=generator("states"), dtype=torch.float64)
     a = torch.randn(n, d_a, generator=generator("actions"), dtype=torch.float64)
+    if config.standardise:
+        model.fit_standardisation(1.5 * x + 1, 2 * a - 1)
     return model, x, a
 
 
@@ -65,14 +72,42 @@ def test_the_test_reaches_both_branches_of_every_activation(generator):
     assert (first > 0).any() and (first == 0).any()
 
 
-def test_score_agrees_with_finite_differences(generator):
-    model, x, a = drawn(EnergyConfig(z_dim=4, h_dim=6, first_activation="tanh"), 2, 2, generator)
+@pytest.mark.parametrize("smooth", [{"first_activation": "tanh"}, {"activation": "silu"}], ids=str)
+def test_score_agrees_with_finite_differences(smooth, generator):
+    model, x, a = drawn(EnergyConfig(z_dim=4, h_dim=6, **smooth), 2, 2, generator)
     score, h = model.score(x), 1e-6
     columns = [
         (model(x, a + h * unit) - model(x, a - h * unit)) / (2 * h)
         for unit in torch.eye(2, dtype=torch.float64)
     ]
     torch.testing.assert_close(score(a), torch.stack(columns, dim=1).detach(), rtol=1e-6, atol=1e-8)
+
+
+def largest_break(config, generator):
+    """By how much the slope of grad_a f on short intervals differs from grad_a^2 f at their ends.
+
+    By the trapezoidal rule, over the length: of second order where grad_a^2 f is smooth, of order
+    one where it jumps, and large where grad_a f itself jumps.
+    """
+    model, _, _ = drawn(config, 1, 1, generator)
+    a = torch.linspace(-3, 3, 6001, dtype=torch.float64)[:, None].requires_grad_()
+    found = 0.0
+    for x in torch.tensor([[-1.0], [0.0], [1.0]], dtype=torch.float64):
+        (g,) = torch.autograd.grad(model(x, a).sum(), a, create_graph=True)
+        (h,) = torch.autograd.grad(g.sum(), a)
+        error = g.diff(dim=0) / a.diff(dim=0) - (h[1:] + h[:-1]) / 2
+        found = max(found, float(error.detach().abs().max()) / float(h.abs().max() + 0.1))
+    return found
+
+
+def test_twice_differentiable_says_where_the_second_derivative_is_continuous(generator):
+    tried = [c for c in VARIANTS if c.spectral_norm == "none" and c.temperature == 1]
+    tried = [c for c in tried if not c.standardise]
+    assert {c.twice_differentiable for c in tried if c.activation == "relu"} == {True, False}
+    for config in tried:
+        model = EnergyModel(config, 1, 1, generator=generator())
+        assert model.twice_differentiable == config.twice_differentiable
+        assert (largest_break(config, generator) < 1e-3) == config.twice_differentiable, config
 
 
 def test_float32_score_is_that_of_float64_to_rounding(generator):

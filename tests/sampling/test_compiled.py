@@ -38,6 +38,16 @@ VARIANTS = {
     "plain": EnergyConfig.plain(),
     "plain, tanh, residual": EnergyConfig.plain(40, first_activation="tanh", residual=True),
     "normalised, T = 0.3": EnergyConfig(spectral_norm="fcn_and_fe_x", temperature=0.3),
+    "silu": EnergyConfig(activation="silu"),
+    "silu, prime sizes": EnergyConfig(z_dim=7, h_dim=37, hidden_layers=3, activation="silu"),
+    "silu, no hidden layer": EnergyConfig(h_dim=48, hidden_layers=0, activation="silu"),
+    "silu, one hidden layer": EnergyConfig(z_dim=16, h_dim=32, hidden_layers=1, activation="silu"),
+    "silu, not residual": EnergyConfig(h_dim=32, residual=False, activation="silu"),
+    "silu, tanh": EnergyConfig(z_dim=16, h_dim=32, activation="silu", first_activation="tanh"),
+    "silu, plain": EnergyConfig.plain(activation="silu"),
+    "silu, plain, tanh": EnergyConfig.plain(40, activation="silu", first_activation="tanh"),
+    "standardised": EnergyConfig(z_dim=16, h_dim=32, standardise=True),
+    "standardised, plain": EnergyConfig.plain(40, standardise=True, activation="silu"),
 }
 DRIFTS = [0.02, 0.01, 0.03, 0.02, 0.01]
 
@@ -75,6 +85,9 @@ def network(
         for parameter in model.parameters():
             parameter.mul_(1.5)
     x = torch.randn(n, d, generator=generator("states"))
+    if config.standardise:
+        data = torch.randn(2, 50, d, generator=generator("data"))
+        model.fit_standardisation(1.5 * data[0] + 1, 2 * data[1] - 1)
     return model, x, spread * torch.randn(n, d, generator=generator("starts"))
 
 
@@ -98,6 +111,8 @@ def distance_to_a_kink(score: ActionScore, a: Tensor, noise: Tensor) -> Tensor:
     The gradient jumps there, so rounding may take two correct samplers to different sides.
     """
     closest = torch.full((len(a),), torch.inf, dtype=a.dtype)
+    if score.silu:
+        return closest  # none anywhere
     for drift, xi in zip(DRIFTS, noise, strict=True):
         u, (_, *hidden), _ = score._forward(a)
         first = score.context + u @ score.first.t()
@@ -124,7 +139,9 @@ def test_the_walk_takes_the_eager_steps(config, n, d, generator):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", ["figure 3.2", "tanh", "prime sizes", "plain"])
+@pytest.mark.parametrize(
+    "name", ["figure 3.2", "tanh", "prime sizes", "plain", "silu", "silu, plain, tanh"]
+)
 def test_the_walk_is_as_exact_as_the_eager_score(name, generator):
     """Against float64, the error of one score is at most twice that of the eager float32 score."""
     model, x, a = network(VARIANTS[name], 2, 400, generator, spread=1)
@@ -141,6 +158,50 @@ def test_the_walk_is_as_exact_as_the_eager_score(name, generator):
 
     assert error(walked) < 2 * error(eagerly + a * 2.0**-20)
     assert error(walked) < 1e-6 * float(truth.norm())
+
+
+FINITE = [0, 1e-30, 1e-8, 1e-3, 0.34657, 0.34658, 1, 1.278, 10, 17, 80, 86.9, 87, 87.1, 88, 88.8]
+FINITE += [89, 103, 104, 1e3, 1e4, 1e9, 1e30, 3e38]  # exp leaves the normal numbers at -87.3
+
+
+def scores_at(s: Tensor, silu: bool, tanh: bool) -> dict[str, ActionScore]:
+    """Networks whose gradient at a = 0 has, in direction i, what an activation makes of s_i."""
+    one, zero, none = torch.eye(len(s)), torch.zeros(len(s), len(s)), torch.zeros(len(s))
+
+    def score(first: Tensor, context: Tensor, **changes: object) -> ActionScore:
+        parts = {"embedding": None, "hidden": (), "residual": False} | changes
+        context, output = context.expand(1, len(s)), torch.ones(len(s))
+        return ActionScore(
+            context=context.contiguous(), first=first, output=output, output_bias=None,
+            silu=silu, tanh=tanh, **parts,
+        )  # fmt: skip
+
+    extractor = torch.cat([zero, one]), torch.cat([s, none])
+    through = ((one, s), (one, none))
+    return {
+        "slope of the extractor": score(one, none + 2, embedding=(one, s)),
+        "its value": score(torch.cat([one, one], dim=1), none + 0.1, embedding=extractor),
+        "the first layer": score(one, s),
+        "a hidden layer": score(one, none + 0.5, hidden=through[:1]),
+        "its value, by the next": score(one, none + 0.5, hidden=through),
+        "its value, residual": score(one, none + 0.5, hidden=through, residual=True),
+    }
+
+
+@needs_compiler
+@pytest.mark.parametrize("silu", [False, True], ids=["relu", "silu"])
+@pytest.mark.parametrize("tanh", [False, True], ids=["", "tanh"])
+def test_arguments_of_any_size_go_through_every_activation(silu, tanh):
+    s = torch.tensor([*FINITE, *(-value for value in FINITE)])
+    start = torch.zeros(1, len(s))
+    for name, score in scores_at(s, silu, tanh).items():
+        found = compiled.walk_of(score)(start, start[None], [1.0])
+        eagerly = score(start)
+        assert eagerly.isfinite().all()
+        # a kink at s = 0 is decided alike: s is exact on both sides
+        torch.testing.assert_close(
+            found, eagerly, rtol=2e-6, atol=1e-6, msg=lambda said, where=name: f"{where}: {said}"
+        )
 
 
 @needs_compiler
@@ -302,6 +363,16 @@ DEFECTS = {
     "tanh' without its square": ("FMA(-w.o[at], w.o[at], all(1.0f))", "all(1.0f) - w.o[at]"),
     "bias forgotten": ("s[at] += bias[j];", ""),
     "weights not transposed": ("h, h, 1, h);", "h, h, h, 1);"),
+    "SiLU' without its second term": ("*slope = FMA(s * sigma, rest, sigma);", "*slope = sigma;"),
+    "SiLU of the wrong sign": ("choose(negative, smaller, larger), rest", "larger, rest"),
+    "SiLU, residual forgotten": ("p->residual ? o[at] + before[at] : o[at]", "o[at]"),
+    "SiLU' of the wrong layer": ("i > 1 && p->silu", "i > 2 && p->silu"),
+    "SiLU' of the extractor forgotten": ("w.t[at] *= w.slope[at];", "w.t[at] *= 1.0f;"),
+    "SiLU' of the first layer forgotten": (
+        "w.masked[at] = w.s[at] * w.g[at];",
+        "w.masked[at] = w.g[at];",
+    ),
+    "an exponential without its bound": ("x = choose((ivec)(x < -87.0f), all(-87.0f), x);", ""),
     "a crude exponential": ("p = FMA(p, r, all(0.5f));", "p = all(0.45f);"),
 }
 

@@ -79,6 +79,8 @@ BAD = {
     (EnergyConfig, "first_activation"): NAME,
     (EnergyConfig, "spectral_norm"): NAME,
     (EnergyConfig, "temperature"): POSITIVE,
+    (EnergyConfig, "activation"): ["tanh", *NAME],
+    (EnergyConfig, "standardise"): FLAG,
     (SGLD, "alpha"): POSITIVE,
     (SGLD, "steps"): COUNT_FROM_0,
     (SGLD, "temperature"): NON_NEGATIVE,
@@ -223,7 +225,7 @@ def test_with_changes_one_value_by_the_thesis_name_or_the_field_name():
     assert run.data.seed == 0 and run.with_(data_seed=3).data.seed == 3
     assert run.with_(start=PersistentStart()).objective.start == PersistentStart()
     assert run.training == preset("circle").training
-    with pytest.raises(InputError, match=r"called 'speed'; known: K, alpha, .*z_dim"):
+    with pytest.raises(InputError, match=r"called 'speed'; known: K, .*alpha, .*z_dim"):
         run.with_(speed=3)
     with pytest.raises(InputError, match="alpha must be a finite number above 0, got -1"):
         run.with_(alpha=-1)

@@ -143,6 +143,7 @@ def test_key_changes_with_every_field_of_the_configuration(tiny_run):
         "objective.start 2": tiny_run.with_(start=PersistentStart()),
         "objective.start 3": tiny_run.with_(start=ReplayStart()),
         "energy.first_activation": tiny_run.with_(first_activation="tanh"),
+        "energy.activation": tiny_run.with_(activation="silu"),
         "energy.spectral_norm": tiny_run.with_(spectral_norm="fcn_0_2"),
         "training.optimizer": tiny_run.with_(optimizer="sgd"),
         "data.source": tiny_run.with_(dataset="path1"),

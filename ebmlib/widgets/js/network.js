@@ -1,17 +1,30 @@
 // The energy model of Figure 3.2 and its score in closed form.
 //
-//   f(x, a) = FCN(FE_x(x), FE_a(a)) / T,   FE_x = LeakyReLU of a layer, FE_a = ELU of a layer
+//   f(x, a) = FCN(FE_x(x), FE_a(a)) / T,   FE_x = LeakyReLU of a layer, FE_a = psi of a layer
 //
-// With u = ELU(A a + b) (or u = a without embedding) and c the part of FCN[0] that depends on x,
+// With u = psi(A a + b) (or u = a without embedding) and c the part of FCN[0] that depends on x,
 //
-//   o_0 = phi(c + W_0 u),   o_i = ReLU(s_i) + r o_{i-1},  s_i = W_i o_{i-1} + b_i,   f = w . o_L / T
-//   g_L = w / T,            g_{i-1} = W_i^T (1[s_i > 0] g_i) + r g_i
-//   grad_a f = A^T (ELU'(A a + b) * W_0^T (phi'(s_0) g_0)).
+//   o_0 = phi(c + W_0 u),   o_i = rho(s_i) + r o_{i-1},   s_i = W_i o_{i-1} + b_i,   f = w . o_L / T
+//   g_L = w / T,            g_{i-1} = W_i^T (rho'(s_i) g_i) + r g_i
+//   grad_a f = A^T (psi'(A a + b) * W_0^T (phi'(s_0) g_0)).
+//
+// psi is ELU and rho is ReLU; where the activation is "silu", both and FE_x's are
+// SiLU(s) = s sigma(s), SiLU'(s) = sigma(s) (1 + s (1 - sigma(s))). phi is rho, or tanh.
 
 import { decodeFloat32 } from "./encoding.js";
 import { Arena, LANES, packMatrix, packTransposed, padded } from "./matmul.js";
 
 export const NEGATIVE_SLOPE = 0.01; // of FE_x's LeakyReLU, PyTorch's default
+
+/** SiLU of the first `end` pre-activations in `s`, into `out` (which may be `s`); its derivatives into `slope`. */
+function silu(s, out, slope, end) {
+  for (let i = 0; i < end; i++) {
+    const v = s[i], e = Math.exp(-Math.abs(v)), larger = 1 / (1 + e), smaller = e * larger;
+    const sigma = v < 0 ? smaller : larger;
+    slope[i] = sigma * (1 + v * (v < 0 ? larger : smaller)); // the other one is 1 - sigma
+    out[i] = v * sigma;
+  }
+}
 
 /** A linear layer: weight (rows x columns, row-major doubles), bias (rows) or null. */
 function layer(rows, columns, weight, bias) {
@@ -25,6 +38,7 @@ export class Network {
     this.actionDim = architecture.action_dim;
     this.residual = architecture.residual;
     this.tanh = architecture.first_activation === "tanh";
+    this.silu = architecture.activation === "silu"; // absent in files of format 1
     this.temperature = architecture.temperature;
     this.fe_x = layers.FE_x ?? null;
     this.fe_a = layers.FE_a ?? null;
@@ -51,13 +65,13 @@ export class Network {
   /**
    * A network with fresh weights, uniform in +-1 / sqrt(fan-in) like ebmlib's and PyTorch's.
    * @param {object} architecture z_dim, h_dim, hidden_layers, embedding, residual,
-   *   first_activation, temperature, output_bias, state_dim, action_dim
+   *   first_activation, activation, temperature, output_bias, state_dim, action_dim
    */
   static initialise(architecture, random) {
     const full = {
       z_dim: 64, h_dim: 128, hidden_layers: 2, embedding: true, residual: true,
-      first_activation: "relu", temperature: 1, output_bias: false, state_dim: 2, action_dim: 2,
-      ...architecture,
+      first_activation: "relu", activation: "relu", temperature: 1, output_bias: false,
+      state_dim: 2, action_dim: 2, ...architecture,
     };
     const { z_dim: z, h_dim: h, embedding, state_dim: dx, action_dim: da } = full;
     const make = (rows, columns, biased = true) => {
@@ -112,7 +126,8 @@ export class Score {
     const X = padded(stateDim), D = padded(actionDim);
     const hidden = network.fcn.length - 2;
     const weights = F * (X + H) + Z * (D + 2 * H) + D * (Z + H) + H * F + 2 * hidden * H * H;
-    const panels = X + 2 * D + 2 * F + 2 * Z + H * (3 + hidden + (hidden + 1));
+    const slopes = network.silu ? F + Z + H : 0;
+    const panels = X + 2 * D + 2 * F + 2 * Z + H * (3 + hidden + (hidden + 1)) + slopes;
     const arena = new Arena(weights + panels * lanes + 4 * (F + Z + H * (2 + hidden)), plain);
     const panel = (rows) => arena.take(rows * lanes);
     Object.assign(this, { network, capacity, arena, hidden, H, F, Z, X, D, n: 0, blocks: 0 });
@@ -133,12 +148,13 @@ export class Score {
     this.actions = panel(D);
     this.u = panel(Z);
     this.out = Array.from({ length: hidden + 1 }, () => panel(H)); // o_0 ... o_L
-    this.pre = Array.from({ length: hidden }, () => panel(H)); // s_1 ... s_L
+    this.pre = Array.from({ length: hidden }, () => panel(H)); // s_1 ... s_L; of SiLU its derivatives there
     this.g = panel(H);
     this.masked = panel(H);
     this.gradientU = panel(Z);
     this.gradientA = panel(D);
     this.gradientF = panel(F); // by the state's features, in training only
+    if (network.silu) this.slopes = { features: panel(F), u: panel(Z), first: panel(H) };
     this.load();
   }
 
@@ -196,7 +212,8 @@ export class Score {
       fillBlocks(this.features, biases.feX, blocks);
       this.arena.multiply(packed.feX, this.states, this.features, F, d, X, blocks);
       const end = blocks * F * LANES;
-      for (let i = 0; i < end; i++) if (this.features[i] < 0) this.features[i] *= NEGATIVE_SLOPE;
+      if (net.silu) silu(this.features, this.features, this.slopes.features, end);
+      else for (let i = 0; i < end; i++) if (this.features[i] < 0) this.features[i] *= NEGATIVE_SLOPE;
     } else {
       this.features.set(this.states.subarray(0, blocks * X * LANES));
     }
@@ -218,7 +235,8 @@ export class Score {
       arena.multiply(packed.feA, this.actions, this.u, Z, net.actionDim, D, blocks);
       const { u } = this;
       const end = blocks * Z * LANES;
-      for (let i = 0; i < end; i++) if (u[i] < 0) u[i] = Math.expm1(u[i]);
+      if (net.silu) silu(u, u, this.slopes.u, end);
+      else for (let i = 0; i < end; i++) if (u[i] < 0) u[i] = Math.expm1(u[i]);
     } else {
       this.u.set(this.actions.subarray(0, blocks * D * LANES));
     }
@@ -227,12 +245,16 @@ export class Score {
     o.set(this.context.subarray(0, end));
     arena.multiply(packed.first, this.u, o, H, net.actionFeatures, Z, blocks);
     if (net.tanh) for (let i = 0; i < end; i++) o[i] = Math.tanh(o[i]);
+    else if (net.silu) silu(o, o, this.slopes.first, end);
     else for (let i = 0; i < end; i++) if (o[i] < 0) o[i] = 0;
     for (let l = 0; l < this.hidden; l++) {
       const [s, before, after] = [this.pre[l], this.out[l], this.out[l + 1]];
       fillBlocks(s, biases.layers[l], blocks);
       arena.multiply(packed.layers[l], before, s, H, net.h, H, blocks);
-      if (net.residual) for (let i = 0; i < end; i++) after[i] = s[i] > 0 ? s[i] + before[i] : before[i];
+      if (net.silu) {
+        silu(s, after, s, end);
+        if (net.residual) for (let i = 0; i < end; i++) after[i] += before[i];
+      } else if (net.residual) for (let i = 0; i < end; i++) after[i] = s[i] > 0 ? s[i] + before[i] : before[i];
       else for (let i = 0; i < end; i++) after[i] = s[i] > 0 ? s[i] : 0;
     }
   }
@@ -271,13 +293,15 @@ export class Score {
     }
     for (let l = this.hidden - 1; l >= 0; l--) {
       const s = this.pre[l];
-      for (let i = 0; i < end; i++) masked[i] = s[i] > 0 ? g[i] : 0;
+      if (net.silu) for (let i = 0; i < end; i++) masked[i] = s[i] * g[i];
+      else for (let i = 0; i < end; i++) masked[i] = s[i] > 0 ? g[i] : 0;
       visit?.(l + 1, masked);
       if (!net.residual) g.fill(0, 0, end);
       arena.multiply(packed.layersT[l], masked, g, H, net.h, H, blocks);
     }
     const o = this.out[0];
     if (net.tanh) for (let i = 0; i < end; i++) g[i] *= 1 - o[i] * o[i];
+    else if (net.silu) for (let i = 0; i < end; i++) g[i] *= this.slopes.first[i];
     else for (let i = 0; i < end; i++) if (o[i] <= 0) g[i] = 0;
     visit?.(0, g);
     const { gradientU: v, u } = this;
@@ -288,7 +312,8 @@ export class Score {
       return;
     }
     // ELU' is 1 where u > 0 and exp(s) = u + 1 elsewhere
-    for (let i = 0; i < blocks * Z * LANES; i++) if (u[i] < 0) v[i] *= u[i] + 1;
+    if (net.silu) for (let i = 0; i < blocks * Z * LANES; i++) v[i] *= this.slopes.u[i];
+    else for (let i = 0; i < blocks * Z * LANES; i++) if (u[i] < 0) v[i] *= u[i] + 1;
     visit?.(-1, v);
     this.gradientA.fill(0, 0, blocks * D * LANES);
     arena.multiply(packed.feAT, v, this.gradientA, D, net.actionFeatures, Z, blocks);

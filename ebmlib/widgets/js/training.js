@@ -65,7 +65,8 @@ export function parameterGradients(score, weights) {
     const end = blocks * F * LANES;
     back.fill(0, 0, end);
     arena.multiply(packed.stateHalfT, delta, back, F, net.h, H, blocks);
-    for (let i = 0; i < end; i++) if (features[i] < 0) back[i] *= NEGATIVE_SLOPE;
+    if (net.silu) for (let i = 0; i < end; i++) back[i] *= score.slopes.features[i];
+    else for (let i = 0; i < end; i++) if (features[i] < 0) back[i] *= NEGATIVE_SLOPE;
     addOuter(back, F, score.states, X, net.fe_x.rows, net.stateDim, blocks, of.FE_x.weight, net.stateDim, 0);
     addSum(back, F, net.fe_x.rows, blocks, of.FE_x.bias);
   }, weights);
