@@ -1,4 +1,4 @@
-"""The Triton kernel, in Triton's interpreter on the CPU: the eager chain's steps, and right noise."""
+"""The Triton kernel, in Triton's interpreter on the CPU: the eager steps, and right noise."""
 
 from __future__ import annotations
 
@@ -268,11 +268,16 @@ def test_wrong_shapes_are_refused_before_the_kernel_sees_them(a, noise, length, 
 DEFECTS = {
     "the same numbers in every update": ("first + k, column)", "first, column)"),
     "the same numbers in every call": ("first + k, column)", "k, column)"),
-    "the same numbers in every dimension": ("normal(seed, row, first + k, column)",
-                                            "normal(seed, row, first + k, column * 0)"),
+    "the same numbers in every dimension": (
+        "normal(seed, row, first + k, column)",
+        "normal(seed, row, first + k, column * 0)",
+    ),
     "the same numbers in every sixteenth chain": ("normal(seed, row,", "normal(seed, row % 16,"),
     "noise of another scale": ("tl.sqrt(-2.0 *", "tl.sqrt(-1.0 *"),
-    "half the drift": ("tl.load(drifts_at + first + k) *", "0.5 * tl.load(drifts_at + first + k) *"),
+    "half the drift": (
+        "tl.load(drifts_at + first + k) *",
+        "0.5 * tl.load(drifts_at + first + k) *",
+    ),
     "the drift of another update": ("tl.load(drifts_at + first + k)", "tl.load(drifts_at + k)"),
     "length of the position": ("tl.sum(step * step, axis=1)", "tl.sum(a * a, axis=1)"),
     "length of the last step only": ("length += tl.sqrt", "length = tl.sqrt"),
@@ -283,15 +288,17 @@ DEFECTS = {
     ),
     "slope of the wrong layer": ("slopes[HIDDEN - 1 - j]", "slopes[j]"),
     "mask inverted": ("return tl.where(slope, 0.0, g)", "return tl.where(slope, g, 0.0)"),
-    "ELU for ELU'": ("return tl.where(s <= 0, e - 1.0, s), e", "return tl.where(s <= 0, e - 1.0, s), s"),
-    "bias forgotten": ("tl.zeros([BLOCK, H], tl.float32) + bias[None, :]",
-                       "tl.zeros([BLOCK, H], tl.float32)"),
+    "ELU for ELU'": ("tl.where(s <= 0, e - 1.0, s), e", "tl.where(s <= 0, e - 1.0, s), s"),
+    "bias forgotten": (
+        "tl.zeros([BLOCK, H], tl.float32) + bias[None, :]",
+        "tl.zeros([BLOCK, H], tl.float32)",
+    ),
     "weights not transposed": (
         "s = product(out, at, tl.zeros([BLOCK, H], tl.float32) + bias[None, :], H, True)",
         "s = product(out, at, tl.zeros([BLOCK, H], tl.float32) + bias[None, :], H, False)",
     ),
     "one tile of a product only": ("(inner + i * TILE)[None, :]", "inner[None, :]"),
-}  # fmt: skip
+}
 
 
 def mutated(tmp_path: Path, right: str, wrong: str) -> object:
