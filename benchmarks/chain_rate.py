@@ -54,9 +54,9 @@ def torchebm_chain(model: EnergyModel, x: Tensor, steps: int) -> Callable[..., T
             return -self.network(x, a)
 
     energy = Energy()
-    probe = torch.zeros(len(x), model.action_dim)
+    probe = x.new_zeros(len(x), model.action_dim)
     torch.testing.assert_close(-energy.gradient(probe), model.score(x)(probe), rtol=1e-3, atol=1e-5)
-    sampler = LangevinDynamics(energy, step_size=ALPHA**2 / 2, noise_scale=1.0, device="cpu")
+    sampler = LangevinDynamics(energy, step_size=ALPHA**2 / 2, noise_scale=1.0, device=x.device)
     return lambda a, g: sampler.sample(x=a, n_steps=steps, generator=g)
 
 
@@ -70,8 +70,7 @@ def samplers(n: int, steps: int) -> tuple[dict[str, Callable[[], object]], int]:
 
     def ours(kernel: bool) -> Callable[[], object]:
         def chain() -> object:
-            # the score is made anew, as training does in every epoch
-            with fused.permitted(kernel):
+            with fused.permitted(kernel):  # the score is made anew, as training does in every epoch
                 return sgld.chain(model.score(x), start, generator=draws)
 
         return chain
@@ -85,7 +84,7 @@ def samplers(n: int, steps: int) -> tuple[dict[str, Callable[[], object]], int]:
         del tasks["compiled"]
     if chain := torchebm_chain(model, x, steps):
         tasks["torchebm"] = lambda: chain(start, draws)
-    return tasks, model.score(x).operations()
+    return tasks, model.score(x[:1]).operations()
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from ebmlib import (
     seeding,
 )
 
+os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported; no test uses a card
 torch.set_num_threads(1)  # the tensors are small, and another test run may share the cores
 
 

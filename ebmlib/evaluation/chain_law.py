@@ -42,6 +42,7 @@ class ChainLaw:
         grid: where the density lives.
         sampler: noise level, temperature and drift; its K is not used.
         dtype: of the computation.
+        device: of the computation; the score is asked there.
 
     Raises:
         InputError: the noise is finer than the grid, or annealed.
@@ -51,6 +52,7 @@ class ChainLaw:
     grid: Grid
     sampler: SGLD
     dtype: torch.dtype = torch.float64
+    device: torch.device | str = "cpu"
 
     def __post_init__(self) -> None:
         if self.sampler.final_alpha is not None:
@@ -69,7 +71,7 @@ class ChainLaw:
     @cached_property
     def actions(self) -> Tensor:
         """Cell centres, (points^d, d)."""
-        return self.grid.actions(torch.empty(0, dtype=self.dtype))
+        return self.grid.actions(torch.empty(0, dtype=self.dtype, device=self.device))
 
     @cached_property
     def drift(self) -> Tensor:
@@ -97,7 +99,7 @@ class ChainLaw:
     def after(self, mass: Tensor, steps: int) -> Tensor:
         """Mass (points^d,) of the chain that began as ``mass``, after ``steps`` updates."""
         first, *second = self._kernels
-        mass = mass.to(self.dtype)
+        mass = mass.to(self.actions)
         for _ in range(steps):
             if second:
                 mass = (first.t() @ (mass[:, None] * second[0])).flatten()
@@ -115,11 +117,12 @@ class ChainLaw:
         square = self.drift.square().sum(dim=1).cpu().numpy() / (2 * self.sigma**2)
         d = self.grid.d
         relative = special.hyp1f1(-0.5, d / 2, -square)
-        return torch.as_tensor(noise_floor(self.sigma, d) * relative, dtype=self.dtype)
+        length = noise_floor(self.sigma, d) * relative
+        return torch.as_tensor(length, dtype=self.dtype, device=self.device)
 
     def mean_step(self, mass: Tensor) -> float:
         """Mean length of the next step of a chain distributed as ``mass``."""
-        return float((mass.to(self.dtype) * self.step_length).sum() / mass.sum())
+        return float((mass.to(self.actions) * self.step_length).sum() / mass.sum())
 
 
 def total_variation(p: Tensor, q: Tensor) -> float:

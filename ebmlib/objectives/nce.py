@@ -87,7 +87,7 @@ class NCE(NoiseContrast):
         """The loss of one batch, which moves f and c alike; reports it, f and c."""
         at = self.contrasted(model, batch, carry, generator)
         c = parts[LOG_Z](batch.states)
-        k = torch.tensor(float(self.negatives), dtype=torch.float32).log()
+        k = at.log_q.new_full((), self.negatives).log()
         g = at.f - c[:, None] - at.log_q - k
         log_sigma = nn.functional.logsigmoid
         loss = -(log_sigma(g[:, 0]) + log_sigma(-g[:, 1:]).sum(dim=1)).mean()

@@ -10,7 +10,7 @@ path; one log line says why.
 Results are the same bits on one machine whatever the number of threads, and however the chains or
 the steps are divided among calls. They differ from the eager path in the last bits.
 
-Environment: ``EBMLIB_COMPILE=0`` turns the kernel off; ``EBMLIB_CACHE`` moves the cache from
+Environment: ``EBMLIB_COMPILE=0`` turns this kernel and the GPU's off; ``EBMLIB_CACHE`` moves the cache from
 ``$XDG_CACHE_HOME/ebmlib`` (``~/.cache/ebmlib``).
 """
 

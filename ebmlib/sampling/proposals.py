@@ -84,7 +84,8 @@ class GaussianProposal:
         spread = spread_of(pairs.actions)
         away = pairs.actions - pairs.actions.mean(dim=0)
         covariance = away.T @ away / len(away)
-        floor = (1e-3 * spread) ** 2 * torch.eye(away.shape[1]).to(away)  # a direction without any
+        eye = torch.eye(away.shape[1], dtype=away.dtype, device=away.device)
+        floor = (1e-3 * spread) ** 2 * eye  # a direction without any
         return {
             "mean": pairs.actions.mean(dim=0),
             "factor": torch.linalg.cholesky(self.broaden**2 * (covariance + floor)),
@@ -166,10 +167,11 @@ class MixtureProposal:
         """Keys ``centres`` (c, d) and ``widths`` (w,), in the units of the action."""
         spread = spread_of(pairs.actions)
         count = min(self.centres, len(pairs.actions))
-        chosen = torch.linspace(0, len(pairs.actions) - 1, count).round().long()
+        chosen = torch.linspace(0, len(pairs.actions) - 1, count, device=spread.device)
+        chosen = chosen.round().long()
         widths = torch.tensor(self.widths, dtype=spread.dtype, device=spread.device)
         return {
-            "centres": pairs.actions[chosen.to(pairs.actions.device)],
+            "centres": pairs.actions[chosen],
             "widths": widths * spread,
         }
 
