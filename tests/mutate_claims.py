@@ -110,7 +110,10 @@ def install(changed: str, code: object) -> None:
         name, turns = waiting.pop(0), turns + 1
         before = dict(claim.REGISTRY), dict(search.REGISTRY)
         try:
-            exec(code if name == changed else CODE[name], sys.modules[f"thesis.claims.{name}"].__dict__)
+            exec(
+                code if name == changed else CODE[name],
+                sys.modules[f"thesis.claims.{name}"].__dict__,
+            )
         except ImportError:
             for registry, old in zip((claim.REGISTRY, search.REGISTRY), before, strict=True):
                 registry.clear()
@@ -172,7 +175,9 @@ def main(wanted: list[str]) -> int:
                 if loud or not dead:
                     line = source.splitlines()[node.lineno - 1].strip()  # type: ignore[attr-defined]
                     where = f"{file}.py:{node.lineno}"  # type: ignore[attr-defined]
-                    print(f"{'killed' if dead else 'LEFT':7} {where:28} {what:14} {line}", flush=True)
+                    print(
+                        f"{'killed' if dead else 'LEFT':7} {where:28} {what:14} {line}", flush=True
+                    )
         print(f"{file}: {mine - left} of {mine} mutants are killed", flush=True)
         tried, survived = tried + mine, survived + left
     print(f"{tried - survived} of {tried} mutants are killed, {survived} are left.")
