@@ -74,6 +74,15 @@ def outcome(judged: Judged, results: Mapping[str, Results]) -> str:
     return "; ".join(each.where for each in found if each.holds) or "nowhere"
 
 
+def says(judged: Judged, results: Mapping[str, Results]) -> str:
+    """The numbers and what is said of them."""
+    with np.errstate(all="ignore"):
+        found = judged.judge(*(results[name] for name in judged.studies))
+    if isinstance(judged, Claim):
+        return f"{found.number.text(4) if found.number else ''} | {found.reading}"
+    return "; ".join(f"{each.setting} {each.number.text(4)}" for each in found)
+
+
 def changed(results: Mapping[str, Results], change: Change, value: float) -> dict[str, Results]:
     """The results with one quantity set to about ``value``."""
     study, condition, quantity, place, seeds = change
@@ -110,6 +119,8 @@ def differs(judged: Judged, starts: list[dict[str, Any]]) -> str:
         results = apply(judged, start["from"])
         if (found := outcome(judged, results)) != start["verdict"]:
             return f"from {start['from']}: {found}, and it was {start['verdict']}"
+        if (found := says(judged, results)) != start["says"]:
+            return f"from {start['from']} it says {found}, and it said {start['says']}"
         for *change, bound, below, above in start["bounds"]:
             for sign, told in ((-1, below), (1, above)):
                 value = bound * (1 + sign * SIDES * np.sign(bound))
@@ -234,7 +245,7 @@ def bounds_of(judged: Judged) -> list[dict[str, Any]]:
     bases: dict[str, list[list[Any]]] = {outcome(judged, committed(judged)): []}
     found: list[dict[str, Any]] = []
     while len(found) < min(BASES, len(bases)):
-        told, base = list(bases.items())[len(found)]
+        verdict, base = list(bases.items())[len(found)]
         kinds: dict[tuple[Any, ...], list[Any]] = {}
         every = list(changes(judged, apply(judged, base)))
         wide = [change for change in every if change[1] == "*"]
@@ -248,7 +259,8 @@ def bounds_of(judged: Judged) -> list[dict[str, Any]]:
                         bases.setdefault(there, other)
                 kind = (change[0], change[1] == "*", *change[2:], below, above)
                 kinds.setdefault(kind, [*change, bound, below, above])
-        found.append({"from": base, "verdict": told, "bounds": _spaced(list(kinds.values()), most)})
+        told = {"verdict": verdict, "says": says(judged, apply(judged, base))}
+        found.append({"from": base, **told, "bounds": _spaced(list(kinds.values()), most)})
     return found
 
 
@@ -281,7 +293,10 @@ def _text(known: Mapping[str, list[dict[str, Any]]]) -> str:
         parts = []
         for each in known[name]:
             bounds = ",\n   ".join(json.dumps(bound) for bound in each["bounds"])
-            head = f'"from": {json.dumps(each["from"])}, "verdict": {json.dumps(each["verdict"])}'
+            head = ",\n  ".join(
+                f"{json.dumps(part)}: {json.dumps(each[part])}"
+                for part in ("from", "verdict", "says")
+            )
             parts.append(f'{{{head},\n  "bounds": [\n   {bounds}\n  ]}}')
         claims_.append(f"{json.dumps(name)}: [\n " + ",\n ".join(parts) + "\n]")
     return "{\n" + ",\n".join(claims_) + "\n}\n"
