@@ -6,7 +6,6 @@ from typing import Any
 
 from ebmlib.errors import InputError
 
-
 MOST = 10**7
 """Of batches, populations, sizes of a grid, steps of a chain: more fit in no memory or no life."""
 
@@ -74,8 +73,8 @@ def count(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
 def _at_most(name: str, value: Any, most: float) -> Any:
     if value > most:
         raise InputError(
-            f"{name} must be at most {most if isinstance(most, int) else format(most, 'g')}, beyond "
-            f"which nothing can be computed, got {short(value)}."
+            f"{name} must be at most {most if isinstance(most, int) else format(most, 'g')}, as "
+            f"more than that cannot be computed, got {short(value)}."
         )
     return value
 

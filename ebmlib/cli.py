@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ebmlib import checks, files, seeding, terminal
 from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled

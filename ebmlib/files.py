@@ -18,7 +18,6 @@ from torch import Tensor
 
 from ebmlib.errors import StoreError
 
-
 IN_STORE = "free some room, or name another place in EBMLIB_STORE"
 """What to do about a file of the store that cannot be written."""
 
