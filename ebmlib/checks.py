@@ -73,8 +73,8 @@ def count(name: str, value: Any, least: int = 1, most: int = MOST) -> int:
 def _at_most(name: str, value: Any, most: float) -> Any:
     if value > most:
         raise InputError(
-            f"{name} must be at most {most if isinstance(most, int) else format(most, 'g')}, beyond "
-            f"which nothing can be computed, got {short(value)}."
+            f"{name} must be at most {most if isinstance(most, int) else format(most, 'g')}, as "
+            f"more than that cannot be computed, got {short(value)}."
         )
     return value
 

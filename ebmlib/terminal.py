@@ -63,11 +63,11 @@ def _run(parser: Parser, arguments: Sequence[str] | None) -> int:
         _abandon(sys.stdout)
         return 141  # the reader of our output has gone: nothing is left to say
     except OSError as error:
-        if not _fails(sys.stdout):
-            raise
+        if error.filename is not None and not _fails(sys.stdout):
+            raise  # what happened to a file is told by who writes it
         _say(
-            f"{name}: standard output takes no more ({error.strerror}); the work itself is done "
-            "and kept: free some room and call again."
+            f"{name}: standard output takes no more ({error.strerror}); what was trained "
+            "is in the store: free some room and call again."
         )
         _abandon(sys.stdout)
         return 2

@@ -68,7 +68,7 @@ def as_float_array(values: npt.ArrayLike, label: str) -> FloatArray:
         if array.dtype.kind not in "biuf":
             raise TypeError(f"entries of type {array.dtype}")
         return np.array(array, dtype=np.float64)
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:
         raise InputError(f"{label}: expected an array of real numbers, got {error}.") from error
 
 

@@ -98,7 +98,7 @@ class TrainedPolicy:
 
     def rollout(
         self,
-        starts: Tensor | None = None,
+        starts: Any = None,
         steps: int | None = None,
         *,
         generator: torch.Generator,
@@ -107,7 +107,8 @@ class TrainedPolicy:
         """Trajectories in normalised units (see :func:`~ebmlib.policies.trajectories.rollout`).
 
         Args:
-            starts: positions (b, d), a tensor, an array or lists; the origin, where every demonstration starts, if None.
+            starts: positions (b, d), a tensor, an array or lists; the origin, where every
+                demonstration starts, if None.
             steps: number of actions; by the end rule if None.
             generator: for the policy.
             estimate: see :meth:`policy`.
