@@ -10,7 +10,7 @@ import html
 import math
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,10 @@ def run_of(
     """
     run = preset(dataset if dataset in presets() else "circle").with_(dataset=dataset)
     run = run.with_(objective=objective)
+    has = {f.name for f in fields(run.objective)}  # type: ignore[arg-type]
+    for name in {"reg_l1", "reg_l2"} & values.keys() - has:
+        if values.pop(name) > 0:
+            raise InputError(f"{objective} is trained without {name}; set it to 0.")
     # the estimate last: it takes over the chain as it is then
     run = run.with_(**values).with_(estimate=policy)
     return tiny(run) if profile == "smoke" else run

@@ -34,6 +34,8 @@ def test_an_objective_without_chains_is_drawn_from_with_the_page_s_chain():
     run = laboratory.run_of("circle", objective="nce", policy="ml", reg_l1=0.0, alpha=0.005, K=7)
     assert (run.drawing.kernel.steps, run.drawing.kernel.alpha) == (7, 0.005)
     assert run.drawing.estimate == "ml" and run.sampler is None
+    with pytest.raises(InputError, match="nce is trained without reg_l1"):
+        laboratory.run_of("circle", objective="nce", policy="ml", reg_l1=0.1)
 
 
 def test_what_is_kept_back_is_not_trained_on(tmp_path):
