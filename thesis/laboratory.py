@@ -55,10 +55,11 @@ def run_of(
     run = preset(dataset if dataset in presets() else "circle").with_(dataset=dataset)
     run = run.with_(objective=objective)
     has = {f.name for f in fields(run.objective)}  # type: ignore[arg-type]
-    for name in ("reg_l1", "reg_l2"):
-        if name in values and name not in has and values.pop(name) > 0:
+    for name in {"reg_l1", "reg_l2"} & values.keys() - has:
+        if values.pop(name) > 0:
             raise InputError(f"{objective} is trained without {name}; set it to 0.")
-    run = run.with_(estimate=policy, **values)
+    # the estimate last: it takes over the chain as it is then
+    run = run.with_(**values).with_(estimate=policy)
     return tiny(run) if profile == "smoke" else run
 
 

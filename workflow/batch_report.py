@@ -70,7 +70,12 @@ def row_of(name: str, number: str, given: Mapping[str, Any]) -> dict[str, Any]:
         ``run``, ``given``, ``status`` (done, failed or not executed), ``reason``, ``seconds`` and
         ``numbers``.
     """
-    row = {"run": number, "given": dict(given), "status": "not executed", "reason": ""}
+    row: dict[str, Any] = {
+        "run": number,
+        "given": dict(given),
+        "status": "not executed",
+        "reason": "",
+    }
     row |= {"seconds": None, "numbers": {}}
     told = Progress(progress_file(f"batch/{name}", f"run.{number}"))
     told.read()
@@ -130,8 +135,8 @@ def picture(place: Path, number: str) -> None:
             content = output.get("data", {}).get("image/png")
             if content is None:
                 continue
-            with Image.open(io.BytesIO(base64.b64decode("".join(content)))) as image:
-                image = image.convert("RGB")
+            with Image.open(io.BytesIO(base64.b64decode("".join(content)))) as whole:
+                image = whole.convert("RGB")
                 image.thumbnail((PICTURE_WIDTH, 2 * PICTURE_WIDTH))
                 small = io.BytesIO()
                 image.save(small, "PNG", optimize=True)

@@ -145,8 +145,8 @@ def parse(arguments: list[str]) -> Options:
     if arguments[:1] == ["test"]:
         own, rest = _split(arguments[1:])
         setup = "--no-setup" not in own
-        given = [item for item in own if item not in ("--no-setup", "--fast")]
-        return Options("test", setup=setup, pytest=_pytest(given + rest, fast="--fast" in own))
+        named = [item for item in own if item not in ("--no-setup", "--fast")]
+        return Options("test", setup=setup, pytest=_pytest(named + rest, fast="--fast" in own))
     if arguments[:1] == ["batch"]:
         request = batch.parse(arguments[1:], _Parser)
         return Options("batch", setup="--no-setup" not in arguments, batch=request)

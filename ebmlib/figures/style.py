@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
@@ -71,14 +70,14 @@ def new(
 
     Made without pyplot, so figures are neither shown twice nor kept alive in a notebook.
     """
-    place = next(_places.get(), None)
+    place = next(_places.get(iter(())), None)
     with using_style():
         figure = _Shown(figsize=(width, height)) if place is None else place
         axes = figure.subplots(rows, columns, **options)
     return figure, axes  # type: ignore[return-value]
 
 
-_places: ContextVar[Iterator[SubFigure]] = ContextVar("places", default=iter(()))
+_places: ContextVar[Iterator[SubFigure]] = ContextVar("places")
 
 
 def repeated(draw: Sequence[Callable[[], Figure]], titles: Sequence[str]) -> Figure:
@@ -92,7 +91,7 @@ def repeated(draw: Sequence[Callable[[], Figure]], titles: Sequence[str]) -> Fig
     width, height = first.get_figwidth(), first.get_figheight() + 0.3
     with using_style():
         sheet = _Shown(figsize=(width, height * len(draw)))
-        parts = np.atleast_1d(sheet.subfigures(len(draw), 1))
+        parts = sheet.subfigures(len(draw), 1, squeeze=False)[:, 0]
     for part, each, title in zip(parts, draw, titles, strict=True):
         token = _places.set(iter([part]))
         try:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from build_support import Project, Result, environment, make_project, wait_for
+from build_support import ROOT, Project, Result, environment, make_project, wait_for
 
 from workflow import batch, batch_report, batch_run, chapters, options
 from workflow.batch import Batch, Cost, Request
@@ -282,3 +284,63 @@ def test_a_batch_that_is_killed_again_and_again_ends_as_any_other(project: Proje
     assert done.code == 0, str(done)
     found = [(row["level"], row["count"], float(row["result"])) for row in table(project, "n")]
     assert found == [("1.0", "1", 1), ("1.0", "2", 2), ("2.0", "1", 2), ("2.0", "2", 4)]
+
+
+# --- without the front end ------------------------------------------------------------------------
+
+
+def in_environment(folder: Path, module: str, *arguments: str) -> None:
+    """Run a tool of the environment in a folder that is not the project's."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=folder, capture_output=True, text=True,
+        env={**environment(), "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_plain_jupytext_and_papermill_execute_a_chapter_again_and_again(tmp_path: Path) -> None:
+    import nbformat
+
+    (tmp_path / "build").mkdir()
+    (tmp_path / "noisy.md").write_text(NOISY)
+    in_environment(tmp_path, "jupytext", "--to", "ipynb", "noisy.md")
+    in_environment(tmp_path, "papermill", "noisy.ipynb", "one.ipynb", "-p", "level", "0.25")
+    one = nbformat.read(tmp_path / "one.ipynb", as_version=4)
+    assert batch_run.numbers(one)["result"] == 0.75
+    one.metadata["papermill"] = {}  # as the build leaves it
+    nbformat.write(one, tmp_path / "one.ipynb")
+    in_environment(tmp_path, "papermill", "one.ipynb", "two.ipynb", "-p", "count", "8")
+    two = batch_run.numbers(nbformat.read(tmp_path / "two.ipynb", as_version=4))
+    assert two["result"] == 4  # the first injection is replaced, not kept
+
+
+def test_the_laboratory_executes_with_other_values_from_any_folder(tmp_path: Path) -> None:
+    import nbformat
+
+    in_environment(
+        tmp_path, "jupytext", "--to", "ipynb", "--output", "lab.ipynb", str(ROOT / "book/lab.md")
+    )
+    given = {"dataset": "path1", "alpha": "0.02", "K": "7", "epochs": "6", "seed": "3"}
+    given |= {"policy": "draw", "device": "cpu", "profile": "smoke"}
+    options = [word for name, value in given.items() for word in ("-p", name, value)]
+    in_environment(tmp_path, "papermill", "lab.ipynb", "out.ipynb", *options)
+    out = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    found = batch_run.numbers(out)
+    assert (found["dataset"], found["level"], found["steps"]) == ("path1", 0.02, 7)
+    assert (found["updates"], found["seed"], found["policy"]) == (6, 3, "draw")
+    assert found["alpha_over_s"] == pytest.approx(0.02 / found["s"])
+    for name in ("kl", "tv", "distance_on", "distance_inside", "returned", "loss_end"):
+        assert isinstance(found[name], float), name
+    # what the text shows was recorded by a cell
+    text = "\n".join(cell.source for cell in out.cells if cell.cell_type == "markdown")
+    captions = json.dumps([cell.metadata.get("mystnb", {}) for cell in out.cells])
+    assert set(re.findall(r"\{glue:text\}`(\w+)", text + captions)) <= found.keys()
+
+
+def test_the_laboratory_s_prose_has_no_number_of_its_own() -> None:
+    source = (ROOT / "book" / "lab.md").read_text(encoding="utf-8").split("---", 2)[2]
+    prose = re.sub(r"```\{code-cell\}.*?```", "", source, flags=re.DOTALL)
+    prose = re.sub(r"`[^`]*`|\$[^$]*\$", "", prose)  # commands, glued numbers, formulas
+    prose = re.sub(r"Eq \d\.\d", "", prose)
+    assert re.findall(r"\d[\d.,]*", prose) == []
