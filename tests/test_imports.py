@@ -25,6 +25,7 @@ ORDER = [
     "ebmlib.training",
     "ebmlib.policies",
     "ebmlib.evaluation",
+    "ebmlib.comparison",
     "ebmlib.figures",
     "ebmlib.widgets",
     "ebmlib.cli",
@@ -105,6 +106,7 @@ def own_imports(module):
 PACKAGES = (
     *("ebmlib.demonstrations", "ebmlib.models", "ebmlib.sampling", "ebmlib.objectives"),
     *("ebmlib.training", "ebmlib.policies", "ebmlib.evaluation", "ebmlib.figures"),
+    *("ebmlib.comparison",),
     *("ebmlib.widgets", "thesis.studies", "thesis.claims", "thesis.figures"),
 )
 DRAWS_FIGURES = ("ebmlib.figures", "ebmlib.widgets", "thesis.figures")

@@ -22,12 +22,21 @@ from ebmlib.demonstrations import bundled
 from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.demonstrations.noise_scale import local_action_scale
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
-from ebmlib.demonstrations.preprocessing import DELTA, LENGTH, check_assumptions, prepare
+from ebmlib.demonstrations.preprocessing import (
+    DELTA,
+    LENGTH,
+    SCALINGS,
+    check_assumptions,
+    prepare,
+)
 from ebmlib.demonstrations.recordings import Recording, read_recording
 from ebmlib.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+
+
+NOISE_ON = ("all", "copies")
 
 
 @register("DemonstrationConfig")
@@ -43,6 +52,10 @@ class DemonstrationConfig:
         sigma: standard deviation of the added noise in normalised units (``dataset_sigma``).
         length: common length of the trajectories.
         seed: seed of the noise; a property of the data set, not of a training run.
+        scaling: ``"each"``: every demonstration is scaled to ``length`` (section 3.1);
+            ``"together"``: all by one factor, so that their lengths are ``length`` on average.
+        noise_on: ``"all"``: noise is added to copies of a single path and to several
+            demonstrations alike (the thesis); ``"copies"``: to copies of a single path alone.
     """
 
     source: str
@@ -51,6 +64,8 @@ class DemonstrationConfig:
     sigma: float = 0.01
     length: float = LENGTH
     seed: int = 0
+    scaling: str = "each"
+    noise_on: str = "all"
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, str) or not self.source:
@@ -63,6 +78,8 @@ class DemonstrationConfig:
         checks.non_negative("sigma", self.sigma)
         checks.positive("length", self.length)
         checks.count("seed", self.seed, least=0)
+        checks.one_of("scaling", self.scaling, SCALINGS)
+        checks.one_of("noise_on", self.noise_on, NOISE_ON)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +96,7 @@ class Demonstrations:
         times: (n_i + 1,) time stamps per trajectory as recorded (milliseconds for SVG), or None.
         reference: the normalised path without noise, if all are copies of one path, else None.
         sigma: standard deviation of the noise that was added.
+        scaling: whether they were scaled one by one or together.
 
     Raises:
         InputError: the trajectories break an assumption, differ in dimension, or are not numbers.
@@ -91,10 +109,12 @@ class Demonstrations:
     reference: FloatArray | None = None
     name: str = "demonstrations"
     sigma: float = 0.0
+    scaling: str = "each"
 
     def __post_init__(self) -> None:
         # Noise lengthens each trajectory differently, so that assumption 3 says nothing after it.
-        check_assumptions(self.trajectories, delta=DELTA if self.sigma == 0 else None)
+        exact = self.sigma == 0 and self.scaling == "each"
+        check_assumptions(self.trajectories, delta=DELTA if exact else None)
         n, d = len(self.trajectories), self.trajectories[0].shape[1]
         if self.scales.shape != (n,) or self.offsets.shape != (n, d):
             raise InputError(
@@ -123,6 +143,8 @@ class Demonstrations:
         repetitions: int = 1,
         generator: np.random.Generator | None = None,
         name: str = "demonstrations",
+        scaling: str = "each",
+        noise_on: str = "all",
     ) -> "Demonstrations":
         """Prepare any list of position arrays; every other way in leads through here.
 
@@ -136,15 +158,21 @@ class Demonstrations:
             repetitions: copies made of a single array.
             generator: source of the noise; needed where ``sigma`` is above 0.
             name: what to call the set.
+            scaling: ``"each"`` or ``"together"``, see :class:`DemonstrationConfig`.
+            noise_on: ``"all"`` or ``"copies"``, likewise.
 
         Raises:
             InputError: an array has the wrong shape, one sample, no length or NaN, dimensions
                 differ, or time stamps do not increase.
         """
+        if checks.one_of("noise_on", noise_on, NOISE_ON) == "copies":
+            arrays = arrays if getattr(arrays, "ndim", None) == 2 else list(arrays)
+            sigma = sigma if len(arrays) == 1 else 0.0  # type: ignore[arg-type]
         return cls(
-            *prepare(arrays, times, steps, length, sigma, repetitions, generator, name),
+            *prepare(arrays, times, steps, length, sigma, repetitions, generator, name, scaling),
             name=name,
             sigma=float(sigma),
+            scaling=scaling,
         )
 
     @classmethod
@@ -326,6 +354,8 @@ def load_demonstrations(config: DemonstrationConfig) -> Demonstrations:
         length=config.length,
         generator=np.random.default_rng(config.seed),
         name=name,
+        scaling=config.scaling,
+        noise_on=config.noise_on,
     )
 
 

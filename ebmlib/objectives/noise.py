@@ -14,6 +14,9 @@ from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import Carry, WithoutParts
 from ebmlib.sampling.proposals import GaussianProposal, Proposal
 
+NOISE_UNITS = ("data", "spread")
+_STATE_UNIT, _ACTION_UNIT = "state_unit", "action_unit"
+
 
 class Contrasted(NamedTuple):
     """f and log q at the demonstrated action and at the noise of n states.
@@ -48,6 +51,16 @@ class NoiseContrast(WithoutParts):
         data_noise: standard deviation of Gaussian noise added to the demonstrated actions of each
             batch, in the action's units.
         reg_l2: weight of mean f^2, which holds the energy level.
+        state_noise: standard deviation of Gaussian noise added to the states of each batch.
+        noise_unit: ``"data"``: both noises are in the units of states and actions; ``"spread"``:
+            in units of the standard deviation of each dimension of the states, and of the root
+            mean square of the actions' standard deviations (the scales of
+            :meth:`~ebmlib.models.energy.EnergyModel.fit_standardisation`).
+
+    Noise on states and actions, fresh at every update, makes the density that is learned the data's
+    smoothed by the noise's kernel (Bishop, "Training with noise is equivalent to Tikhonov
+    regularization", 1995): a kernel density of the same widths is what an unlimited network would
+    arrive at.
     """
 
     proposal: Proposal = field(default_factory=GaussianProposal)
@@ -55,6 +68,8 @@ class NoiseContrast(WithoutParts):
     batch_size: int = 512
     data_noise: float = 0.0
     reg_l2: float = 0.0
+    state_noise: float = 0.0
+    noise_unit: str = "data"
 
     def __post_init__(self) -> None:
         checks.instance("proposal", self.proposal, Proposal, "GaussianProposal()")
@@ -62,6 +77,8 @@ class NoiseContrast(WithoutParts):
         checks.count("batch_size", self.batch_size)
         checks.non_negative("data_noise", self.data_noise)
         checks.non_negative("reg_l2", self.reg_l2)
+        checks.non_negative("state_noise", self.state_noise)
+        checks.one_of("noise_unit", self.noise_unit, NOISE_UNITS)
 
     @property
     def chain_steps(self) -> int:
@@ -69,19 +86,30 @@ class NoiseContrast(WithoutParts):
         return 0
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
-        """The proposal as it was fitted to the data."""
-        return self.proposal.fit(pairs)
+        """The proposal as it was fitted to the data, and the units of the noise."""
+        carry = dict(self.proposal.fit(pairs))
+        if self.noise_unit == "spread":
+            of_states = pairs.states.var(dim=0, correction=0).sqrt()
+            of_actions = pairs.actions.var(dim=0, correction=0).mean().sqrt()
+            carry |= {_STATE_UNIT: of_states, _ACTION_UNIT: of_actions}
+        return carry
 
     def contrasted(
         self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
     ) -> Contrasted:
         """Draw the noise and evaluate f and log q at all 1 + m actions of each state."""
-        demonstrated = batch.actions
+        demonstrated, states = batch.actions, batch.states
+        in_spreads = self.noise_unit == "spread"
         if self.data_noise > 0:
             xi = torch.empty_like(demonstrated).normal_(generator=generator)
-            demonstrated = demonstrated + self.data_noise * xi
-        noise = self.proposal.sample(carry, batch.states, self.negatives, generator=generator)
+            unit = carry[_ACTION_UNIT] if in_spreads else 1.0
+            demonstrated = demonstrated + self.data_noise * unit * xi
+        if self.state_noise > 0:
+            xi = torch.empty_like(states).normal_(generator=generator)
+            unit = carry[_STATE_UNIT] if in_spreads else 1.0
+            states = states + self.state_noise * unit * xi
+        noise = self.proposal.sample(carry, states, self.negatives, generator=generator)
         actions = torch.cat([demonstrated[:, None], noise], dim=1)
         # one pass over both kinds of points: spectral normalisation then advances once an update
-        f = model(batch.states[:, None], actions)
-        return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions))
+        f = model(states[:, None], actions)
+        return Contrasted(f, self.proposal.log_prob(carry, states, actions))
