@@ -11,7 +11,7 @@ from torch import Tensor
 from ebmlib import checks
 from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.errors import DivergenceError, InputError
-from ebmlib.policies.base import Costed, Policy
+from ebmlib.policies.base import Costed, Policy, Remembering
 from ebmlib.progress import Progress
 from ebmlib.sampling import fused
 
@@ -65,10 +65,11 @@ def rollout(
     memory = features.begin(starts, steps if horizon is None else horizon)
     states, actions = [starts], []
     work = policy.operations(memory.states) * steps if isinstance(policy, Costed) else 0.0
+    acting = policy.remembering() if isinstance(policy, Remembering) else policy
     fuse = fused.permitted(fused.worthwhile(work))
     with fuse, Progress("trajectories", steps, unit="step") as progress:
         for step in range(steps):
-            a = policy.act(memory.states, generator=generator)
+            a = acting.act(memory.states, generator=generator)
             x = transition(memory.positions, a)
             if not torch.isfinite(x).all():
                 raise DivergenceError(
