@@ -23,11 +23,12 @@ import torch
 from benchmarks.measuring import RESULTS, provenance, warn_if_busy
 from ebmlib.comparison.methods import Kernels, Recipe
 from ebmlib.comparison.protocol import Method, Row, Split, measure, read_shape
+from ebmlib.recipe import TRAINING
 
 METHODS: dict[str, Method] = {
     "recipe": Recipe(),
-    "energy, position": Recipe("position"),
-    "energy, history": Recipe("position+mean3"),
+    "energy, position": Recipe("position", epochs=TRAINING.epochs),
+    "energy, history": Recipe("position+mean3", epochs=TRAINING.epochs),
     "kernel, position": Kernels("position"),
     "kernel oriented, position": Kernels("position", oriented=True),
     "kernel, history": Kernels("position+mean3"),
@@ -121,8 +122,8 @@ def main() -> None:
                 row = measure(split, name, method, seed)
                 rows.append(row)
                 print(
-                    f"{row.shape:12} {name:32} seed {seed}  nats {row.nats:6.3f}  dtw {row.dtw:5.2f}"
-                    f"  draws {row.dtw_draws:5.2f}  branch {row.branch:5.2f}  share "
+                    f"{row.shape:12} {name:32} seed {seed}  nats {row.nats:6.3f}  dtw "
+                    f"{row.dtw:5.2f}  draws {row.dtw_draws:5.2f}  branch {row.branch:5.2f}  share "
                     f"{row.shares[0]:.2f} of {row.shares[1]:.2f}  away {row.runaways:.2f}  "
                     f"{row.seconds:5.1f} s  {row.choice}",
                     flush=True,

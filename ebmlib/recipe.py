@@ -253,7 +253,9 @@ def with_length(
     kept = _typical(demonstrations)
     every = max(1, epochs // SNAPSHOTS)
     trial = choice.run.with_(snapshot_every=every)
-    trained = store.train_or_load(trial, demonstrations=_without(demonstrations, kept), device=device)
+    trained = store.train_or_load(
+        trial, demonstrations=_without(demonstrations, kept), device=device
+    )
     pairs = pairs_of(demonstrations, device, choice.run.features)
     rows = torch.from_numpy(demonstrations.demonstration_index == kept).nonzero()[::3, 0]
     shown = Pairs(*(column[rows.to(column.device)] for column in pairs))

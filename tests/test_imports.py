@@ -25,6 +25,7 @@ ORDER = [
     "ebmlib.training",
     "ebmlib.policies",
     "ebmlib.evaluation",
+    "ebmlib.recipe",
     "ebmlib.comparison",
     "ebmlib.figures",
     "ebmlib.widgets",

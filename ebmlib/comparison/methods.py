@@ -15,11 +15,10 @@ from torch import Tensor, nn
 from ebmlib import recipe, seeding
 from ebmlib.comparison.protocol import Fitted, Method, Split
 from ebmlib.demonstrations.dataset import Demonstrations
-from ebmlib.demonstrations.features import POSITION, StateFeatures
+from ebmlib.demonstrations.features import StateFeatures
 from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.errors import InputError
 from ebmlib.models.initial import initialise
-from ebmlib.models.kernel_density import KernelDensity
 from ebmlib.policies.base import Policy
 from ebmlib.policies.trained import TrainedPolicy
 from ebmlib.policies.trajectories import rollout
@@ -96,14 +95,17 @@ class Recipe:
     Attributes:
         features: of the state, in words; chosen from the data if None.
         estimate: of the best action; the recipe's own (``road``) if None.
+        epochs: updates; chosen by a kept demonstration if None.
     """
 
     features: str | None = None
     estimate: str | None = None
+    epochs: int | None = None
 
     def fit(self, demonstrations: Demonstrations, seed: int) -> Fitted:
         """See :class:`~ebmlib.comparison.protocol.Method`."""
-        changes: dict[str, Any] = {} if self.features is None else {"features": self.features}
+        asked = {"features": self.features, "epochs": self.epochs}
+        changes: dict[str, Any] = {k: v for k, v in asked.items() if v is not None}
         with tempfile.TemporaryDirectory() as folder:
             trained, choice = recipe.train(
                 demonstrations, store=Store(folder), seed=seed, **changes
@@ -190,9 +192,7 @@ class _Standard:
     def of(cls, x: Tensor, a: Tensor) -> _Standard:
         x_scale = x.std(dim=0, correction=0)
         spread = a.var(dim=0, correction=0).mean().sqrt()
-        return cls(
-            x.mean(dim=0), torch.where(x_scale > 0, x_scale, 1.0), a.mean(dim=0), spread
-        )
+        return cls(x.mean(dim=0), torch.where(x_scale > 0, x_scale, 1.0), a.mean(dim=0), spread)
 
     def states(self, x: Tensor) -> Tensor:
         return (x - self.x_mean) / self.x_scale
@@ -387,10 +387,8 @@ class GaussianMixture:
             for k in self.components
         ]
         best = min(fits, key=lambda fit: fit.bic(joint))
-        of = _Regression(
-            *(torch.tensor(best.weights_), torch.tensor(best.means_)),
-            *(torch.tensor(best.covariances_), units, states.shape[1]),
-        )
+        parts = (torch.tensor(x) for x in (best.weights_, best.means_, best.covariances_))
+        of = _Regression(*parts, units=units, k=states.shape[1])
         return ByConditional(of, features, f"{features.words}, {len(best.weights_)} components")
 
 

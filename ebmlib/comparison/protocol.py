@@ -38,7 +38,7 @@ STUB = 60  # samples; a recording of fewer is a slip of the hand
 MOST = 7
 FIRST = 4
 DRAWS = 20
-FORKED = 3.0
+FORKED = 4.0
 AWAY = 0.5  # of the extent of the data: a rollout that gets farther from all states ran away
 
 
@@ -203,11 +203,18 @@ def measure(split: Split, name: str, method: Method, seed: int, draws: int = DRA
     away = np.concatenate([_away(paths, split.train.states) for paths in (best, drawn)])
     branch, shares = _branches(split, best)
     return Row(
-        *(split.name, name, seed, nats),
-        *(_distance(best, split, "dtw"), _distance(drawn, split, "dtw")),
-        _distance(best, split, "frechet"),
-        float((away > limit).mean()),
-        *(seconds, branch, shares, fitted.choice),
+        shape=split.name,
+        method=name,
+        seed=seed,
+        nats=nats,
+        dtw=_distance(best, split, "dtw"),
+        dtw_draws=_distance(drawn, split, "dtw"),
+        frechet=_distance(best, split, "frechet"),
+        runaways=float((away > limit).mean()),
+        seconds=seconds,
+        branch=branch,
+        shares=shares,
+        choice=fitted.choice,
     )
 
 
@@ -258,7 +265,7 @@ def _branches(split: Split, paths: FloatArray) -> tuple[float, tuple[float, floa
     to_branch = np.array([np.median(to_each[side == k], axis=0) for k in (0, 1)])
     floor = np.median(
         [
-            dtw_per_point(every[i], every[j])
+            float(dtw_per_point(every[i], every[j]))
             for i in range(n)
             for j in range(n, len(every))
             if side[i] == side[j]

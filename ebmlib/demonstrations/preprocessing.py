@@ -19,8 +19,8 @@ scaled so that the sampled trajectory has the common length. Resampling recordin
 distances would put their actions on a circle, where the density that is to be learned does not
 exist.
 
-``scaling="together"`` gives all demonstrations the same scale, by which their lengths are the common
-one on average (assumption 3 then holds on average only). People draw a shape longer or shorter;
+``scaling="together"`` gives all demonstrations the same scale, by which their lengths are the
+common one on average (assumption 3 then holds on average only). People draw a shape longer or shorter;
 scaled one by one, ends and corners that lay together are torn apart.
 
 Noise is added last, in normalised units, to every point but the first, which stays at the origin.

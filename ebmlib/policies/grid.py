@@ -62,7 +62,7 @@ class ActionGrid:
             InputError: other dimensions, or a width so small that the grid has too many cells.
         """
         checks.positive("width", width)
-        n, d = actions.shape
+        d = actions.shape[1]
         if d not in (1, 2):
             raise InputError(f"A grid has 1 or 2 dimensions, got actions of {d}: use chains.")
         h = SPACING * width
@@ -130,7 +130,7 @@ class GridEXP(GridPolicy):
 
 @dataclass(frozen=True, eq=False)
 class GridML(GridPolicy):
-    """The most probable action: the best cell, then the best of a fine grid within and around it."""
+    """The most probable action: the best cell, then the best of finer grids around it."""
 
     @torch.no_grad()
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:

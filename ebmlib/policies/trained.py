@@ -219,6 +219,9 @@ class TrainedPolicy:
             raise StoreError(
                 f"{path} is damaged: its weights do not fit its configuration."
             ) from error
+        grid = None
+        if "grid" in tensors:
+            grid = ActionGrid(tensors["grid"].to(device), record["spacing"])
         return cls(
             model.to(device).eval(),
             inference,
@@ -229,6 +232,8 @@ class TrainedPolicy:
             record["name"],
             record["configuration"],
             record["provenance"],
-            ActionGrid(tensors["grid"].to(device), record["spacing"]) if "grid" in tensors else None,
+            ActionGrid(tensors["grid"].to(device), record["spacing"])
+            if "grid" in tensors
+            else None,
             tensors["positions"].numpy() if "positions" in tensors else None,
         )
