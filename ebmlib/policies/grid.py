@@ -29,7 +29,7 @@ SPACING = 1.5  # cells per noise width
 REACH = 3.0  # noise widths around a demonstrated action
 SEPARATE = 0.1
 _MOST = 20_000
-_INNER = 16  # candidates within a cell
+_CANDIDATES = 32  # of one draw
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,17 +149,21 @@ class GridML(GridPolicy):
 
 @dataclass(frozen=True, eq=False)
 class GridDraw(GridPolicy):
-    """One action drawn from p(a | x): a cell by its mass, then a place within it by exp f."""
+    """One action drawn from p(a | x), by importance resampling (Rubin 1987).
+
+    Candidates are uniform in cells that are drawn by their mass; one of them is drawn with weights
+    exp(f(x, a) - f(x, centre of its cell)), which correct for what the mass of a cell leaves out.
+    """
 
     @torch.no_grad()
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        cell = torch.multinomial(self.mass(states), 1, generator=generator)
-        centre = self.grid.points[cell]  # (n, 1, d)
-        shape = (len(centre), _INNER, centre.shape[2])
-        place = torch.rand(shape, generator=generator, device=centre.device) - 0.5
+        f = self._f(states, self.grid.points[None])
+        cell = torch.multinomial(f.softmax(dim=1), _CANDIDATES, True, generator=generator)
+        centre = self.grid.points[cell]  # (n, k, d)
+        place = torch.rand(centre.shape, generator=generator, device=centre.device) - 0.5
         candidates = centre + self.grid.spacing * place.to(centre)
-        weights = self._f(states, candidates).softmax(dim=1)
+        weights = (self._f(states, candidates) - f.gather(1, cell)).softmax(dim=1)
         which = torch.multinomial(weights, 1, generator=generator)[:, 0]
         return candidates[torch.arange(len(which)), which]
 
