@@ -18,8 +18,9 @@ the plan, not the movement: every repetition draws all parameters around the pla
 The same seed gives the same bytes.
 """
 
+import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +140,62 @@ MOUSE2_PLAN = (
     Stroke(210, 80, 175, 0.58, -1.10, 0.30),
 )
 MOUSE2_SPREAD = Spread(distance=0.012, direction=1.2, turning=2.0, t0=0.004, mu=0.008)
+
+# Drawings as people make them, for tests and pages: (plan, spread) by name. Spreads are those of
+# people who draw a shape several times with a mouse: some 3 % of a stroke's distance, 3 degrees of
+# direction, 12 ms of timing.
+PEOPLE = Spread(distance=0.03, direction=3.0, turning=5.0, t0=0.012, mu=0.02)
+
+# A loop: the path crosses itself once, at a right angle or nearly so.
+CROSSING_PLAN = (
+    Stroke(300, 20, 50, 0.00, -1.10, 0.30),
+    Stroke(260, 60, 190, 0.30, -1.10, 0.30),
+    Stroke(260, 195, 300, 0.60, -1.10, 0.30),
+    Stroke(300, 305, 335, 0.90, -1.10, 0.30),
+)
+# Out and back along the same road.
+RETURNING_PLAN = (
+    Stroke(320, 10, 35, 0.00, -1.10, 0.30),
+    Stroke(320, 210, 192, 0.55, -1.10, 0.30),
+)
+# A stem, then one road or another.
+FORKING_STEM = (Stroke(260, 80, 95, 0.00, -1.10, 0.30),)
+FORKING_ROADS = (Stroke(260, 45, 15, 0.32, -1.10, 0.30), Stroke(260, 135, 165, 0.32, -1.10, 0.30))
+# One shape at two speeds: the slow movements take 1.7 times as long.
+SLOWER = 1.7
+
+SHAPES = ("crossing", "returning", "forking", "speeds", "line")
+
+
+def slowed(strokes: list[Stroke], factor: float) -> list[Stroke]:
+    """The same path in ``factor`` times the time."""
+    longer = math.log(factor)
+    return [replace(s, t0=factor * s.t0, mu=s.mu + longer) for s in strokes]
+
+
+def drawing(
+    shape: str, count: int, rng: np.random.Generator, spread: Spread = PEOPLE
+) -> list[FloatArray]:
+    """``count`` repetitions of one of :data:`SHAPES`, positions (n_i, 2) in pixels each.
+
+    On ``forking`` the first repetition takes the first road and the others in turn; on ``speeds``
+    every other one is slow.
+    """
+    plans = {
+        "crossing": CROSSING_PLAN,
+        "returning": RETURNING_PLAN,
+        "speeds": MOUSE2_PLAN,
+        "line": (Stroke(500, 30, 33, 0.0, -1.10, 0.30),),
+    }
+    made = []
+    for i in range(count):
+        plan = (*FORKING_STEM, FORKING_ROADS[i % 2]) if shape == "forking" else plans[shape]
+        strokes = vary(plan, spread, rng)
+        if shape == "speeds" and i % 2:
+            strokes = slowed(strokes, SLOWER)
+        made.append(record(strokes)[0])
+    return made
+
 
 NOTE = (
     "Reconstruction from the description in the thesis, whose recordings were never published; "

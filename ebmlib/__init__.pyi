@@ -49,6 +49,8 @@ from .policies.ml import ML as ML
 from .policies.trained import TrainedPolicy as TrainedPolicy
 from .policies.trajectories import Trajectories as Trajectories
 from .policies.trajectories import rollout as rollout
+from .recipe import for_drawing as for_drawing
+from .recipe import learn as learn
 from .sampling.chain import Chain as Chain
 from .sampling.chain import run_chain as run_chain
 from .sampling.inference import Inference as Inference
@@ -66,7 +68,6 @@ from .sampling.target import Target as Target
 from .training.loop import TrainingConfig as TrainingConfig
 from .training.loop import TrainingResult as TrainingResult
 from .training.loop import train as train
-from .training.presets import for_drawing as for_drawing
 from .training.presets import preset as preset
 from .training.presets import presets as presets
 from .training.run import Run as Run

@@ -12,18 +12,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ebmlib import checks, files, seeding, terminal
+import numpy.typing as npt
+import torch
+
+from ebmlib import checks, files, recipe, seeding, terminal
+from ebmlib.comparison.compare import compare
+from ebmlib.comparison.methods import METHODS
 from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled
-from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.demonstrations.dataset import Demonstrations, load_demonstrations
 from ebmlib.demonstrations.preview import preview
 from ebmlib.demonstrations.recordings import Source
 from ebmlib.errors import InputError
 from ebmlib.objectives.names import NAMES
 from ebmlib.policies.trained import TrainedPolicy
 from ebmlib.policies.trajectories import Trajectories
-from ebmlib.sampling.inference import ESTIMATES
-from ebmlib.training.presets import for_drawing, preset, presets
+from ebmlib.sampling.inference import BY_GRID
+from ebmlib.training.presets import preset, presets
 from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
 
@@ -31,10 +36,12 @@ _PICTURES = {".png", ".svg", ".pdf"}
 _EPILOG = """\
 examples:
   python -m ebmlib train circle
-  python -m ebmlib train my-drawing.svg --set sgld_K=256 epochs=2000 --seed 1
+  python -m ebmlib train my-drawing.svg --out my-drawing.policy
+  python -m ebmlib train my-drawing.svg --features position+clock --set epochs=800 --seed 1
   python -m ebmlib train table.csv --columns x,y --time seconds --preview
   python -m ebmlib sample circle --policy exp --start=-0.4,0 --start=0.4,0 --out circle.png
   python -m ebmlib sample my-drawing.svg --out trajectory.csv
+  python -m ebmlib compare my-drawing.svg --csv methods.csv --out methods.png
 """
 
 
@@ -83,7 +90,7 @@ def _parser() -> terminal.Parser:
     sampling = commands.add_parser("sample", help="sample trajectories to CSV or a picture")
     _source(sampling)
     sampling.add_argument(
-        "--policy", choices=ESTIMATES, help="default: as the run says, which is exp"
+        "--policy", choices=BY_GRID, help="default: as the run says: exp, or road for a drawing"
     )
     sampling.add_argument(
         "--start",
@@ -92,12 +99,28 @@ def _parser() -> terminal.Parser:
         help="start in normalised units, repeatable (default: the origin)",
     )
     sampling.add_argument(
-        "--steps", metavar="N", help="actions (default: as many as a demonstration has)"
+        "--steps",
+        metavar="N",
+        help="actions (default: as many as a demonstration has; for a drawing, until it arrives)",
     )
     sampling.add_argument(
         "--out", type=Path, metavar="FILE", help=".csv, .png, .svg or .pdf (default: CSV to stdout)"
     )
     sampling.set_defaults(action=_sample)
+
+    comparing = commands.add_parser(
+        "compare", help="leave every demonstration out once: the recipe and its peers"
+    )
+    comparing.add_argument("files", nargs="+", metavar="FILE", help=".svg, .csv, .npy or .npz")
+    comparing.add_argument(
+        "--methods", nargs="+", metavar="NAME", help=f"of {', '.join(METHODS)} (default: all)"
+    )
+    comparing.add_argument("--seed", metavar="N", default="0", help="seed of all methods")
+    comparing.add_argument("--csv", type=Path, metavar="FILE.csv", help="also write every row")
+    comparing.add_argument(
+        "--out", type=Path, metavar="FILE", help="also draw rollouts: .png, .svg or .pdf"
+    )
+    comparing.set_defaults(action=_compare)
 
     store = commands.add_parser("store", help="inspect and clear the store of trained models")
     store.add_argument("what", choices=("list", "show", "clear"))
@@ -124,6 +147,16 @@ def _source(parser: argparse.ArgumentParser) -> None:
         help="hyper-parameters by the names of Table 4.1 (python -m ebmlib presets)",
     )
     parser.add_argument("--objective", metavar="NAME", help=f"one of {', '.join(NAMES)}")
+    parser.add_argument(
+        "--features",
+        metavar="WORDS",
+        help="what a state is, such as position+mean3+clock (default: chosen from a drawing)",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="train a drawing past the stability limit of the noise level",
+    )
     parser.add_argument("--seed", metavar="N", help="seed of weights, batches and chains")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--store", metavar="DIR", help="default: EBMLIB_STORE or build/store")
@@ -141,15 +174,14 @@ def _presets(options: argparse.Namespace) -> None:
         print(f"{row:14}" + "".join(f"{table[row]:>10g}" for table in tables.values()))
 
 
-def _run_of(options: argparse.Namespace) -> Run:
-    name = _source_of(options)
-    run = preset(name) if name in presets() else for_drawing(name)
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
     changes = dict(assignment(text) for text in options.set)
-    if options.objective is not None:
-        changes["objective"] = options.objective
+    for name in ("objective", "features"):
+        if getattr(options, name) is not None:
+            changes[name] = getattr(options, name)
     if options.seed is not None:
         changes["seed"] = _value(options.seed)
-    return run.with_(**changes)
+    return changes
 
 
 def _source_of(options: argparse.Namespace) -> str:
@@ -184,12 +216,32 @@ def _value(text: str) -> Any:
 
 
 def _trained(options: argparse.Namespace) -> Trained:
-    run, device = _run_of(options), device_of(options.device)
-    demonstrations = run.demonstrations()
+    device, store, changes = device_of(options.device), Store(options.store), _changes(options)
+    source = _source_of(options)
+    if source in presets():
+        run = preset(source).with_(**changes)
+        return store.train_or_load(
+            run, demonstrations=_shown(run.demonstrations(), options), device=device
+        )
+    demonstrations = _shown(load_demonstrations(recipe.data_of(source, **changes)), options)
+    trained, choice = recipe.train(
+        source,
+        demonstrations=demonstrations,
+        store=store,
+        device=device,
+        force=options.force,
+        **changes,
+    )
+    print(choice.line, file=sys.stderr)
+    return trained
+
+
+def _shown(demonstrations: Demonstrations, options: argparse.Namespace) -> Demonstrations:
+    """Say what was read, before anything is trained on it."""
     print(f"ebmlib: {demonstrations.summary()}.", file=sys.stderr)
     if getattr(options, "preview", None) is not None:
         _preview(demonstrations, options)
-    return Store(options.store).train_or_load(run, demonstrations=demonstrations, device=device)
+    return demonstrations
 
 
 def _preview(demonstrations: Demonstrations, options: argparse.Namespace) -> None:
@@ -252,19 +304,58 @@ def _sample(options: argparse.Namespace) -> None:
     dim = policy.model.action_dim
     points = [_point(text, dim) for text in options.start or [",".join(["0"] * dim)]]
     device = next(policy.model.parameters()).device
-    trajectories = policy.rollout(
-        points,
-        steps,
-        generator=seeding.generator(seed, "rollout", device),
-        estimate=options.policy,
-    )
+    generator = seeding.generator(seed, "rollout", device)
+    if steps is None:
+        followed = policy.follow(points, generator=generator, estimate=options.policy)
+        paths = [path.points for path in followed]
+        if policy.grid is not None:
+            for number, path in enumerate(followed):
+                print(
+                    f"trajectory {number}: {path.why} after {len(path.actions)} actions",
+                    file=sys.stderr,
+                )
+    else:
+        made = policy.rollout(points, steps, generator=generator, estimate=options.policy)
+        paths = list(made.states.cpu().numpy())
     if out is not None and picture:
         label = options.policy or policy.inference.estimate
-        _draw(demonstrations, trajectories, label, out)
+        _draw(demonstrations, paths, label, out)
     else:
-        _write_csv(trajectories, out)
+        _write_csv(paths, out)
     if out is not None:
         print(f"wrote {out}", file=sys.stderr)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    _check_folder(options.out)
+    _check_folder(options.csv)
+    names = options.methods or list(METHODS)
+    methods = {checks.one_of("--methods", name, list(METHODS)): METHODS[name] for name in names}
+    seed = checks.count("--seed", _value(options.seed), least=0)
+    if len(options.files) > 1 and (options.out is not None or options.csv is not None):
+        raise InputError(
+            "--csv and --out take one FILE at a time, got several; compare them apart."
+        )
+    for file in options.files:
+        made = compare(file, methods, seed=seed, progress=lambda line: print(line, file=sys.stderr))
+        print(
+            f"{file}: each of {len({row.shape for row in made.rows})} demonstrations left out once"
+        )
+        print(made.table())
+        if options.csv is not None:
+            files.write_bytes(options.csv, made.csv().encode())
+        if options.out is not None:
+            from ebmlib import figures  # as in _draw
+
+            titles = {
+                name: f"{name}, {made.interval(name, 'dtw')[0]:.2f} of the floor"
+                for name in made.paths
+            }
+            split = made.split
+            figure = figures.rollouts_of_methods(
+                split.train.trajectories, split.kept, made.paths, titles
+            )
+            figures.save(figure, options.out)
 
 
 def _check_folder(out: Path | None) -> None:
@@ -282,15 +373,15 @@ def _point(text: str, dim: int) -> list[float]:
     return point
 
 
-def _write_csv(trajectories: Trajectories, out: Path | None) -> None:
-    states = trajectories.states.cpu()
-    dim = states.shape[2]
+def _write_csv(paths: Sequence[npt.NDArray[Any]], out: Path | None) -> None:
+    dim = paths[0].shape[1]
     names = ["x", "y", "z"][:dim] if dim <= 3 else [f"x{i}" for i in range(dim)]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["trajectory", "step", *names])
-    for number, trajectory in enumerate(states.tolist()):
-        writer.writerows([number, step, *state] for step, state in enumerate(trajectory))
+    for number, path in enumerate(paths):
+        rows = enumerate(path.tolist())
+        writer.writerows([number, step, *state] for step, state in rows)
     if out is None:
         print(table.getvalue(), end="")
     else:
@@ -298,12 +389,17 @@ def _write_csv(trajectories: Trajectories, out: Path | None) -> None:
 
 
 def _draw(
-    demonstrations: Demonstrations | None, trajectories: Trajectories, policy: str, out: Path
+    demonstrations: Demonstrations | None,
+    paths: Sequence[npt.NDArray[Any]],
+    policy: str,
+    out: Path,
 ) -> None:
-    with _canvas(demonstrations, trajectories.states.shape[2], out) as axes:
+    with _canvas(demonstrations, paths[0].shape[1], out) as axes:
         from ebmlib import figures
 
-        figures.trajectories(axes, trajectories, label=policy.upper())
+        for path in paths:
+            one = Trajectories(torch.tensor(path)[None], torch.tensor(path)[None].diff(dim=1))
+            figures.trajectories(axes, one, label=policy.upper())
 
 
 @contextlib.contextmanager

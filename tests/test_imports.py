@@ -25,6 +25,8 @@ ORDER = [
     "ebmlib.training",
     "ebmlib.policies",
     "ebmlib.evaluation",
+    "ebmlib.recipe",
+    "ebmlib.comparison",
     "ebmlib.figures",
     "ebmlib.widgets",
     "ebmlib.cli",
@@ -106,6 +108,7 @@ def own_imports(module):
 PACKAGES = (
     *("ebmlib.demonstrations", "ebmlib.models", "ebmlib.sampling", "ebmlib.objectives"),
     *("ebmlib.training", "ebmlib.policies", "ebmlib.evaluation", "ebmlib.figures"),
+    *("ebmlib.comparison",),
     *("ebmlib.widgets", "thesis.studies", "thesis.claims", "thesis.figures"),
 )
 DRAWS_FIGURES = ("ebmlib.figures", "ebmlib.widgets", "thesis.figures")

@@ -23,13 +23,22 @@ from ebmlib.demonstrations import bundled
 from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.demonstrations.noise_scale import local_action_scale
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
-from ebmlib.demonstrations.preprocessing import DELTA, LENGTH, check_assumptions, prepare
+from ebmlib.demonstrations.preprocessing import (
+    DELTA,
+    LENGTH,
+    SCALINGS,
+    check_assumptions,
+    prepare,
+)
 from ebmlib.demonstrations.recordings import Recording, Source, read_recording
 from ebmlib.demonstrations.summary import oddities, summary
 from ebmlib.errors import InputError, InputWarning
 
 if TYPE_CHECKING:
     import torch
+
+
+NOISE_ON = ("all", "copies")
 
 
 @register("DemonstrationConfig")
@@ -45,6 +54,10 @@ class DemonstrationConfig:
         sigma: standard deviation of the added noise in normalised units (``dataset_sigma``).
         length: common length of the trajectories.
         seed: seed of the noise; a property of the data set, not of a training run.
+        scaling: ``"each"``: every demonstration is scaled to ``length`` (section 3.1);
+            ``"together"``: all by one factor, so that their lengths are ``length`` on average.
+        noise_on: ``"all"``: noise is added to copies of a single path and to several
+            demonstrations alike (the thesis); ``"copies"``: to copies of a single path alone.
     """
 
     source: str
@@ -53,6 +66,8 @@ class DemonstrationConfig:
     sigma: float = 0.01
     length: float = LENGTH
     seed: int = 0
+    scaling: str = "each"
+    noise_on: str = "all"
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, str) or not self.source:
@@ -65,6 +80,8 @@ class DemonstrationConfig:
         checks.non_negative("sigma", self.sigma)
         checks.positive("length", self.length)
         checks.count("seed", self.seed, least=0, most=checks.LARGEST_SEED)
+        checks.one_of("scaling", self.scaling, SCALINGS)
+        checks.one_of("noise_on", self.noise_on, NOISE_ON)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +100,7 @@ class Demonstrations:
         sigma: standard deviation of the noise that was added.
         sources: what each demonstration was read from, such as the element ``path``.
         notes: one clause for each thing that was left out or taken for something in reading.
+        scaling: whether they were scaled one by one or together.
 
     Raises:
         InputError: the trajectories break an assumption, differ in dimension, or are not numbers.
@@ -97,10 +115,12 @@ class Demonstrations:
     sigma: float = 0.0
     sources: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    scaling: str = "each"
 
     def __post_init__(self) -> None:
         # Noise lengthens each trajectory differently, so that assumption 3 says nothing after it.
-        check_assumptions(self.trajectories, delta=DELTA if self.sigma == 0 else None)
+        exact = self.sigma == 0 and self.scaling == "each"
+        check_assumptions(self.trajectories, delta=DELTA if exact else None)
         n, d = len(self.trajectories), self.trajectories[0].shape[1]
         if self.scales.shape != (n,) or self.offsets.shape != (n, d):
             raise InputError(
@@ -132,6 +152,8 @@ class Demonstrations:
         by: Literal["time", "arclength"] = "time",
         sources: tuple[str, ...] = (),
         notes: tuple[str, ...] = (),
+        scaling: str = "each",
+        noise_on: str = "all",
     ) -> "Demonstrations":
         """Prepare any list of position arrays; every other way in leads through here.
 
@@ -149,6 +171,8 @@ class Demonstrations:
                 a tick, as of a recording; "arclength" makes equal distances, as of a drawing.
             sources: what each array was read from, for :meth:`summary`.
             notes: what is to be said about the reading, for :meth:`summary`.
+            scaling: ``"each"`` or ``"together"``, see :class:`DemonstrationConfig`.
+            noise_on: ``"all"`` or ``"copies"``, likewise.
 
         Warns with :class:`ebmlib.errors.InputWarning` where an array has more dimensions than
         samples, since its axes are probably swapped.
@@ -157,12 +181,18 @@ class Demonstrations:
             InputError: an array has the wrong shape, one sample, no length or NaN, dimensions
                 differ, or time stamps do not increase.
         """
+        if checks.one_of("noise_on", noise_on, NOISE_ON) == "copies":
+            arrays = arrays if getattr(arrays, "ndim", None) == 2 else list(arrays)
+            sigma = sigma if len(arrays) == 1 else 0.0  # type: ignore[arg-type]
         return cls(
-            *prepare(arrays, times, steps, length, sigma, repetitions, generator, name, by),
+            *prepare(
+                *(arrays, times, steps, length, sigma, repetitions, generator, name, by, scaling)
+            ),
             name=name,
             sigma=float(sigma),
             sources=tuple(sources),
             notes=tuple(notes),
+            scaling=scaling,
         )
 
     @classmethod
@@ -366,6 +396,8 @@ def load_demonstrations(config: DemonstrationConfig) -> Demonstrations:
         length=config.length,
         generator=np.random.default_rng(config.seed),
         name=name,
+        scaling=config.scaling,
+        noise_on=config.noise_on,
     )
 
 

@@ -25,6 +25,10 @@ Steps of equal length put the actions of a drawing on a circle, where the densit
 learned does not exist: without noise the likelihood has no bound. The noise ``sigma`` gives the
 density its width, and it decides what is learned there; files get .01 unless told otherwise.
 
+``scaling="together"`` gives all demonstrations the same scale, by which their lengths are the
+common one on average (assumption 3 then holds on average only). People draw a shape longer or
+shorter; scaled one by one, ends and corners that lay together are torn apart.
+
 Noise is added last, in normalised units, to every point but the first, which stays at the origin.
 It lengthens trajectories, so assumption 3 holds before it. The rule: ``repetitions`` copies with
 noise are made of a single path; several paths are kept once each, with noise on each.
@@ -52,6 +56,7 @@ from ebmlib.errors import InputError, InputWarning
 LENGTH = 2 * math.pi
 DELTA = 0.01  # of assumption 3, relative; what prepare() makes differs by rounding only
 MAX_NUMBERS = 50_000_000
+SCALINGS = ("each", "together")
 
 
 class Prepared(NamedTuple):
@@ -74,6 +79,7 @@ def prepare(
     generator: np.random.Generator | None,
     name: str,
     by: Literal["time", "arclength"] = "time",
+    scaling: str = "each",
 ) -> Prepared:
     """Check, resample, move, scale, repeat and add noise, as the module's text says.
 
@@ -85,6 +91,7 @@ def prepare(
     checks.non_negative("sigma", sigma)
     checks.positive("length", length)
     checks.one_of("by", by, ("time", "arclength"))
+    checks.one_of("scaling", scaling, SCALINGS)
     if sigma > 0 and not isinstance(generator, np.random.Generator):
         raise InputError(
             f"sigma {sigma:g} adds noise: pass generator=numpy.random.default_rng(seed), "
@@ -114,6 +121,10 @@ def prepare(
             raise InputError(f"{name}: a demonstration has no length at steps {steps}; use more.")
         clean.append((sampled - points[0]) * (length / total))
         scales.append(length / total)
+    if scaling == "together":
+        common = len(scales) * length / sum(length / scale for scale in scales)
+        clean = [x * (common / scale) for x, scale in zip(clean, scales, strict=True)]
+        scales = [common] * len(scales)
     ticks = [_ticks(clock, steps) for clock in clocks if clock is not None]
     return Prepared(
         trajectories=tuple(_noisy(x, sigma, generator) for x in clean for _ in range(copies)),

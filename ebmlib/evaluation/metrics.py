@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -109,3 +109,69 @@ def concave_side(polyline: ArrayLike) -> float:
     steps = np.diff(line[: len(line) // 2 + 1], axis=0)
     angles = np.unwrap(np.arctan2(steps[:, 1], steps[:, 0]))
     return 1.0 if angles[-1] >= angles[0] else -1.0
+
+
+def dtw_per_point(paths: ArrayLike, other: ArrayLike) -> Array:
+    """Dynamic time warping: mean distance along the best monotone pairing of two paths.
+
+    With d_ij = |p_i - q_j|, a pairing goes from (0, 0) to (n - 1, m - 1) in steps (1, 0), (0, 1)
+    and (1, 1). Of all pairings the one with the smallest sum of d_ij is taken,
+
+        D_ij = d_ij + min(D_{i-1,j-1}, D_{i-1,j}, D_{i,j-1})
+
+    (Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word recognition",
+    1978), and its sum is divided by its number of pairs. Of equal sums the shorter pairing counts.
+
+    Args:
+        paths: (..., n, d).
+        other: (m, d).
+
+    Returns:
+        (...): in the units of the paths.
+    """
+    gaps = _gaps(paths, other)
+    cost = np.full((gaps.shape[0] + 1, gaps.shape[1] + 1, *gaps.shape[2:]), np.inf)
+    pairs = np.zeros(cost.shape)
+    cost[0, 0] = 0
+    for i, j in _antidiagonals(*gaps.shape[:2]):
+        steps = np.stack([cost[i, j], cost[i, j + 1], cost[i + 1, j]])
+        counts = np.stack([pairs[i, j], pairs[i, j + 1], pairs[i + 1, j]])
+        best = steps.min(axis=0)
+        cost[i + 1, j + 1] = gaps[i, j] + best
+        pairs[i + 1, j + 1] = 1 + np.where(steps == best, counts, np.inf).min(axis=0)
+    return np.asarray(cost[-1, -1] / pairs[-1, -1])
+
+
+def frechet_distance(paths: ArrayLike, other: ArrayLike) -> Array:
+    """The discrete Frechet distance: the largest d_ij of the pairing whose largest is smallest.
+
+        F_ij = max(d_ij, min(F_{i-1,j-1}, F_{i-1,j}, F_{i,j-1}))
+
+    (Eiter and Mannila, "Computing discrete Frechet distance", 1994). Arguments, pairings and shapes
+    are those of :func:`dtw_per_point`.
+    """
+    gaps = _gaps(paths, other)
+    largest = np.full((gaps.shape[0] + 1, gaps.shape[1] + 1, *gaps.shape[2:]), np.inf)
+    largest[0, 0] = 0
+    for i, j in _antidiagonals(*gaps.shape[:2]):
+        before = np.minimum(np.minimum(largest[i, j], largest[i, j + 1]), largest[i + 1, j])
+        largest[i + 1, j + 1] = np.maximum(gaps[i, j], before)
+    return np.asarray(largest[-1, -1])
+
+
+def _gaps(paths: ArrayLike, other: ArrayLike) -> Array:
+    """d_ij of every path, (n, m, ...)."""
+    p, q = np.asarray(paths, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    if p.ndim < 2 or q.ndim != 2 or p.shape[-1] != q.shape[-1] or 0 in (p.shape[-2], len(q)):
+        raise InputError(
+            f"Paths (..., n > 0, d) and a path (m > 0, d) are needed, got {p.shape} and {q.shape}."
+        )
+    gaps = np.linalg.norm(p[..., :, None, :] - q, axis=-1)
+    return np.asarray(np.moveaxis(gaps, (-2, -1), (0, 1)))
+
+
+def _antidiagonals(n: int, m: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+    """Places (i, j) of an (n, m) table in the order in which a recursion can fill it."""
+    for total in range(n + m - 1):
+        i = np.arange(max(0, total - m + 1), min(n, total + 1))
+        yield i, total - i

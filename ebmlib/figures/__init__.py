@@ -1,5 +1,6 @@
 """Every figure: functions that take results and draw them on given axes. Nothing trains here."""
 
+from ebmlib.figures.comparison import rollouts_of_methods
 from ebmlib.figures.fields import action_density, vector_field
 from ebmlib.figures.network import architecture
 from ebmlib.figures.returns import basin, over_seeds
@@ -32,6 +33,7 @@ __all__ = [
     "new",
     "over_seeds",
     "repeated",
+    "rollouts_of_methods",
     "save",
     "trajectories",
     "use_style",

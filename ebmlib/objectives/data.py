@@ -12,12 +12,14 @@ from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.objectives.base import WithoutParts
 
 
-def with_noise(batch: Pairs, sigma: float, generator: torch.Generator) -> Pairs:
-    """The batch with N(0, sigma^2 I) added to its actions; at sigma 0 nothing is drawn."""
+def with_noise(
+    batch: Pairs, sigma: float, generator: torch.Generator, unit: Tensor | float = 1.0
+) -> Pairs:
+    """The batch with N(0, (sigma unit)^2 I) added to its actions; at sigma 0 nothing is drawn."""
     if sigma == 0:
         return batch
     xi = torch.empty_like(batch.actions).normal_(generator=generator)
-    return batch._replace(actions=batch.actions + sigma * xi)
+    return batch._replace(actions=batch.actions + sigma * unit * xi)
 
 
 def report_of(loss: Tensor, f: Tensor) -> dict[str, Tensor]:

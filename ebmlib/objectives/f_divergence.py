@@ -65,7 +65,7 @@ class FDivergence(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the model and of the critic.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2: see
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
             :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
         divergence: ``"kl"``, ``"reverse-kl"``, ``"jensen-shannon"`` or ``"squared-hellinger"``.
         critic_dim: hidden features of H.
@@ -87,8 +87,8 @@ class FDivergence(NoiseContrast):
         return nn.ModuleDict({CRITIC: critic})
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
-        """The proposal as it was fitted to the data, and the scales of the data."""
-        return {**self.proposal.fit(pairs), **scales_of(pairs)}
+        """The proposal as it was fitted to the data, and the scales of data and noise."""
+        return {**super().begin(pairs, generator=generator), **scales_of(pairs)}
 
     def __call__(
         self,
@@ -100,6 +100,7 @@ class FDivergence(NoiseContrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The losses of one batch; reports V and the levels of f."""
+        batch = self.noisy(batch, carry, generator)
         at, actions = self.evaluated(model, batch, carry, generator)
         x = scaled_states(carry, batch.states)[:, None].expand(*actions.shape[:2], -1)
         h = parts[CRITIC](x, scaled_actions(carry, actions)).squeeze(-1)

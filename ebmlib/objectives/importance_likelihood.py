@@ -44,7 +44,7 @@ class ImportanceLikelihood(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2: see
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
             :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
     """
 
@@ -58,6 +58,7 @@ class ImportanceLikelihood(NoiseContrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch in nats; reports it, the levels of f, and log Z^."""
+        batch = self.noisy(batch, carry, generator)
         at = self.contrasted(model, batch, carry, generator)
         log_z = log_z_hat(at.f[:, 1:], at.log_q[:, 1:])
         loss = -(at.f[:, 0] - log_z).mean()

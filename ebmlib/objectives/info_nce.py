@@ -31,7 +31,7 @@ class InfoNCE(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2: see
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
             :class:`~ebmlib.objectives.noise.NoiseContrast`.
     """
 
@@ -47,6 +47,7 @@ class InfoNCE(NoiseContrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch; reports it and the levels of f."""
+        batch = self.noisy(batch, carry, generator)
         at = self.contrasted(model, batch, carry, generator)
         loss = -(at.f[:, 0] - at.f.logsumexp(dim=1)).mean()
         total = loss + self.reg_l2 * at.f.square().mean()

@@ -58,7 +58,7 @@ class NCE(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2: see
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
             :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is k.
         log_z_dim: hidden features of c(x); 0 for one constant for all states.
     """
@@ -85,6 +85,7 @@ class NCE(NoiseContrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch, which moves f and c alike; reports it, f and c."""
+        batch = self.noisy(batch, carry, generator)
         at = self.contrasted(model, batch, carry, generator)
         c = parts[LOG_Z](batch.states)
         k = at.log_q.new_full((), self.negatives).log()

@@ -15,6 +15,9 @@ from ebmlib.objectives.base import Carry, WithoutParts
 from ebmlib.objectives.data import with_noise
 from ebmlib.sampling.proposals import GaussianProposal, Proposal
 
+NOISE_UNITS = ("data", "spread")
+_STATE_UNIT, _ACTION_UNIT = "state_unit", "action_unit"
+
 
 class Contrasted(NamedTuple):
     """f and log q at the demonstrated action and at the noise of n states.
@@ -49,6 +52,16 @@ class NoiseContrast(WithoutParts):
         data_noise: standard deviation of Gaussian noise added to the demonstrated actions of each
             batch, in the action's units.
         reg_l2: weight of mean f^2, which holds the energy level.
+        state_noise: standard deviation of Gaussian noise added to the states of each batch.
+        noise_unit: ``"data"``: both noises are in the units of states and actions; ``"spread"``:
+            in units of the standard deviation of each dimension of the states, and of the root
+            mean square of the actions' standard deviations (the scales of
+            :meth:`~ebmlib.models.energy.EnergyModel.fit_standardisation`).
+
+    Noise on states and actions, fresh at every update, makes the density that is learned the data's
+    smoothed by the noise's kernel (Bishop, "Training with noise is equivalent to Tikhonov
+    regularization", 1995): a kernel density of the same widths is what an unlimited network would
+    arrive at.
     """
 
     proposal: Proposal = field(default_factory=GaussianProposal)
@@ -56,6 +69,8 @@ class NoiseContrast(WithoutParts):
     batch_size: int = 512
     data_noise: float = 0.0
     reg_l2: float = 0.0
+    state_noise: float = 0.0
+    noise_unit: str = "data"
 
     def __post_init__(self) -> None:
         checks.instance("proposal", self.proposal, Proposal, "GaussianProposal()")
@@ -63,6 +78,8 @@ class NoiseContrast(WithoutParts):
         checks.count("batch_size", self.batch_size)
         checks.non_negative("data_noise", self.data_noise, most=checks.LARGEST_SQUARED)
         checks.non_negative("reg_l2", self.reg_l2)
+        checks.non_negative("state_noise", self.state_noise, most=checks.LARGEST_SQUARED)
+        checks.one_of("noise_unit", self.noise_unit, NOISE_UNITS)
 
     @property
     def chain_steps(self) -> int:
@@ -70,22 +87,38 @@ class NoiseContrast(WithoutParts):
         return 0
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
-        """The proposal as it was fitted to the data."""
-        return self.proposal.fit(pairs)
+        """The proposal as it was fitted to the data, and the units of the noise."""
+        carry = dict(self.proposal.fit(pairs))
+        if self.noise_unit == "spread":
+            of_states = pairs.states.var(dim=0, correction=0).sqrt()
+            of_actions = pairs.actions.var(dim=0, correction=0).mean().sqrt()
+            carry |= {_STATE_UNIT: of_states, _ACTION_UNIT: of_actions}
+        return carry
+
+    def noisy(self, batch: Pairs, carry: Carry, generator: torch.Generator) -> Pairs:
+        """The batch with the noise asked for on its actions and states; at 0 nothing is drawn."""
+        in_spreads = self.noise_unit == "spread"
+        batch = with_noise(
+            batch, self.data_noise, generator, carry[_ACTION_UNIT] if in_spreads else 1.0
+        )
+        if self.state_noise == 0:
+            return batch
+        xi = torch.empty_like(batch.states).normal_(generator=generator)
+        unit = carry[_STATE_UNIT] if in_spreads else 1.0
+        return batch._replace(states=batch.states + self.state_noise * unit * xi)
 
     def contrasted(
         self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
     ) -> Contrasted:
-        """Draw the noise and evaluate f and log q at all 1 + m actions of each state."""
+        """Draw from the proposal and evaluate f and log q at all 1 + m actions of each state."""
         return self.evaluated(model, batch, carry, generator)[0]
 
     def evaluated(
         self, model: EnergyModel, batch: Pairs, carry: Carry, generator: torch.Generator
     ) -> tuple[Contrasted, Tensor]:
         """The same, and the actions (n, 1 + m, d)."""
-        demonstrated = with_noise(batch, self.data_noise, generator).actions
         noise = self.proposal.sample(carry, batch.states, self.negatives, generator=generator)
-        actions = torch.cat([demonstrated[:, None], noise], dim=1)
+        actions = torch.cat([batch.actions[:, None], noise], dim=1)
         # one pass over both kinds of points: spectral normalisation then advances once an update
         f = model(batch.states[:, None], actions)
         return Contrasted(f, self.proposal.log_prob(carry, batch.states, actions)), actions

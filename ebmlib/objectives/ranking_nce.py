@@ -27,7 +27,7 @@ class RankingNCE(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2: see
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
             :class:`~ebmlib.objectives.noise.NoiseContrast`.
     """
 
@@ -41,6 +41,7 @@ class RankingNCE(NoiseContrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch; reports it and the levels of f."""
+        batch = self.noisy(batch, carry, generator)
         at = self.contrasted(model, batch, carry, generator)
         g = at.f - at.log_q
         loss = -(g[:, 0] - g.logsumexp(dim=1)).mean()

@@ -34,7 +34,7 @@ class SelfNormalisedLikelihood(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2: see
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
             :class:`~ebmlib.objectives.noise.NoiseContrast`.
         log_z_dim: hidden features of c(x); 0 for one constant for all states.
     """
@@ -61,6 +61,7 @@ class SelfNormalisedLikelihood(NoiseContrast):
         generator: torch.Generator,
     ) -> Outcome:
         """The loss of one batch, which moves f and c alike; reports it, f and c."""
+        batch = self.noisy(batch, carry, generator)
         at = self.contrasted(model, batch, carry, generator)
         c = parts[LOG_Z](batch.states)
         share = (log_z_hat(at.f[:, 1:], at.log_q[:, 1:]) - c).exp()

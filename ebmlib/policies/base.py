@@ -23,3 +23,12 @@ class Costed(Protocol):
     def operations(self, states: Tensor) -> float:
         """Multiplications and additions of one call of ``act`` for states (n, d_x)."""
         ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy whose actions depend on its own earlier ones."""
+
+    def remembering(self) -> Policy:
+        """The policy for one batch of rollouts, from their starts on: it remembers them."""
+        ...

@@ -3,27 +3,52 @@
 from __future__ import annotations
 
 from ebmlib.demonstrations.features import POSITION, StateFeatures
+from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyModel
+from ebmlib.policies.base import Policy
 from ebmlib.policies.chains import ChainPolicy
 from ebmlib.policies.draw import Draw
 from ebmlib.policies.exp import EXP
+from ebmlib.policies.grid import ActionGrid, Committed, GridDraw, GridEXP, GridML, GridPolicy
 from ebmlib.policies.ml import ML
 from ebmlib.sampling.inference import Inference
 
 KINDS: dict[str, type[ChainPolicy]] = {"exp": EXP, "ml": ML, "draw": Draw}
 """The policies by the names of :data:`ebmlib.sampling.inference.ESTIMATES`."""
 
+ON_GRIDS: dict[str, type[GridPolicy]] = {
+    "exp": GridEXP,
+    "ml": GridML,
+    "draw": GridDraw,
+    "road": Committed,
+}
+"""The policies by the names of :data:`ebmlib.sampling.inference.BY_GRID`."""
+
 
 def policy_of(
-    model: EnergyModel, inference: Inference, features: StateFeatures = POSITION
-) -> ChainPolicy:
+    model: EnergyModel,
+    inference: Inference,
+    features: StateFeatures = POSITION,
+    grid: ActionGrid | None = None,
+) -> Policy:
     """The policy of a trained model that ``inference`` describes.
 
     Args:
         model: the trained model.
         inference: how actions are drawn; its noise level in the units of the action.
         features: how the model's states are made from positions.
+        grid: the grid around the demonstrated actions, where the inference is by a grid.
+
+    Raises:
+        InputError: the inference is by a grid, and there is none.
     """
+    if inference.grid is not None:
+        if grid is None:
+            raise InputError(
+                "This inference needs a grid: pass grid=ActionGrid.around(actions, width), or use "
+                "TrainedPolicy.of(trained)."
+            )
+        return ON_GRIDS[inference.estimate](model, grid)
     options: dict[str, int] = {}
     if inference.population is not None:
         options["population"] = inference.population

@@ -17,11 +17,13 @@ import torch
 from torch import Tensor
 
 from ebmlib import checks, config, files
-from ebmlib.config import register
 from ebmlib.demonstrations.features import StateFeatures
 from ebmlib.errors import InputError, StoreError
 from ebmlib.models.energy import EnergyConfig, EnergyModel
-from ebmlib.policies.chains import ChainPolicy
+from ebmlib.policies.base import Policy
+from ebmlib.policies.ends import Arrival, EndRule, Followed
+from ebmlib.policies.ends import FixedSteps as FixedSteps
+from ebmlib.policies.grid import ActionGrid
 from ebmlib.policies.inference import policy_of
 from ebmlib.policies.trajectories import Trajectories, rollout
 from ebmlib.sampling.inference import Inference
@@ -29,21 +31,6 @@ from ebmlib.training.store import Trained
 
 FORMAT = "ebmlib policy"
 FORMAT_VERSION = 1
-
-
-@register("FixedSteps")
-@dataclass(frozen=True)
-class FixedSteps:
-    """A trajectory ends after so many actions.
-
-    Attributes:
-        steps: the number of actions; the demonstrations' own, on average.
-    """
-
-    steps: int = 100
-
-    def __post_init__(self) -> None:
-        checks.count("steps", self.steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,28 +47,46 @@ class TrainedPolicy:
         name: of the demonstrations.
         configuration: the run that trained it, as JSON-ready data.
         provenance: the store's record of it (key, data digest, versions, device, time).
+        grid: the actions that the density is evaluated at, where the inference is by a grid.
+        positions: demonstrated positions (n, d), to tell whether a trajectory left them; or None.
     """
 
     model: EnergyModel
     inference: Inference
     features: StateFeatures
-    end: FixedSteps
+    end: EndRule
     scales: npt.NDArray[np.float64]
     offsets: npt.NDArray[np.float64]
     name: str
     configuration: Mapping[str, Any]
     provenance: Mapping[str, Any]
+    grid: ActionGrid | None = None
+    positions: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, trained: Trained) -> TrainedPolicy:
-        """The policy of a trained run, drawn as the run says."""
-        demonstrations = trained.demonstrations
+        """The policy of a trained run, drawn as the run says.
+
+        Where the inference is by a grid, the grid lies around the demonstrated actions, and
+        trajectories end where demonstrations end (:class:`~ebmlib.policies.ends.Arrival`).
+        """
+        demonstrations, inference = trained.demonstrations, trained.inference
         lengths = [len(points) - 1 for points in demonstrations.trajectories]
+        end: EndRule = FixedSteps(max(1, round(sum(lengths) / len(lengths))))
+        grid = positions = None
+        if inference.grid is not None:
+            actions = torch.tensor(demonstrations.actions, dtype=torch.float32)
+            spread = float(actions.var(dim=0, correction=0).mean().sqrt())
+            actions = actions.to(next(trained.model.parameters()).device)
+            grid = ActionGrid.around(actions, inference.grid * spread)
+            end, positions = Arrival.of(demonstrations), np.array(demonstrations.states)
         return cls(
+            grid=grid,
+            positions=positions,
             model=trained.model,
-            inference=trained.inference,
+            inference=inference,
             features=trained.run.features,
-            end=FixedSteps(max(1, round(sum(lengths) / len(lengths)))),
+            end=end,
             scales=demonstrations.scales,
             offsets=demonstrations.offsets,
             name=demonstrations.name,
@@ -89,12 +94,12 @@ class TrainedPolicy:
             provenance={k: v for k, v in trained.record.items() if k != "history"},
         )
 
-    def policy(self, estimate: str | None = None) -> ChainPolicy:
-        """The policy; ``estimate`` (``"exp"``, ``"ml"``, ``"draw"``) in place of the stored one."""
-        if estimate is None:
-            return policy_of(self.model, self.inference, self.features)
-        other = replace(self.inference, estimate=estimate, population=None)
-        return policy_of(self.model, other, self.features)
+    def policy(self, estimate: str | None = None) -> Policy:
+        """The policy; ``estimate`` (``"exp"``, ``"ml"``, ``"draw"``, ...) for the stored one."""
+        inference = self.inference
+        if estimate is not None:
+            inference = replace(inference, estimate=estimate, population=None)
+        return policy_of(self.model, inference, self.features, self.grid)
 
     def rollout(
         self,
@@ -109,7 +114,7 @@ class TrainedPolicy:
         Args:
             starts: positions (b, d), a tensor, an array or lists; the origin, where every
                 demonstration starts, if None.
-            steps: number of actions; by the end rule if None.
+            steps: number of actions; those of a demonstration if None.
             generator: for the policy.
             estimate: see :meth:`policy`.
         """
@@ -117,15 +122,35 @@ class TrainedPolicy:
             starts = torch.zeros(
                 1, self.model.action_dim, dtype=torch.float32, device=generator.device
             )
-        steps = self.end.steps if steps is None else steps
+        steps = self.end.horizon if steps is None else steps
         return rollout(
             self.policy(estimate),
             starts,
             steps,
             generator=generator,
             features=self.features,
-            horizon=self.end.steps,
+            horizon=self.end.horizon,
         )
+
+    def follow(
+        self,
+        starts: Any = None,
+        *,
+        generator: torch.Generator,
+        estimate: str | None = None,
+    ) -> list[Followed]:
+        """Trajectories up to their own ends, each with the reason why it ended.
+
+        Arguments are those of :meth:`rollout`.
+        """
+        whole = self.rollout(starts, self.end.steps, generator=generator, estimate=estimate)
+        followed = []
+        for path, actions in zip(whole.states, whole.actions, strict=True):
+            points = path.double().cpu().numpy()
+            count, why = self.end.end(points, self.positions)
+            taken = actions[:count].double().cpu().numpy()
+            followed.append(Followed(points[: count + 1], taken, why))
+        return followed
 
     def to_original(self, points: npt.ArrayLike, index: int = 0) -> npt.NDArray[np.float64]:
         """Normalised points (..., d) where demonstration ``index`` was drawn, in its units."""
@@ -145,6 +170,10 @@ class TrainedPolicy:
             "scales": torch.tensor(np.array(self.scales)),
             "offsets": torch.tensor(np.array(self.offsets)),
         }
+        if self.grid is not None:
+            tensors |= {"grid": self.grid.points.cpu()}
+        if self.positions is not None:
+            tensors |= {"positions": torch.tensor(np.array(self.positions))}
         record = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -157,6 +186,8 @@ class TrainedPolicy:
             "configuration": dict(self.configuration),
             "provenance": dict(self.provenance),
         }
+        if self.grid is not None:
+            record["spacing"] = self.grid.spacing
         files.save_tensors(Path(path), tensors, record)
 
     @classmethod
@@ -205,7 +236,7 @@ class TrainedPolicy:
         checks.instance("energy", energy, EnergyConfig, "EnergyConfig()")
         checks.instance("inference", inference, Inference, "Inference()")
         checks.instance("features", features, StateFeatures, "StateFeatures()")
-        checks.instance("end", end, FixedSteps, "FixedSteps()")
+        checks.instance("end", end, EndRule, "FixedSteps()")
         dims = record["dimensions"]
         # the weights drawn here are replaced by those of the file
         model = EnergyModel(energy, dims["state"], dims["action"], generator=torch.Generator())
@@ -220,4 +251,8 @@ class TrainedPolicy:
             record["name"],
             record["configuration"],
             record["provenance"],
+            ActionGrid(tensors["grid"].to(device), record["spacing"])
+            if "grid" in tensors
+            else None,
+            tensors["positions"].numpy() if "positions" in tensors else None,
         )

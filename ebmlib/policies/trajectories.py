@@ -12,7 +12,7 @@ from ebmlib import checks, memory
 from ebmlib.arrays import as_tensor, like_of
 from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.errors import DivergenceError, InputError
-from ebmlib.policies.base import Costed, Policy
+from ebmlib.policies.base import Costed, Policy, Remembering
 from ebmlib.progress import Progress
 from ebmlib.sampling import fused
 
@@ -76,10 +76,11 @@ def rollout(
     past = features.begin(starts, steps if horizon is None else horizon)
     states, actions = [starts], []
     work = policy.operations(past.states) * steps if isinstance(policy, Costed) else 0.0
+    acting = policy.remembering() if isinstance(policy, Remembering) else policy
     fuse = fused.permitted(fused.worthwhile(work))
     with fuse, Progress("trajectories", steps, unit="step") as progress:
         for step in range(steps):
-            a = policy.act(past.states, generator=generator)
+            a = acting.act(past.states, generator=generator)
             x = transition(past.positions, a)
             if not torch.isfinite(x).all():
                 raise DivergenceError(

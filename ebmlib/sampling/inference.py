@@ -12,6 +12,9 @@ from ebmlib.sampling.sgld import SGLD
 ESTIMATES = ("exp", "ml", "draw")
 """The expectation E[a | x], the most probable action, one draw (section 3.3)."""
 
+BY_GRID = (*ESTIMATES, "road")
+"""What can be made of the density on a grid: these, and one of several roads."""
+
 
 @register("Inference")
 @dataclass(frozen=True)
@@ -20,16 +23,21 @@ class Inference:
 
     Attributes:
         kernel: the chain; need not be the one that training used, if training used any.
-        estimate: one of :data:`ESTIMATES`.
+        estimate: one of :data:`ESTIMATES`, or with a grid of :data:`BY_GRID`.
         population: chains for every state; the estimate's own default if None.
+        grid: no chains: the density is evaluated on a grid for noise of this standard deviation on
+            the actions, in units of their spread (:mod:`ebmlib.policies.grid`).
     """
 
     kernel: Kernel = field(default_factory=SGLD)
     estimate: str = "exp"
     population: int | None = None
+    grid: float | None = None
 
     def __post_init__(self) -> None:
         checks.instance("kernel", self.kernel, Kernel, "SGLD(alpha=0.01, steps=100)")
-        checks.one_of("estimate", self.estimate, ESTIMATES)
+        checks.one_of("estimate", self.estimate, ESTIMATES if self.grid is None else BY_GRID)
+        if self.grid is not None:
+            checks.positive("grid", self.grid)
         if self.population is not None:
             checks.count("population", self.population)

@@ -42,7 +42,9 @@ class TrainingConfig:
             (section 4.4.3 against Figure 4.7).
         lr: learning rate (thesis: ``lr``).
         optimizer: ``"adam"`` (the thesis) or ``"sgd"``.
-        final_lr: decay the rate geometrically to this over the epochs; constant if None.
+        final_lr: decay the rate to this over the epochs; constant if None.
+        decay: how: ``"geometric"``, by the same factor in every epoch, or ``"cosine"``, by half a
+            cosine (Loshchilov and Hutter, "SGDR", 2017).
         snapshot_every: keep the weights after every so many epochs, and of epoch 0; None keeps
             only the last.
     """
@@ -52,6 +54,7 @@ class TrainingConfig:
     optimizer: str = "adam"
     final_lr: float | None = None
     snapshot_every: int | None = None
+    decay: str = "geometric"
 
     def __post_init__(self) -> None:
         checks.count("epochs", self.epochs, most=checks.MOST_UPDATES)
@@ -61,6 +64,7 @@ class TrainingConfig:
             checks.positive("final_lr", self.final_lr)
         if self.snapshot_every is not None:
             checks.count("snapshot_every", self.snapshot_every, most=checks.MOST_UPDATES)
+        checks.one_of("decay", self.decay, ("geometric", "cosine"))
 
     def rate(self, epoch: int, first: float | None = None) -> float:
         """Learning rate of an epoch (counted from 0).
@@ -72,6 +76,9 @@ class TrainingConfig:
         first = self.lr if first is None else first
         if self.final_lr is None or self.epochs < 2:
             return first
+        factor, part = self.final_lr / self.lr, epoch / (self.epochs - 1)
+        if self.decay == "cosine":
+            return first * (factor + (1 - factor) * (1 + math.cos(math.pi * part)) / 2)
         return first * (self.final_lr / self.lr) ** (epoch / (self.epochs - 1))
 
 

@@ -42,8 +42,3 @@ def preset(name: str) -> Run:
     if name not in _PRESETS:
         raise InputError(f"No preset is called {name!r}; known: {', '.join(_PRESETS)}.")
     return _PRESETS[name]
-
-
-def for_drawing(source: str) -> Run:
-    """The preset for a drawing of one's own: the defaults on another source."""
-    return _BASE.with_(dataset=source)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ebmlib import InputError
+from ebmlib.evaluation import metrics
 from ebmlib.evaluation.metrics import action_error, beside, distance_to_polyline, distance_to_states
 
 coordinates = st.floats(-100, 100, allow_subnormal=False)
@@ -70,3 +71,41 @@ def test_shapes_that_do_not_fit_are_refused():
     for line, place in (([[0, 0], [1, 1]], 2), ([[0, 0], [1, 1]], -1), ([[0, 0, 0]], 0)):
         with pytest.raises(InputError, match=r"Vertex .* of a polyline \(n, 2\)"):
             beside(line, place, 0.1)
+
+
+def pairings(n, m):
+    """All monotone pairings of paths of n and m points."""
+    if n == 1 and m == 1:
+        yield [(0, 0)]
+        return
+    for i, j in ((n - 1, m), (n, m - 1), (n - 1, m - 1)):
+        if i > 0 and j > 0:
+            for before in pairings(i, j):
+                yield [*before, (n - 1, m - 1)]
+
+
+@pytest.mark.parametrize("sizes", [(1, 4), (4, 4), (5, 3)])
+def test_warping_and_frechet_are_the_best_of_all_pairings(sizes):
+    rng = np.random.default_rng(0)
+    p, q = rng.normal(size=(3, sizes[0], 2)), rng.normal(size=(sizes[1], 2))
+    for k, path in enumerate(p):
+        found = [[np.linalg.norm(path[i] - q[j]) for i, j in pairs] for pairs in pairings(*sizes)]
+        best = min(found, key=sum)
+        assert metrics.dtw_per_point(p, q)[k] == pytest.approx(sum(best) / len(best))
+        assert metrics.frechet_distance(p, q)[k] == pytest.approx(min(map(max, found)))
+
+
+def test_warping_knows_order_where_the_nearest_point_does_not():
+    t = np.linspace(0, 2 * np.pi, 41)
+    circle = np.stack([np.cos(t), np.sin(t)], axis=1)
+    assert metrics.dtw_per_point(circle, circle) == 0
+    assert metrics.dtw_per_point(circle[::-1], circle) > 0.3
+    assert metrics.distance_to_polyline(circle[::-1], circle).max() < 1e-12
+    # a path that is passed at another pace is the same path
+    slow = np.repeat(circle, 2, axis=0)
+    assert metrics.dtw_per_point(slow, circle) == metrics.frechet_distance(slow, circle) == 0
+
+
+def test_paths_of_other_dimensions_are_refused():
+    with pytest.raises(InputError, match="Paths"):
+        metrics.dtw_per_point(np.zeros((3, 2)), np.zeros((3, 3)))

@@ -463,3 +463,52 @@ def test_an_objective_without_a_check_takes_any_model(generator):
     for relu in (True, False):
         config = EnergyConfig(z_dim=4, h_dim=6, activation="relu" if relu else "silu")
         RankingNCE().check(EnergyModel(config, 2, 9, generator=generator()))
+
+
+@pytest.mark.parametrize("objective", [RankingNCE, NCE])
+def test_noise_in_units_of_the_spread_is_the_same_for_data_in_any_units(objective):
+    """A model that standardises sees the same losses, whatever the units of states and actions."""
+    losses = []
+    for states, actions in ((1.0, 1.0), (1e3, 1e-2)):
+        g = seeding.generator(0, "data")
+        pairs = Pairs(
+            states * torch.empty(64, 2).normal_(generator=g),
+            actions * torch.empty(64, 2).normal_(generator=g),
+            torch.arange(64),
+        )
+        model = EnergyModel(EnergyConfig(4, 6, standardise=True), 2, 2, generator=g)
+        model.fit_standardisation(pairs.states, pairs.actions)
+        of = objective(
+            negatives=6, batch_size=64, data_noise=0.4, state_noise=0.7, noise_unit="spread"
+        )
+        parts = of.parts(2, 2, generator=g)
+        carry = of.begin(pairs, generator=g)
+        g = seeding.generator(1, "noise")
+        at = of.contrasted(model, of.noisy(pairs, carry, g), carry, g)
+        del parts
+        losses.append(at.f)
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-4)
+
+
+def test_noise_on_states_has_its_width():
+    g = seeding.generator(0, "data")
+    n = 4000
+    pairs = Pairs(torch.full((n, 1), 3.0), torch.empty(n, 1).normal_(generator=g), torch.arange(n))
+
+    def linear(x, a):  # f = x, so that what comes back are the states
+        return x.squeeze(-1).expand(a.shape[:-1])
+
+    of = RankingNCE(negatives=1, batch_size=n, state_noise=0.5)
+    carry = of.begin(pairs, generator=g)
+    seen = of.contrasted(linear, of.noisy(pairs, carry, g), carry, g).f[:, 0]
+    assert abs(float(seen.std()) - 0.5) < 5.5 * 0.5 / math.sqrt(2 * n)
+    assert abs(float(seen.mean()) - 3.0) < 5.5 * 0.5 / math.sqrt(n)
+
+
+def test_cosine_decay_starts_at_lr_ends_at_final_lr_and_is_half_way_in_the_middle():
+    config = TrainingConfig(epochs=101, lr=1.0, final_lr=0.1, decay="cosine")
+    assert config.rate(0) == pytest.approx(1.0) and config.rate(100) == pytest.approx(0.1)
+    assert config.rate(50) == pytest.approx(0.55) and config.rate(25) == pytest.approx(
+        0.1 + 0.9 * (1 + math.sqrt(0.5)) / 2
+    )
+    assert config.rate(0, 0.5) == pytest.approx(0.5)

@@ -16,6 +16,7 @@ OLD = Path(__file__).parent / "store_of_version_0_1"
 ENTRIES = json.loads((OLD / "expected.json").read_text(encoding="utf-8"))
 
 DEFAULTS = {
+    ("Arrival", 1): {},
     ("ContrastiveDivergence", 1): {
         "sampler": {"is": "SGLD"},
         "sgld_dim": 512,
@@ -31,6 +32,8 @@ DEFAULTS = {
         "sigma": 0.01,
         "length": 6.283185307179586,
         "seed": 0,
+        "scaling": "each",
+        "noise_on": "all",
     },
     ("DenoisingScoreMatching", 1): {"batch_size": 512, "data_noise": 0.0, "smoothing": 0.1},
     ("DiffusionRecovery", 1): {
@@ -74,6 +77,8 @@ DEFAULTS = {
         "reg_l2": 0.0,
         "divergence": "jensen-shannon",
         "critic_dim": 64,
+        "state_noise": 0.0,
+        "noise_unit": "data",
     },
     ("FixedSteps", 1): {"steps": 100},
     ("GaussianProposal", 1): {"broaden": 1.5},
@@ -83,6 +88,8 @@ DEFAULTS = {
         "batch_size": 512,
         "data_noise": 0.0,
         "reg_l2": 0.0,
+        "state_noise": 0.0,
+        "noise_unit": "data",
     },
     ("ImprovedContrastiveDivergence", 1): {
         "sampler": {"is": "SGLD"},
@@ -96,13 +103,20 @@ DEFAULTS = {
         "kl_weight": 1.0,
         "through": 1,
     },
-    ("Inference", 1): {"kernel": {"is": "SGLD"}, "estimate": "exp", "population": None},
+    ("Inference", 1): {
+        "kernel": {"is": "SGLD"},
+        "estimate": "exp",
+        "population": None,
+        "grid": None,
+    },
     ("InfoNCE", 1): {
         "proposal": {"is": "UniformProposal"},
         "negatives": 64,
         "batch_size": 512,
         "data_noise": 0.0,
         "reg_l2": 0.0,
+        "state_noise": 0.0,
+        "noise_unit": "data",
     },
     ("JointContrastiveDivergence", 1): {
         "sampler": {"is": "SGLD"},
@@ -157,6 +171,8 @@ DEFAULTS = {
         "data_noise": 0.0,
         "reg_l2": 0.0,
         "log_z_dim": 64,
+        "state_noise": 0.0,
+        "noise_unit": "data",
     },
     ("NCEPlus", 1): {
         "batch_size": 512,
@@ -174,6 +190,8 @@ DEFAULTS = {
         "batch_size": 512,
         "data_noise": 0.0,
         "reg_l2": 0.0,
+        "state_noise": 0.0,
+        "noise_unit": "data",
     },
     ("ReplayStart", 1): {"per_pair": 5, "restart": 0.05},
     ("Run", 1): {
@@ -200,6 +218,8 @@ DEFAULTS = {
         "data_noise": 0.0,
         "reg_l2": 0.0,
         "log_z_dim": 64,
+        "state_noise": 0.0,
+        "noise_unit": "data",
     },
     ("SlicedScoreMatching", 1): {"batch_size": 512, "data_noise": 0.0, "slices": 1},
     ("StateFeatures", 1): {"history": 0, "history_mean": False, "clock": False},
@@ -218,6 +238,7 @@ DEFAULTS = {
         "optimizer": "adam",
         "final_lr": None,
         "snapshot_every": None,
+        "decay": "geometric",
     },
     ("UniformProposal", 1): {"margin": 0.5},
     ("VERA", 1): {

@@ -97,6 +97,8 @@ BAD = {
     (DemonstrationConfig, "sigma"): NON_NEGATIVE,
     (DemonstrationConfig, "length"): POSITIVE,
     (DemonstrationConfig, "seed"): COUNT_FROM_0,
+    (DemonstrationConfig, "scaling"): NAME,
+    (DemonstrationConfig, "noise_on"): NAME,
     (StateFeatures, "history"): [1001, *COUNT_FROM_0],
     (StateFeatures, "history_mean"): FLAG,
     (StateFeatures, "clock"): FLAG,
@@ -139,6 +141,7 @@ BAD = {
     (TrainingConfig, "optimizer"): NAME,
     (TrainingConfig, "final_lr"): [bad for bad in POSITIVE if bad is not None],
     (TrainingConfig, "snapshot_every"): [bad for bad in COUNT if bad is not None],
+    (TrainingConfig, "decay"): NAME,
     (Run, "data"): ["circle", *OBJECT],
     (Run, "energy"): OBJECT,
     (Run, "objective"): OBJECT,
@@ -152,6 +155,7 @@ BAD = {
     (Inference, "kernel"): [SGLD, *OBJECT],
     (Inference, "estimate"): NAME,
     (Inference, "population"): [bad for bad in COUNT if bad is not None],
+    (Inference, "grid"): [bad for bad in POSITIVE if bad is not None],
     (GaussianProposal, "broaden"): POSITIVE,
     (UniformProposal, "margin"): NON_NEGATIVE,
     (MixtureProposal, "widths"): [[], (), (0.0,), (-1,), ("a",), 3, None, math.nan],
@@ -165,6 +169,8 @@ BAD = {
             ("batch_size", COUNT),
             ("data_noise", NON_NEGATIVE),
             ("reg_l2", NON_NEGATIVE),
+            ("state_noise", NON_NEGATIVE),
+            ("noise_unit", NAME),
         )
     },
     (NCE, "log_z_dim"): COUNT_FROM_0,
@@ -355,9 +361,8 @@ def test_presets_are_one_per_bundled_data_set_and_do_not_ask_for_too_much_noise(
         assert run.demonstrations().advise_alpha(run.objective.sampler.alpha) is None, name
     with pytest.raises(InputError, match=r"called 'spiral'; known: .*circle"):
         preset("spiral")
-    assert for_drawing("mine.svg") == preset("circle").with_(dataset="mine.svg")
     with pytest.raises(InputError, match=r"'spiral'.*circle"):
-        for_drawing("spiral").demonstrations()
+        for_drawing("spiral")
 
 
 def test_configurations_survive_json_and_digests_ignore_the_order_of_keys(tiny_run):

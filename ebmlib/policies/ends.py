@@ -1,0 +1,145 @@
+"""When a trajectory ends, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from ebmlib import checks
+from ebmlib.config import register
+from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.demonstrations.polyline import FloatArray
+
+ARRIVED, LIMIT, LEFT = "arrived", "step limit", "left the data"
+
+
+@runtime_checkable
+class EndRule(Protocol):
+    """When trajectories end."""
+
+    @property
+    def steps(self) -> int:
+        """No trajectory has more actions."""
+        ...
+
+    @property
+    def horizon(self) -> int:
+        """Actions of a whole demonstration, which a clock counts in."""
+        ...
+
+    def end(self, path: FloatArray, states: FloatArray | None) -> tuple[int, str]:
+        """How many actions of a path (t + 1, d) are taken, and why it ends there.
+
+        Args:
+            path: positions.
+            states: demonstrated positions (n, d), or None where they are not at hand.
+        """
+        ...
+
+
+@register("FixedSteps")
+@dataclass(frozen=True)
+class FixedSteps:
+    """A trajectory ends after so many actions.
+
+    Attributes:
+        steps: the number of actions; the demonstrations' own, on average.
+    """
+
+    steps: int = 100
+
+    def __post_init__(self) -> None:
+        checks.count("steps", self.steps)
+
+    @property
+    def horizon(self) -> int:
+        """The same number."""
+        return self.steps
+
+    def end(self, path: FloatArray, states: FloatArray | None) -> tuple[int, str]:
+        """See :class:`EndRule`."""
+        return min(self.steps, len(path) - 1), LIMIT
+
+
+@register("Arrival")
+@dataclass(frozen=True)
+class Arrival:
+    """A trajectory ends where demonstrations end.
+
+    It has arrived at its first closest approach to the end of a demonstration, if that is within
+    ``radius`` and not before ``earliest`` actions (a figure that closes passes its end when it
+    begins). It has left the data once it is farther than ``away`` from every demonstrated position.
+
+    Attributes:
+        ends: where the demonstrations ended.
+        radius: how near counts as arrived.
+        earliest: actions before which nothing has arrived.
+        steps: no trajectory has more actions.
+        horizon: actions of a demonstration, on average.
+        away: how far from every demonstrated position counts as having left.
+    """
+
+    ends: tuple[tuple[float, ...], ...]
+    radius: float
+    earliest: int
+    steps: int
+    horizon: int
+    away: float
+
+    def __post_init__(self) -> None:
+        # as JSON gives them back: lists
+        object.__setattr__(self, "ends", tuple(tuple(map(float, end)) for end in self.ends))
+        checks.positive("radius", self.radius)
+        checks.positive("away", self.away)
+        checks.count("earliest", self.earliest, least=0, most=checks.MOST_UPDATES)
+        checks.count("horizon", self.horizon, most=checks.MOST_UPDATES)
+        checks.count("steps", self.steps, most=checks.MOST_UPDATES)
+
+    @classmethod
+    def of(cls, demonstrations: Demonstrations) -> Arrival:
+        """The rule for demonstrations.
+
+        The radius is twice the distance at which an end has another one beside it (the median), at
+        least a step; trajectories arrive after 3/4 of the shortest demonstration and go on for at
+        most 3/2 of the longest; a quarter of the extent of the data is too far from them.
+        """
+        paths = demonstrations.trajectories
+        ends = np.array([x[-1] for x in paths])
+        counts = [len(x) - 1 for x in paths]
+        beside = 0.0
+        if len(ends) > 1:
+            beside = float(np.median(cKDTree(ends).query(ends, k=2)[0][:, 1]))
+        extent = float(np.ptp(np.concatenate(paths), axis=0).max())
+        return cls(
+            ends=tuple(map(tuple, ends.tolist())),
+            radius=max(2 * beside, demonstrations.step_length),
+            earliest=3 * min(counts) // 4,
+            steps=max(1, 3 * max(counts) // 2),
+            horizon=max(1, round(sum(counts) / len(counts))),
+            away=0.25 * extent,
+        )
+
+    def end(self, path: FloatArray, states: FloatArray | None) -> tuple[int, str]:
+        """See :class:`EndRule`."""
+        gap = cKDTree(np.array(self.ends)).query(path)[0]
+        turns = np.append(gap[1:] >= gap[:-1], True)
+        there = (gap <= self.radius) & turns & (np.arange(len(path)) >= self.earliest)
+        arrived = int(there.argmax()) if there.any() else len(path)
+        left = len(path)
+        if states is not None:
+            beyond = cKDTree(states).query(path)[0] > self.away
+            left = int(beyond.argmax()) if beyond.any() else left
+        if min(arrived, left) < len(path) and min(arrived, left) <= self.steps:
+            return (arrived, ARRIVED) if arrived < left else (left, LEFT)
+        return min(self.steps, len(path) - 1), LIMIT
+
+
+class Followed(NamedTuple):
+    """One trajectory up to its end: positions (t + 1, d), actions (t, d), and why it ended."""
+
+    points: FloatArray
+    actions: FloatArray
+    why: str

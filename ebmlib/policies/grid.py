@@ -1,0 +1,309 @@
+"""Actions from the density itself, on a grid around the demonstrated actions; no chains.
+
+A model that was trained with noise of standard deviation w on its actions is as smooth as that
+noise. The sum over a grid of spacing h of a Gaussian of standard deviation w, times h, is its
+integral up to a relative error of
+
+    2 exp(-2 pi^2 (w / h)^2)
+
+(Poisson's summation formula): 3e-4 at h = 1.5 w. A few hundred actions therefore give E[a | x]
+exactly where chains give an estimate, and show every mode that is wider than a cell.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from ebmlib import checks
+from ebmlib.errors import InputError
+from ebmlib.models.energy import EnergyModel
+
+SPACING = 1.5  # cells per noise width
+REACH = 3.0  # noise widths around a demonstrated action
+SEPARATE = 0.1
+_MOST = 20_000
+_CANDIDATES = 32  # of one draw
+
+
+@dataclass(frozen=True, eq=False)
+class ActionGrid:
+    """The cells of a square grid that lie near demonstrated actions.
+
+    Attributes:
+        points: centres of the cells, (g, d).
+        spacing: width of a cell.
+    """
+
+    points: Tensor
+    spacing: float
+    neighbours: Tensor = field(init=False, repr=False)
+    """(g, 3^d - 1) which cells touch a cell; its own number where there is none."""
+
+    def __post_init__(self) -> None:
+        checks.positive("spacing", self.spacing)
+        object.__setattr__(self, "neighbours", _neighbours(self.points, self.spacing))
+
+    @classmethod
+    def around(cls, actions: Tensor, width: float) -> ActionGrid:
+        """The cells of width ``SPACING * width`` within ``REACH * width`` of an action.
+
+        Args:
+            actions: the demonstrated ones, (n, d) with d of 1 or 2.
+            width: w, standard deviation of the noise on actions, in their units.
+
+        Raises:
+            InputError: other dimensions, or a width so small that the grid has too many cells.
+        """
+        checks.positive("width", width)
+        d = actions.shape[1]
+        if d not in (1, 2):
+            raise InputError(f"A grid has 1 or 2 dimensions, got actions of {d}: use chains.")
+        h = SPACING * width
+        low = actions.amin(dim=0) - REACH * width
+        cells = ((actions.amax(dim=0) + REACH * width - low) / h).ceil().long() + 1
+        if int(cells.prod()) > _MOST:
+            raise InputError(
+                f"A grid of cells as narrow as {h:.2g} would have {int(cells.prod())}, at most "
+                f"{_MOST}: add noise to the actions (data_noise) or use chains."
+            )
+        axes = [low[i] + h * torch.arange(int(cells[i])).to(low) for i in range(d)]
+        points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, d)
+        near = torch.cdist(points, actions).amin(dim=1) < REACH * width
+        return cls(points[near], h)
+
+
+def _neighbours(points: Tensor, spacing: float) -> Tensor:
+    places = (points / spacing).sub((points / spacing)[:1]).round().long()
+    g, d = places.shape
+    apart = (places[:, None] - places[None]).abs().amax(dim=-1)
+    own = torch.arange(g, device=points.device)
+    count = 3**d - 1
+    ranked = torch.where(apart == 1, 0, 1)
+    order = ranked.argsort(dim=1, stable=True)[:, :count]
+    if g < count:
+        order = torch.cat([order, own[:, None].expand(g, count - g)], dim=1)
+    touch = apart.gather(1, order) == 1
+    return torch.where(touch, order, own[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class GridPolicy(ABC):
+    """A model and the grid that its density is evaluated on.
+
+    Attributes:
+        model: the energy model.
+        grid: where actions lie.
+    """
+
+    model: EnergyModel
+    grid: ActionGrid
+
+    @abstractmethod
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`~ebmlib.policies.base.Policy`."""
+
+    @torch.no_grad()
+    def mass(self, states: Tensor) -> Tensor:
+        """P(cell | x), (n, g): exp f over its sum."""
+        return self._f(states, self.grid.points[None]).softmax(dim=1)
+
+    def _f(self, states: Tensor, actions: Tensor) -> Tensor:
+        """F(x, a), (n, g), for actions (n or 1, g, d)."""
+        return self.model(states[:, None], actions)
+
+
+@dataclass(frozen=True, eq=False)
+class GridEXP(GridPolicy):
+    """The expectation E[a | x] = sum_g a_g exp f(x, a_g) / sum_g exp f(x, a_g)."""
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`~ebmlib.policies.base.Policy`."""
+        return self.mass(states) @ self.grid.points
+
+
+@dataclass(frozen=True, eq=False)
+class GridML(GridPolicy):
+    """The most probable action: the best cell, then the best of finer grids around it."""
+
+    @torch.no_grad()
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`~ebmlib.policies.base.Policy`."""
+        best = self.grid.points[self._f(states, self.grid.points[None]).argmax(dim=1)]
+        d, h = best.shape[1], self.grid.spacing
+        axis = torch.linspace(-1, 1, 5).to(best)
+        around = torch.stack(torch.meshgrid(*[axis] * d, indexing="ij"), dim=-1).reshape(-1, d)
+        for _ in range(4):
+            candidates = best[:, None] + h * around
+            which = self._f(states, candidates).argmax(dim=1)
+            best = candidates[torch.arange(len(best)), which]
+            h = h / 2
+        return best
+
+
+@dataclass(frozen=True, eq=False)
+class GridDraw(GridPolicy):
+    """One action drawn from p(a | x), by importance resampling (Rubin 1987).
+
+    Candidates are uniform in cells that are drawn by their mass; one of them is drawn with weights
+    exp(f(x, a) - f(x, centre of its cell)), which correct for what the mass of a cell leaves out.
+    """
+
+    @torch.no_grad()
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See :class:`~ebmlib.policies.base.Policy`."""
+        f = self._f(states, self.grid.points[None])
+        cell = torch.multinomial(f.softmax(dim=1), _CANDIDATES, True, generator=generator)
+        centre = self.grid.points[cell]  # (n, k, d)
+        place = torch.rand(centre.shape, generator=generator, device=centre.device) - 0.5
+        candidates = centre + self.grid.spacing * place.to(centre)
+        weights = (self._f(states, candidates) - f.gather(1, cell)).softmax(dim=1)
+        which = torch.multinomial(weights, 1, generator=generator)[:, 0]
+        return candidates[torch.arange(len(which)), which]
+
+
+@dataclass(frozen=True, eq=False)
+class Modes:
+    """The modes of p(a | x) of n states, m of them in all.
+
+    Attributes:
+        state: (m,) which state a mode belongs to; ascending.
+        mass: (m,) its probability; the masses of one state sum to 1.
+        mean: (m, d) the expectation of the action, given that it belongs to the mode.
+    """
+
+    state: Tensor
+    mass: Tensor
+    mean: Tensor
+
+
+def modes_of(mass: Tensor, grid: ActionGrid, separate: float = SEPARATE) -> Modes:
+    """The modes of a density on a grid.
+
+    Cells with more than ``separate`` times the largest mass of their state form the modes: those
+    that touch belong to one. Every other cell belongs to the mode that a walk to the highest
+    neighbour leads to; lower peaks than that are no modes.
+
+    Args:
+        mass: (n, g), rows sum to 1.
+        grid: its cells.
+        separate: in (0, 1); modes with a higher saddle between them are one.
+    """
+    n, g = mass.shape
+    high = mass > separate * mass.amax(dim=1, keepdim=True)
+    own = torch.arange(g, device=mass.device)
+    reach = torch.cat([own[:, None], grid.neighbours], dim=1)  # (g, 3^d)
+    # where a walk to the highest neighbour ends: jumps double in every pass
+    goes = reach[own, mass[:, reach].argmax(dim=2)]
+    for _ in range(max(1, g).bit_length()):
+        goes = goes.gather(1, goes)
+    label = _components(high, grid.neighbours)
+    label = torch.where(high, label, label.gather(1, goes))
+    count = int(label.max()) + 1
+    flat = label.flatten()
+    kept = flat >= 0
+    flat = flat[kept]
+    state = torch.zeros(count, dtype=torch.long, device=mass.device)
+    rows = torch.arange(n, device=mass.device)[:, None].expand(n, g).flatten()[kept]
+    state[flat] = rows
+    weights = mass.flatten()[kept]
+    total = mass.new_zeros(count).index_add_(0, flat, weights)
+    points = grid.points.repeat(n, 1)[kept]
+    mean = mass.new_zeros(count, points.shape[1]).index_add_(0, flat, weights[:, None] * points)
+    of_state = mass.new_zeros(n).index_add_(0, state, total)
+    return Modes(state, total / of_state[state], mean / total[:, None])
+
+
+def _components(high: Tensor, neighbours: Tensor) -> Tensor:
+    """Number of the connected component of every high cell, ascending by state; -1 elsewhere."""
+    n, g = high.shape
+    number = torch.full((n, g), -1, dtype=torch.long)
+    cells = high.cpu()
+    number[cells] = torch.arange(int(cells.sum()))
+    beside = number[:, neighbours.cpu()]  # (n, g, k)
+    begin = number[..., None].expand_as(beside)
+    edges = (begin >= 0) & (beside > begin)
+    count = int(cells.sum())
+    rows, columns = begin[edges].numpy(), beside[edges].numpy()
+    graph = coo_array((np.ones(len(rows), dtype=bool), (rows, columns)), shape=(count, count))
+    labels = connected_components(graph, directed=False)[1]
+    number[cells] = torch.from_numpy(labels.astype(np.int64))
+    return number.to(high.device)
+
+
+@dataclass(frozen=True, eq=False)
+class Committed(GridPolicy):
+    """One road of several: a mode is taken by its mass and kept while it exists.
+
+    Where p(a | x) has one mode this is E[a | x]. Where it has several, the mean of the roads is a
+    road that nobody took (section 3.3 of the thesis leaves this open). Here one mode is drawn by
+    its mass, and the action is the expectation within it. At the next step a rollout that has
+    committed itself goes on with the mode nearest to its last action; it draws again once no mode
+    is nearer than half the distance between them, or once there was only one.
+
+    Attributes:
+        separate: see :func:`modes_of`.
+    """
+
+    separate: float = SEPARATE
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """A mode by its mass for every state, without a past."""
+        return self.remembering().act(states, generator=generator)
+
+    def remembering(self) -> Remembered:
+        """See :class:`~ebmlib.policies.base.Remembering`."""
+        return Remembered(self)
+
+    def modes(self, states: Tensor) -> Modes:
+        """The modes at states (n, d_x)."""
+        return modes_of(self.mass(states), self.grid, self.separate)
+
+
+class Remembered:
+    """:class:`Committed` along one batch of rollouts; what they committed themselves to is kept."""
+
+    def __init__(self, policy: Committed) -> None:
+        self.policy = policy
+        self._last: Tensor | None = None
+        self._committed: Tensor | None = None
+
+    def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
+        """Actions (n, d) for the next states of the same n rollouts."""
+        modes, n = self.policy.modes(states), len(states)
+        several = torch.bincount(modes.state, minlength=n) > 1
+        drawn = _by_mass(modes, n, generator)
+        if self._last is not None and self._committed is not None and self._committed.any():
+            away = (modes.mean - self._last[modes.state]).norm(dim=1)
+            nearest = _smallest(away, modes.state, n)
+            apart = away.new_full((n,), torch.inf)
+            others = torch.ones(len(away), dtype=torch.bool, device=away.device)
+            others[nearest] = False
+            gap = (modes.mean - modes.mean[nearest][modes.state]).norm(dim=1)[others]
+            apart.scatter_reduce_(0, modes.state[others], gap, "amin")
+            kept = self._committed & several & (away[nearest] < apart / 2)
+            drawn = torch.where(kept, nearest, drawn)
+        self._last, self._committed = modes.mean[drawn], several
+        return self._last
+
+
+def _by_mass(modes: Modes, n: int, generator: torch.Generator) -> Tensor:
+    """One mode of each state, (n,), drawn by the masses."""
+    # the smallest of exponentials of rates m_k is the k-th with probability m_k
+    uniform = torch.rand(len(modes.mass), generator=generator, device=modes.mass.device)
+    return _smallest(-uniform.clamp(min=1e-30).log().to(modes.mass) / modes.mass, modes.state, n)
+
+
+def _smallest(values: Tensor, groups: Tensor, n: int) -> Tensor:
+    """Where the smallest value of every group is, (n,)."""
+    least = values.new_full((n,), torch.inf).scatter_reduce_(0, groups, values, "amin")
+    found = torch.zeros(n, dtype=torch.long, device=values.device)
+    here = (values == least[groups]).nonzero()[:, 0]
+    found[groups[here]] = here
+    return found
