@@ -37,7 +37,7 @@ from torch.utils._pytree import tree_leaves
 import ebmlib
 from ebmlib import MALA, SGLD, EnergyConfig, EnergyModel, Pairs, TrainingConfig, rollout
 from ebmlib.demonstrations.features import StateFeatures
-from ebmlib.evaluation.chain_law import Transition
+from ebmlib.evaluation.chain_law import ChainLaw
 from ebmlib.evaluation.diagnostics import long_run
 from ebmlib.evaluation.exact import Grid, likelihood_gradient, log_likelihood, model_density
 from ebmlib.objectives import ContrastiveDivergence
@@ -257,7 +257,7 @@ def test_the_exact_law_of_a_chain():
         def of_all(a: Tensor) -> Tensor:
             return score.repeat(len(a))(a.float())
 
-        law = Transition(of_all, Grid(1.0, points=11), SGLD(alpha=0.3), device=CARD)
+        law = ChainLaw(of_all, Grid(1.0, points=11), SGLD(alpha=0.3), device=CARD)
         law.after(law.start(), 2)
 
 
