@@ -7,6 +7,6 @@ import sys
 # busy machine (benchmarks/threads.py); the bits of a result do not depend on it.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from ebmlib.cli import main  # noqa: E402
+from ebmlib.cli import main
 
 sys.exit(main())
