@@ -284,7 +284,8 @@ def test_a_line_that_a_terminal_lacks_is_no_failure_and_one_that_is_lost_is(
         "parser.set_defaults(action=lambda options: print('trained zä'));"
         "raise SystemExit(terminal.run(parser, []))"
     )
-    done = shell(f'$PYTHON -c "{code}" {redirection}', ROOT, PYTHONIOENCODING="ascii:strict")
+    own = {"PYTHONIOENCODING": "ascii:strict", "PYTHONUNBUFFERED": ""}
+    done = shell(f'$PYTHON -c "{code}" {redirection}', ROOT, **own)
     assert done.returncode == status and "Traceback" not in done.stderr, done
     assert done.stdout == ("" if status else "trained z?\n")
     assert ("No space left on device" in done.stderr) == bool(status)
