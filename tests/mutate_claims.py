@@ -4,10 +4,10 @@
     python tests/mutate_claims.py dynamics -v    one file; -v names the mutants that were killed too
 
 A mutant swaps the ends of an interval, ``any`` and ``all``, ``min`` and ``max``, ``and`` and
-``or``, the sense of a comparison, a sign or an arithmetic operation, leaves out a part of ``and`` or
-``or``, or moves a number that something is compared with. What a claim only says (its ``reading``)
-is left alone. A mutant is killed by ``test_bounds.py`` or by the table of verdicts, whose tests are
-run here in one process.
+``or``, the sense of a comparison, a sign or an arithmetic operation, leaves out a part of ``and``
+or ``or``, or moves a number that something is compared with. What a claim only says (its
+``reading``) is left alone. A mutant is killed by ``test_bounds.py`` or by the table of verdicts,
+whose tests are run here in one process.
 """
 
 from __future__ import annotations
