@@ -263,8 +263,11 @@ def _run_tests(folder: str, said: str, tests: list[str]) -> None:
     here = str(Path(__file__).resolve().parent)  # the copy has its own
     sys.dont_write_bytecode = True
     sys.path[:] = [folder, f"{folder}/tests"] + [p for p in sys.path if p not in (here, str(ROOT))]
-    for name in [name for name in sys.modules if name in ("plant_bugs", "planted")]:
-        del sys.modules[name]
+    ours = f"{ROOT}{os.sep}"  # what the calling program had imported from here is another copy
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None) or ""
+        if path.startswith(ours) and name != "__main__" and "site-packages" not in path:
+            del sys.modules[name]
 
     import pytest
 

@@ -141,10 +141,8 @@ def parse(arguments: list[str]) -> Options:
     if arguments[:1] == ["test"]:
         own, rest = _split(arguments[1:])
         setup = "--no-setup" not in own
-        given = [item for item in own if item not in ("--no-setup", "--fast")]
-        return Options(
-            "test", setup=setup, pytest=_pytest(given + rest, fast="--fast" in own)
-        )
+        options = [item for item in own if item not in ("--no-setup", "--fast")]
+        return Options("test", setup=setup, pytest=_pytest(options + rest, fast="--fast" in own))
     if arguments[:1] in (["setup"], ["clean"]):
         if arguments[1:]:
             parser.error(f"{arguments[0]} takes no options, got '{arguments[1]}'")
