@@ -43,7 +43,6 @@ from ebmlib import (
     config,
     files,
     memory,
-    pairs_of,
     rollout,
     seeding,
 )
@@ -507,6 +506,8 @@ def weights_of(model):
 
 
 class OfStore(Kept):
+    """The record of an entry of the store."""
+
     name = "run.json"
 
     def make(self):
@@ -525,10 +526,14 @@ class OfStore(Kept):
 
 
 class OfWeights(OfStore):
+    """The weights of an entry."""
+
     name = "model.safetensors"
 
 
 class OfPolicy(Kept):
+    """A policy file."""
+
     def make(self):
         trained = Store(self.tmp_path / "store").train_or_load(self.run)
         path = self.tmp_path / "circle.policy"
@@ -556,6 +561,8 @@ class OfTensors(Kept):
 
 
 class OfResults(Kept):
+    """The results of a study."""
+
     def make(self):
         rows = tuple({"condition": "circle", "seed": s, "x": 0.5 * s} for s in range(3))
         results = study.Results("planted", rows, {"digest": "d", "commit": "c", "data": {"a": "b"}})

@@ -289,7 +289,7 @@ def _values(model: EnergyModel, states: Tensor, actions: Tensor) -> Tensor:
 def _gradient_of_log_z(
     model: EnergyModel, states: Tensor, grid: Grid, parameters: Sequence[nn.Parameter]
 ) -> list[Tensor | None]:
-    """The gradient of the sum of log Z over states, a piece of the grid after the other:
+    """The gradient of the sum of log Z over states, a piece of the grid after the other.
 
     grad log Z(x) = sum_g p(a_g | x) grad f(x, a_g) h^d.
     """
