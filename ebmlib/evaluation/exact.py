@@ -254,6 +254,7 @@ def likelihood_gradient(model: EnergyModel, pairs: Pairs, grid: Grid) -> dict[st
     parts = zip(_chunks(pairs.states, grid), _chunks(pairs.actions, grid), strict=True)
     with evaluating(model):
         for states, actions in parts:
+            pieces: tuple[Tensor | None, ...]
             if grid.points**grid.d <= _VALUES_AT_ONCE:
                 loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n
                 pieces = torch.autograd.grad(loss, parameters, allow_unused=True)
