@@ -13,7 +13,7 @@ and a fully connected network FCN of width ``h_dim`` evaluates the pair,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
