@@ -1,16 +1,15 @@
 """Every tensor that the library makes is on the device of its inputs.
 
-Seen without a card: PyTorch's device "meta" has tensors with a shape and a dtype and no numbers, and
-stands for the card. (A build of PyTorch for the CPU cannot index a fake tensor of a CUDA device.) Each
-test runs a part of the library on tensors of that device and notes every operation that leaves a
-tensor on the CPU or mixes the two devices.
+Seen without a card: PyTorch's device "meta" has tensors with a shape and a dtype and no numbers,
+and stands for the card. (A build of PyTorch for the CPU cannot index a fake tensor of a CUDA
+device.) Each test runs a part of the library on tensors of that device and notes every operation
+that leaves a tensor on the CPU or mixes the two devices.
 
-Covered: a model's scores and its standardisation (it is made on the CPU and moved); two updates of training by
-every objective, with each start, each proposal and each kernel, and by every kind of network; the
-snapshots and the diagnostics of training; chains of every kernel with lengths and recorded
-positions; rollouts of every policy with and without features; densities on a grid and their
-likelihoods; the exact law of a chain; the density of demonstrated actions; the fused chain of a
-captured update.
+Covered: a model's scores and its standardisation (it is made on the CPU and moved); two updates of
+training by every objective, with each start, each proposal and each kernel, and by every kind of
+network; chains of every kernel with lengths and recorded positions; rollouts of every policy with
+and without features; densities on a grid and their likelihoods; long chains of the diagnostics;
+the exact law of a chain; the fused chain of a captured update.
 
 Excluded, and reviewed by hand (CONTRIBUTING, "Devices"): generators, which are made on the device
 by their owner (here their argument is dropped, as a CUDA generator needs a card); reads of single
