@@ -183,10 +183,10 @@ def test_kernel_stein_has_the_gradient_of_its_own_loss_and_none_at_the_truth(gen
         return scale**2 * (weights * k * u).sum()
 
     exact, value = population_gradient(loss, *OFF)
-    found, losses = sampled(objective, generator, *OFF, carry=carry, n=200)
+    found, losses = sampled(objective, generator, *OFF, carry=carry, n=20, repeats=1500)
     assert_gradient(found, exact)
     assert within_errors(losses, value)
-    at_truth, _ = sampled(objective, generator, MEAN, S**2, carry=carry, n=200)
+    at_truth, _ = sampled(objective, generator, MEAN, S**2, carry=carry, n=20, repeats=1500)
     assert within_errors(at_truth, 0.0)
 
 
