@@ -462,7 +462,7 @@ def test_improved_divergence_adds_the_gradient_through_the_last_step(generator):
     found, _ = sampled(objective, generator, m0, v0, n=8, repeats=150)
     error = found.std(dim=0) / len(found) ** 0.5
     assert ((found.mean(dim=0) - exact).abs() < 5.5 * error + 0.01 * exact.norm()).all()
-    assert (exact.abs() > 8 * error).any()
+    assert exact.norm() > 8 * error.norm(), "a test that could not fail"
 
 
 def test_improved_divergence_keeps_to_chains_of_one_state(generator):
