@@ -459,7 +459,7 @@ def test_improved_divergence_adds_the_gradient_through_the_last_step(generator):
         return data - (variance0 + (mean0 - m) ** 2) / (2 * v) + 1.7 * kl
 
     exact, _ = population_gradient(loss, m0, v0)
-    found, _ = sampled(objective, generator, m0, v0, n=8, repeats=150)
+    found, _ = sampled(objective, generator, m0, v0, n=8, repeats=500)
     error = found.std(dim=0) / len(found) ** 0.5
     assert ((found.mean(dim=0) - exact).abs() < 5.5 * error + 0.01 * exact.norm()).all()
     assert exact.norm() > 8 * error.norm(), "a test that could not fail"
