@@ -95,7 +95,7 @@ class DiffusionRecovery(FromData):
 
         As shares of the standard deviation of all actions.
         """
-        t = torch.arange(self.levels).to(like) / (self.levels - 1)
+        t = torch.arange(self.levels, dtype=like.dtype, device=like.device) / (self.levels - 1)
         step = self.smallest * (self.largest / self.smallest) ** t
         gathered = (step.square().cumsum(dim=0) - step.square()).clamp(min=0).sqrt()
         gathered[0] = 0.0  # exactly

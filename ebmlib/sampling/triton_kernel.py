@@ -48,7 +48,10 @@ def times(g, slope, SILU: tl.constexpr):
 
 @triton.jit
 def tanh(s):
-    """Tanh at s and its derivative: tanh(|s|) = (1 - e) / (1 + e) with e = exp(-2 |s|)."""
+    """The hyperbolic tangent at s, and its derivative.
+
+    tanh(|s|) = (1 - e) / (1 + e) with e = exp(-2 |s|).
+    """
     e = tl.exp(-2.0 * tl.abs(s))
     larger = (1.0 - e) / (1.0 + e)
     value = tl.where(s < 0, -larger, larger)
