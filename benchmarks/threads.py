@@ -1,6 +1,6 @@
 """How many threads, and whether they spin or wait: a whole training, alone and among others.
 
-    python -m benchmarks.threads [--epochs 40] [--repeats 3] [--busy 0 3]
+    python -m benchmarks.threads [--epochs 40] [--repeats 3] [--busy 0 3] [--limit 120]
 
 Every job trains the circle preset in a process of its own and reports the seconds of the training.
 It runs three ways:
@@ -13,7 +13,8 @@ It runs three ways:
 Each way runs with and without the compiled kernel, and beside so many processes that do nothing but
 keep a core busy. The rounds are interleaved, and what counts are the ratios to ``one`` within a
 round: what else runs on the machine disturbs all ways of a round. Every job also tells the digest
-of the weights that it came to.
+of the weights that it came to. A job that takes longer than the limit is stopped, and its seconds
+are the limit: at least so many.
 """
 
 from __future__ import annotations
@@ -56,14 +57,17 @@ print(json.dumps({"seconds": seconds, "weights": digest.hexdigest()[:16],
 """
 
 
-def job(way: str, compiled: bool, epochs: int, cache: str) -> dict[str, Any]:
+def job(way: str, compiled: bool, epochs: int, limit: float, cache: str) -> dict[str, Any]:
     """Train in a fresh process; its seconds, weights and number of threads."""
     environment = {name: value for name, value in os.environ.items() if name not in THREADS}
     environment |= {**WAYS[way], "EBMLIB_CACHE": cache, "EBMLIB_COMPILE": str(int(compiled))}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _JOB, str(epochs)],
-        env=environment, check=True, cwd=RESULTS.parents[1], stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", _JOB, str(epochs)], timeout=limit,
+            env=environment, check=True, cwd=RESULTS.parents[1], stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return {"seconds": limit, "weights": None, "threads": None}
     told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return told
 
@@ -87,9 +91,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--busy", type=int, nargs="+", default=[0, 3])
+    parser.add_argument("--limit", type=float, default=120.0, help="seconds of a whole process")
     parser.add_argument("--note", default="", help="kept with the figures")
     settings = parser.parse_args()
-    record = provenance() | {"note": settings.note, "epochs": settings.epochs, "trainings": []}
+    record = provenance() | {"note": settings.note, "epochs": settings.epochs}
+    record |= {"limit": settings.limit, "trainings": []}
     warn_if_busy()
     print("Seconds of a training, median (fastest - slowest), and the median ratio to one thread")
     with tempfile.TemporaryDirectory() as cache:
@@ -100,7 +106,9 @@ def main() -> None:
                 with company(busy):
                     for _ in range(settings.repeats):
                         for way in WAYS:
-                            told[way].append(job(way, compiled, settings.epochs, cache))
+                            told[way].append(
+                                job(way, compiled, settings.epochs, settings.limit, cache)
+                            )
                 one = [each["seconds"] for each in told["one"]]
                 ways = {}
                 for way, each in told.items():
@@ -109,8 +117,9 @@ def main() -> None:
                     ways[way] = {
                         "seconds": summary(seconds), "ratio_to_one": median(ratios),
                         "ratios": ratios, "threads": each[0]["threads"],
+                        "stopped": sum(t["weights"] is None for t in each),
                     }  # fmt: skip
-                weights = {t["weights"] for each in told.values() for t in each}
+                weights = {t["weights"] for each in told.values() for t in each} - {None}
                 record["trainings"].append(
                     {"busy": busy, "load_before": load, "compiled": compiled, "ways": ways,
                      "same_weights": len(weights) == 1}

@@ -97,9 +97,10 @@ def flag(name: str, value: Any) -> bool:
 
 def short(value: Any) -> str:
     """``value`` as one line of a message: what is long is cut."""
-    if isinstance(value, int) and abs(value) >= 10**40:  # more digits than Python writes
-        return f"a whole number of about {int(value.bit_length() * 0.30103)} digits"
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # a whole number of more digits than Python writes
+        text = f"a {type(value).__name__} that is too long to be written"
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 

@@ -4,10 +4,10 @@
     python tests/mutate_claims.py dynamics -v    one file; -v names the mutants that were killed too
 
 A mutant swaps the ends of an interval, ``any`` and ``all``, ``min`` and ``max``, ``and`` and
-``or``, the sense of a comparison, a sign or an arithmetic operation, leaves out a part of ``and`` or
-``or``, or moves a number that something is compared with. What a claim only says (its ``reading``)
-is left alone. A mutant is killed by ``test_bounds.py`` or by the table of verdicts, whose tests are
-run here in one process.
+``or``, the sense of a comparison, a sign or an arithmetic operation, leaves out a part of ``and``
+or ``or``, or moves a number that something is compared with. What a claim only says (its
+``reading``) is left alone. A mutant is killed by ``test_bounds.py`` or by the table of verdicts,
+which are looked at in this process, or else by the tests by hand, which are run on a copy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ import ast
 import copy
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import plant_bugs
 import thesis_bounds as bounds
 
 from thesis import claim, claims, measured, search, verdicts
@@ -143,8 +145,39 @@ def killed(names: list[str]) -> bool:
         return True
 
 
+BY_HAND = {
+    "architecture": "settings",
+    "basins": "trajectories",
+    "convergence": "dynamics",
+    "dynamics": "dynamics",
+    "foundations_sampling": "foundations",
+    "foundations_starts": "foundations",
+    "noise_level": "tuning",
+    "settings": "settings",
+    "trajectories": "trajectories",
+}
+"""Which of tests/thesis/test_thesis_*.py is about a file of claims; ``method`` for the others."""
+
+
+def killed_by_hand(file: str, code: str, folder: Path) -> bool:
+    """Whether a test that was written by hand fails in a copy that has the mutant."""
+    path = folder / "thesis" / "claims" / f"{file}.py"
+    kept = path.read_text()
+    path.write_text(code)
+    tests = ["thesis/test_rules.py", f"thesis/test_thesis_{BY_HAND.get(file, 'method')}.py"]
+    status, _ = plant_bugs.run_tests(folder, tests)
+    path.write_text(kept)
+    return status == 1
+
+
 def main(wanted: list[str]) -> int:
     """Count the mutants of each file, and name those that survive."""
+    with tempfile.TemporaryDirectory(prefix="mutants.") as name:
+        plant_bugs.copy_sources(Path(name))
+        return _main(wanted, Path(name))
+
+
+def _main(wanted: list[str], folder: Path) -> int:
     loud = "-v" in wanted
     tried = survived = 0
     for file in [w for w in wanted if w != "-v"] or FILES:
@@ -171,6 +204,10 @@ def main(wanted: list[str]) -> int:
                     dead = killed(own)
                 except Exception:
                     dead = True
+                if not dead:
+                    _put(parent, field, k, new)
+                    dead = killed_by_hand(file, ast.unparse(tree), folder)
+                    _put(parent, field, k, node)
                 left += not dead
                 if loud or not dead:
                     line = source.splitlines()[node.lineno - 1].strip()  # type: ignore[attr-defined]

@@ -212,14 +212,14 @@ def _in_text(source: str, function: str, old: str, new: str) -> str:
 
 def _function(source: str, name: str) -> Span:
     """From the name of a function, class or method, where it is defined, to its last bracket."""
-    for match in re.finditer(rf"\b{re.escape(name)}\b[^;{{}}]*?\{{", source):
-        head = source[match.start() : match.end()]
+    for match in re.finditer(rf"\b{re.escape(name)}\b(?=([^;{{}}]*?\{{))", source):
+        head = name + match[1]
         before = source[: match.start()].rpartition("\n")[2]
         defines = "=>" in head or ")" in head or re.search(r"\b(class|function)\s*$", before)
         if not defines or re.search(r"[=(,.]\s*$|\breturn\s*$|//", before):
             continue
         depth = 1
-        for end in range(match.end(), len(source)):
+        for end in range(match.end(1), len(source)):
             depth += {"{": 1, "}": -1}.get(source[end], 0)
             if depth == 0:
                 return match.start(), end + 1
@@ -263,8 +263,11 @@ def _run_tests(folder: str, said: str, tests: list[str]) -> None:
     here = str(Path(__file__).resolve().parent)  # the copy has its own
     sys.dont_write_bytecode = True
     sys.path[:] = [folder, f"{folder}/tests"] + [p for p in sys.path if p not in (here, str(ROOT))]
-    for name in [name for name in sys.modules if name in ("plant_bugs", "planted")]:
-        del sys.modules[name]
+    ours = f"{ROOT}{os.sep}"  # what the calling program had imported from here is another copy
+    for name, module in list(sys.modules.items()):
+        path = getattr(module, "__file__", None) or ""
+        if path.startswith(ours) and name != "__main__" and "site-packages" not in path:
+            del sys.modules[name]
 
     import pytest
 
@@ -272,8 +275,8 @@ def _run_tests(folder: str, said: str, tests: list[str]) -> None:
     os._exit(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
 
 
-def planted(plant: Plant) -> bool:
-    """Whether the bug's own test fails in a copy that has the bug."""
+def planted(plant: Plant) -> bool | None:
+    """Whether the bug's own test fails in a copy that has the bug; None if it does not run here."""
     with tempfile.TemporaryDirectory(prefix="planted.") as name:
         folder = Path(name)
         copy_sources(folder)
@@ -286,12 +289,12 @@ def planted(plant: Plant) -> bool:
         path.write_text(text, encoding="utf-8")
         status, said = run_tests(folder, [plant.caught_by])
     caught = status == 1  # 1: tests failed; anything else: they did not run
-    print(
-        f"{'caught' if caught else 'NOT CAUGHT':12} {plant.what:55} {plant.caught_by}", flush=True
-    )
+    skipped = status == 0 and " passed" not in said
+    told = "caught" if caught else "skipped" if skipped else "NOT CAUGHT"
+    print(f"{told:12} {plant.what:55} {plant.caught_by}", flush=True)
     if status not in (0, 1):
         print(said[-4000:])
-    return caught
+    return None if skipped else caught
 
 
 def main(words: list[str]) -> int:
@@ -307,8 +310,12 @@ def main(words: list[str]) -> int:
         return 1
     with ThreadPoolExecutor(int(os.environ.get("JOBS", "2"))) as pool:
         caught = list(pool.map(planted, chosen))
-    print(f"{sum(caught)} of {len(chosen)} planted bugs were caught.")
-    return 0 if all(caught) else 1
+    ran = [each for each in caught if each is not None]
+    print(
+        f"{sum(ran)} of {len(ran)} planted bugs were caught; the tests of {len(chosen) - len(ran)} "
+        "more were skipped here."
+    )
+    return 0 if all(ran) else 1
 
 
 if __name__ == "__main__":

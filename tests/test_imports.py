@@ -16,7 +16,8 @@ PACKAGE = ROOT / "ebmlib"
 # A module imports only from lines above its own; within a package in any order without a cycle.
 ORDER = [
     "ebmlib._moved ebmlib.errors",
-    "ebmlib.checks ebmlib.arrays ebmlib.config ebmlib.files ebmlib.memory",
+    "ebmlib.checks",
+    "ebmlib.arrays ebmlib.config ebmlib.files ebmlib.memory",
     "ebmlib.seeding ebmlib.progress ebmlib.terminal",
     "ebmlib.demonstrations",
     "ebmlib.models",

@@ -112,7 +112,8 @@ def test_every_public_name_and_every_module_can_be_imported(installed):
     count = installed.evaluate(
         "import importlib, pkgutil, ebmlib\n"
         "found = [m.name for m in pkgutil.walk_packages(ebmlib.__path__, 'ebmlib.')]\n"
-        "modules = [importlib.import_module(m) for m in found if m != 'ebmlib.__main__']\n"
+        "no = ('ebmlib.__main__', 'ebmlib.sampling.triton_chain', 'ebmlib.sampling.triton_kernel')\n"  # noqa: E501
+        "modules = [importlib.import_module(m) for m in found if m not in no]  # Triton is extra\n"
         "for module in (ebmlib, *modules):\n"
         "    for name in getattr(module, '__all__', ()):\n"
         "        getattr(module, name)\n"

@@ -7,7 +7,7 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
-from ebmlib import files
+from ebmlib import checks, files
 from ebmlib.errors import InputError, StoreError
 from thesis.studies import study
 from thesis.study import Results
@@ -82,9 +82,9 @@ def _read(path: Path, modified: int, size: int, sealed: bool = True) -> Results:
             raise ValueError("its content was changed")
         if results.study != path.stem:
             raise ValueError(f"it holds study {results.study!r}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
-            f"The results {path} are damaged ({error!r}); measure again: "
+            f"The results {path} are damaged ({checks.short(error)}); measure again: "
             f"python -m thesis study {path.stem}."
         ) from error
     if sealed and told is None:

@@ -27,7 +27,7 @@ import filelock
 import numpy as np
 import torch
 
-from ebmlib import config, seeding
+from ebmlib import checks, config, seeding
 from ebmlib import files as checkpoint
 from ebmlib.errors import DivergenceError, InputError, StoreError
 from ebmlib.progress import Progress
@@ -281,9 +281,10 @@ def _row(
         if path.exists():
             try:
                 return _kept(path, name, seed)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except _UNREADABLE as error:
                 warnings.warn(
-                    f"The row {path} is damaged ({error!r}); it is measured again.", stacklevel=3
+                    f"The row {path} is damaged ({checks.short(error)}); it is measured again.",
+                    stacklevel=3,
                 )
 
         def load(other: str) -> Trained:
@@ -296,6 +297,9 @@ def _row(
             row["diverged"] = 1
         checkpoint.write_bytes(path, json.dumps({"row": row, "sha256": _digest_of(row)}).encode())
     return row
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 def _kept(path: Path, name: str, seed: int) -> Row:

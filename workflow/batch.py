@@ -336,7 +336,7 @@ def _file_or_word(text: str, folder: Path) -> str:
 
 _HYPERPARAMETERS = (
     *("alpha", "K", "epochs", "sgld_dim", "lr", "z_dim", "h_dim", "reg_l1", "reg_l2"),
-    *("seed", "sigma", "objective", "dataset"),
+    *("seed", "sigma", "objective", "policy", "dataset"),
 )
 """Names that mean the same in every chapter that declares them (Table 4.1)."""
 
@@ -353,7 +353,7 @@ def check_range(name: str, value: Any) -> None:
     from ebmlib.training.presets import preset
 
     try:
-        run = preset("circle").with_(**{name: value})
+        run = preset("circle").with_(**{"estimate" if name == "policy" else name: value})
         if name == "dataset":
             run.demonstrations()
     except EbmlibError as error:
@@ -471,13 +471,14 @@ def updates(injected: Mapping[str, Any]) -> float:
     return float(math.prod(numbers))
 
 
-def measured_cost(chapter: str, folder: Path | None = None) -> Cost:
-    """The cost of a chapter's run from the runs of it that were executed here."""
+def measured_cost(chapter: str, profile: str, folder: Path | None = None) -> Cost:
+    """The cost of a chapter's run from those that were executed here, the smoke profile's apart."""
     beside, training, done = [], 0.0, 0.0
     for path in sorted((folder or BATCHES).glob("*/runs/*.json")):
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            if record["chapter"] != chapter:
+            small = record["injected"].get("profile") == "smoke"
+            if record["chapter"] != chapter or small != (profile == "smoke"):
                 continue
             beside.append(record["seconds"] - record["training_seconds"])
             if record["training_seconds"] > 0:
@@ -501,7 +502,7 @@ def main(request: Request, known: chapters.ChapterList) -> int:
 
     batch = describe(request, known)
     _check_executor(request.executor)
-    cost = measured_cost(batch.chapter)
+    cost = measured_cost(batch.chapter, batch.profile)
     device = devices.resolve(request.device)
     cores = os.cpu_count() or 1
     jobs = request.jobs or max(1, min(cores, len(batch)))

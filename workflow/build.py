@@ -23,6 +23,9 @@ def build(wanted: options.Options, chapter_list: chapters.ChapterList) -> int:
     cores = os.cpu_count() or 1
     jobs = wanted.jobs or max(1, min(cores, len(names)))
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
+    # Threads that spin while they wait take the cores from those they wait for, if others are at
+    # work (benchmarks/threads.py); the bits of a result do not depend on it.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     config = [f"profile={wanted.profile}", f"device={device.kind}"]
     if device.gpus:
         config.append("gpus='" + ",".join(device.gpus) + "'")

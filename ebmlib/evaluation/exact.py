@@ -12,16 +12,12 @@ check, and look at :meth:`GridDensity.border_mass`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
-from torch.utils.checkpoint import checkpoint
 
 from ebmlib import memory
 from ebmlib.arrays import as_tensor
@@ -199,6 +195,17 @@ def log_likelihood(model: EnergyModel, pairs: Pairs, grid: Grid) -> Tensor:
     """Log density log p(a | x) of every pair, nats, shape (n,); differentiable."""
     _check(model, grid)
     pairs = _pairs(model, pairs, grid)
+    if torch.is_grad_enabled():  # the graph holds what every layer gave at every cell
+        config = model.config
+        numbers = config.h_dim * (config.hidden_layers + 2) + 2 * config.z_dim
+        cells = grid.points**grid.d
+        memory.demand(
+            numbers * cells * len(pairs.states) * pairs.states.element_size(),
+            f"The differentiable likelihood of {len(pairs.states)} pairs on {cells} cells",
+            "take fewer points or pairs, likelihood_gradient, or torch.no_grad() where no gradient "
+            "is wanted",
+            pairs.states.device,
+        )
     with parametrize.cached():  # both terms, and every chunk, see the same normalised weights
         log_z = torch.cat([_log_z(model, x, grid) for x in _chunks(pairs.states, grid)])
         return model(pairs.states, pairs.actions) - log_z
@@ -217,8 +224,19 @@ def likelihood_gradient(model: EnergyModel, pairs: Pairs, grid: Grid) -> dict[st
     parts = zip(_chunks(pairs.states, grid), _chunks(pairs.actions, grid), strict=True)
     with evaluating(model):
         for states, actions in parts:
-            loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n
-            pieces = torch.autograd.grad(loss, parameters, allow_unused=True)
+            pieces: tuple[Tensor | None, ...]
+            if grid.points**grid.d <= _VALUES_AT_ONCE:
+                loss = (_log_z(model, states, grid) - model(states, actions)).sum() / n
+                pieces = torch.autograd.grad(loss, parameters, allow_unused=True)
+            else:
+                level = torch.autograd.grad(
+                    model(states, actions).sum(), parameters, allow_unused=True
+                )
+                level_of_z = _gradient_of_log_z(model, states, grid, parameters)
+                pieces = tuple(
+                    None if z is None else (z if f is None else z - f) / n
+                    for z, f in zip(level_of_z, level, strict=True)
+                )
             total = [t if g is None else t + g for t, g in zip(total, pieces, strict=True)]
     return dict(zip(names, total, strict=True))
 
@@ -231,21 +249,34 @@ def _log_z(model: EnergyModel, states: Tensor, grid: Grid) -> Tensor:
 def _values(model: EnergyModel, states: Tensor, actions: Tensor) -> Tensor:
     """F of states (n, d_x) at all of some actions (g, d), shape (n, g).
 
-    A grid that is too large to be evaluated at once is evaluated in pieces, of which a backward
-    pass computes each anew: the activations of all of them would not fit.
+    Where no gradient is kept a grid that is too large to be evaluated at once is taken in pieces.
     """
-    x = states[:, None]
-    if len(actions) <= _VALUES_AT_ONCE:
+    x, pieces = states[:, None], actions[None].split(_VALUES_AT_ONCE, dim=1)
+    if len(pieces) == 1 or torch.is_grad_enabled():
         return model(x, actions[None])
-    pieces = actions[None].split(_VALUES_AT_ONCE, dim=1)
-    if not torch.is_grad_enabled():
-        return torch.cat([model(x, piece) for piece in pieces], dim=1)
+    return torch.cat([model(x, piece) for piece in pieces], dim=1)
 
-    def contexts() -> tuple[Any, Any]:
-        return nullcontext(), evaluating(model)  # the second time no power iteration advances
 
-    again = partial(checkpoint, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
-    return torch.cat([again(model, x, piece) for piece in pieces], dim=1)
+def _gradient_of_log_z(
+    model: EnergyModel, states: Tensor, grid: Grid, parameters: Sequence[nn.Parameter]
+) -> list[Tensor | None]:
+    """The gradient of the sum of log Z over states, a piece of the grid after the other.
+
+    grad log Z(x) = sum_g p(a_g | x) grad f(x, a_g) h^d.
+    """
+    actions = grid.actions(states)
+    with torch.no_grad():
+        mass = _values(model, states, actions).softmax(dim=1)
+    total: list[Tensor | None] = [None] * len(parameters)
+    for p, piece in zip(
+        mass.split(_VALUES_AT_ONCE, 1), actions.split(_VALUES_AT_ONCE), strict=True
+    ):
+        f = model(states[:, None], piece[None])
+        found = torch.autograd.grad((p * f).sum(), parameters, allow_unused=True)
+        total = [
+            g if t is None else t if g is None else t + g for t, g in zip(total, found, strict=True)
+        ]
+    return total
 
 
 def _states(model: EnergyModel, states: Tensor) -> Tensor:

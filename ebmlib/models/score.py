@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ebmlib.arrays import as_tensor
+from ebmlib.errors import InputError
 
 
 class Score(Protocol):
@@ -104,9 +105,15 @@ class ActionScore:
 
     def _taken(self, a: Tensor) -> Tensor:
         """Actions as they are if they are of our dtype, else as :func:`as_tensor` makes them."""
-        if getattr(a, "dtype", None) is self.context.dtype:
-            return a
-        return as_tensor("Actions", a, self.context)
+        if getattr(a, "dtype", None) is not self.context.dtype:
+            a = as_tensor("Actions", a, self.context)
+        n, reader = len(self.context), self.first if self.embedding is None else self.embedding[0]
+        if a.ndim != 2 or a.shape[1] != reader.shape[1] or n not in (1, len(a)):
+            raise InputError(
+                f"Actions must have shape ({n}, {reader.shape[1]}), got {tuple(a.shape)}; pass one "
+                "row per state."
+            )
+        return a
 
     @torch.no_grad()
     def value(self, a: Tensor) -> Tensor:

@@ -29,14 +29,15 @@ class DiffusionRecovery(FromData):
 
         a_0 = a,    a_{t+1} = a_t + sigma_t xi,
         p_t(a | a_{t+1}) = exp( f_t(x, a) - |a_{t+1} - a|^2 / 2 sigma_t^2 ) / Z,
-        L(theta) = mean [ f_t(x, a^) - f_t(x, a_t) + l2 f_t^2 ]
+        L(theta) = mean [ (sigma_0 / sigma_t) (f_t(x, a^) - f_t(x, a_t)) + l2 f_t^2 ]
 
     with a level t drawn for every pair, and a^ the end of K Langevin steps on p_t that begin at
     a_{t+1} (Gao et al., "Learning energy-based models by diffusion recovery likelihood", 2021, with
-    noise that only adds up). Near a_{t+1} the conditional is almost a Gaussian, so that short
-    chains do sample it, and its optimum is the density of a_t for every sigma_t. f_0 is the model,
-    the density of the actions themselves; the levels above it are f_t = f_0 + t h, see
-    ``objectives/levels.py``, of use for drawing by steps from the largest level down.
+    noise that only adds up; for images it has 12 levels from 0.05 to 2). Near a_{t+1} the
+    conditional is almost a Gaussian, so that short chains do sample it, and its optimum is the
+    density of a_t for every sigma_t. f_0 is the model, the density of the actions themselves; the
+    levels above it are f_t = f_0 + t h, see ``objectives/levels.py``, of use for drawing by steps
+    from the largest level down.
 
     An update costs batch_size (K + 2) evaluations of two networks.
 
@@ -51,9 +52,9 @@ class DiffusionRecovery(FromData):
         reg_l2: weight l2 of mean f^2, which holds the energy level.
     """
 
-    smallest: float = 0.05
+    smallest: float = 0.3
     largest: float = 2.0
-    levels: int = 12
+    levels: int = 4
     recovery_steps: int = 30
     recovery_alpha: float = 0.4
     level_dim: int = 64
@@ -94,7 +95,7 @@ class DiffusionRecovery(FromData):
 
         As shares of the standard deviation of all actions.
         """
-        t = torch.arange(self.levels).to(like) / (self.levels - 1)
+        t = torch.arange(self.levels, dtype=like.dtype, device=like.device) / (self.levels - 1)
         step = self.smallest * (self.largest / self.smallest) ** t
         gathered = (step.square().cumsum(dim=0) - step.square()).clamp(min=0).sqrt()
         gathered[0] = 0.0  # exactly
@@ -123,7 +124,7 @@ class DiffusionRecovery(FromData):
         f = model(states[:, None], torch.stack([a_t, recovered], dim=1))
         added = [shift(carry, states, a, t) for a in (a_t, recovered)]
         f = f + torch.stack(added, dim=1)
-        loss = f[:, 1].mean() - f[:, 0].mean()
+        loss = (self.smallest * carry["action_scale"] / sigma * (f[:, 1] - f[:, 0])).mean()
         total = loss + self.reg_l2 * f.square().mean()
         return Outcome({MODEL: total, LEVELS: total}, carry, Contrasted(f, f).report(loss))
 

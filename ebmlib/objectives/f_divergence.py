@@ -69,15 +69,18 @@ class FDivergence(NoiseContrast):
             :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
         divergence: ``"kl"``, ``"reverse-kl"``, ``"jensen-shannon"`` or ``"squared-hellinger"``.
         critic_dim: hidden features of H.
+        critic_steps: updates of the critic for one of the model.
     """
 
     divergence: str = "jensen-shannon"
     critic_dim: int = 64
+    critic_steps: int = 5
 
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.one_of("divergence", self.divergence, DIVERGENCES)
         checks.count("critic_dim", self.critic_dim)
+        checks.count("critic_steps", self.critic_steps)
 
     def parts(
         self, state_dim: int, action_dim: int, *, generator: torch.Generator
@@ -87,8 +90,10 @@ class FDivergence(NoiseContrast):
         return nn.ModuleDict({CRITIC: critic})
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
-        """The proposal as it was fitted to the data, and the scales of data and noise."""
-        return {**super().begin(pairs, generator=generator), **scales_of(pairs)}
+        """The fitted proposal, the scales of data and noise, and ``turn``, which counts updates."""
+        turn = torch.zeros((), dtype=torch.int64, device=pairs.actions.device)
+        carry = super().begin(pairs, generator=generator)
+        return {**carry, **scales_of(pairs), "turn": turn}
 
     def __call__(
         self,
@@ -101,6 +106,7 @@ class FDivergence(NoiseContrast):
     ) -> Outcome:
         """The losses of one batch; reports V and the levels of f."""
         batch = self.noisy(batch, carry, generator)
+        turn = carry["turn"] + 1
         at, actions = self.evaluated(model, batch, carry, generator)
         x = scaled_states(carry, batch.states)[:, None].expand(*actions.shape[:2], -1)
         h = parts[CRITIC](x, scaled_actions(carry, actions)).squeeze(-1)
@@ -109,8 +115,10 @@ class FDivergence(NoiseContrast):
         w = (f - at.log_q[:, 1:]).detach().softmax(dim=1)
         on_model = phi.on_model(h[:, 1:])
         expected = (w * on_model).sum(dim=1)
-        bound = (phi.on_data(h[:, 0]) - expected).mean()
+        bound = (phi.on_data(h[:, 0]) - expected).mean()  # f is not in its graph
         away = (on_model - expected[:, None]).detach()
         loss = -(w * away * f).sum(dim=1).mean()  # its gradient is that of V, its value is not
         total = loss + self.reg_l2 * at.f.square().mean()
-        return Outcome({MODEL: total, CRITIC: -bound}, carry, at.report(bound))
+        moves = int(turn) % self.critic_steps == 0
+        losses = {MODEL: total if moves else -bound, CRITIC: -bound}
+        return Outcome(losses, carry | {"turn": turn}, at.report(bound))

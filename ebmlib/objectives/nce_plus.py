@@ -56,7 +56,9 @@ class NCEPlus(FromData):
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
         """Key ``widths`` (K,), in the units of the action."""
-        return {"widths": spread_of(pairs.actions) * torch.tensor(self.widths).to(pairs.actions)}
+        spread = spread_of(pairs.actions)
+        widths = torch.tensor(self.widths, dtype=spread.dtype, device=spread.device)
+        return {"widths": spread * widths}
 
     def __call__(
         self,

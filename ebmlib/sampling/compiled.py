@@ -10,8 +10,8 @@ path; one log line says why.
 Results are the same bits on one machine whatever the number of threads, and however the chains or
 the steps are divided among calls. They differ from the eager path in the last bits.
 
-Environment: ``EBMLIB_COMPILE=0`` turns this kernel and the GPU's off; ``EBMLIB_CACHE`` moves the cache from
-``$XDG_CACHE_HOME/ebmlib`` (``~/.cache/ebmlib``).
+Environment: ``EBMLIB_COMPILE=0`` turns this kernel and a GPU's off; ``EBMLIB_CACHE`` moves the
+cache from ``$XDG_CACHE_HOME/ebmlib`` (``~/.cache/ebmlib``).
 """
 
 from __future__ import annotations

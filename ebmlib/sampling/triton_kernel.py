@@ -48,7 +48,10 @@ def times(g, slope, SILU: tl.constexpr):
 
 @triton.jit
 def tanh(s):
-    """(tanh(s), its derivative), tanh(|s|) = (1 - e) / (1 + e) with e = exp(-2 |s|)."""
+    """The hyperbolic tangent at s, and its derivative.
+
+    tanh(|s|) = (1 - e) / (1 + e) with e = exp(-2 |s|).
+    """
     e = tl.exp(-2.0 * tl.abs(s))
     larger = (1.0 - e) / (1.0 + e)
     value = tl.where(s < 0, -larger, larger)
@@ -64,7 +67,7 @@ def elu(s):
 
 @triton.jit
 def columns(x, first: tl.constexpr, TILE: tl.constexpr):
-    """Columns ``first`` TILE ... of ``x`` (block, depth): registers have no other way of slicing."""
+    """Columns ``first`` TILE ... of ``x`` (block, depth): registers cannot be sliced otherwise."""
     BLOCK: tl.constexpr = x.shape[0]
     TILES: tl.constexpr = x.shape[1] // TILE
     if TILES == 1:
@@ -159,7 +162,7 @@ def gradient(
         bias = tl.load(at + H * H + feature)
         s = product(out, at, tl.zeros([BLOCK, H], tl.float32) + bias[None, :], H, True)
         value, slope = rho(s, SILU)
-        slopes = slopes + (slope,)  # noqa: RUF005  Triton knows no other way
+        slopes = slopes + (slope,)  # type: ignore  # noqa: RUF005  what Triton has
         if RESIDUAL:
             out = value + out
         else:

@@ -121,13 +121,17 @@ class TrainingResult:
         return model.eval()
 
 
+def _gradient_norm(module: nn.Module) -> Tensor:
+    """Euclidean norm of the gradient of a module's parameters; 0 where they have none."""
+    parameters = list(module.parameters())
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    return torch.nn.utils.get_total_norm(gradients) if gradients else parameters[0].new_zeros(())
+
+
 def gradient_norms(epoch: int, model: EnergyModel) -> dict[str, float | Tensor]:
     """The observer of per-layer gradient norms: Euclidean over a layer's weight and bias."""
     return {
-        f"gradient_norm/{name}": torch.nn.utils.get_total_norm(
-            [p.grad for p in layer.parameters() if p.grad is not None]
-        )
-        for name, layer in model.layers().items()
+        f"gradient_norm/{name}": _gradient_norm(layer) for name, layer in model.layers().items()
     } | {
         f"gradient_norm/{name}.bias": layer.bias.grad.norm()
         for name, layer in list(model.layers().items())[-1:]
@@ -406,9 +410,7 @@ def _gradient(
     for watch in watchers.values():
         numbers |= watch(loop.epoch, loop.model)
     for name, loss in outcome.losses.items():
-        size_of_gradient = torch.nn.utils.get_total_norm(
-            [p.grad for p in loop.trained[name].parameters() if p.grad is not None]
-        )
+        size_of_gradient = _gradient_norm(loop.trained[name])
         if not torch.isfinite(loss) or not torch.isfinite(size_of_gradient):
             whose = "the loss" if name == MODEL else f"the loss of {name}"
             raise DivergenceError(

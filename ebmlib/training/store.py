@@ -335,6 +335,8 @@ class Store:
             record, tensors = self._read(key)
             result = _result(run, record, tensors, device)
         except StoreError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise  # it is another user's, and whole for all we know
             aside = self.root / f"{key}.damaged.{time.time_ns()}"
             what = f"The damaged entry {entry} cannot be set aside"
             with _told(what, "ask who owns it, or name another place in EBMLIB_STORE or --store"):
@@ -349,7 +351,7 @@ class Store:
         try:
             weights = (entry / "model.safetensors").read_bytes()
         except OSError as error:
-            raise _damaged(entry, repr(error)) from error
+            raise _damaged(entry, error) from error
         if record["weights_sha256"] != hashlib.sha256(weights).hexdigest():
             raise _damaged(entry, "its weights were changed")
         tensors, of = files.load_tensors(  # what version 0.1 wrote has the digest above alone
@@ -430,15 +432,22 @@ def _told(what: str, remedy: str) -> Iterator[None]:
 
 
 def _has_record(entry: Path) -> bool:
-    """Whether there is a folder with a record, as far as we may look."""
-    return os.path.isfile(entry / "run.json")
+    """Whether there is a folder with a record, or one into which we may not look."""
+    hidden = os.path.isdir(entry) and not os.access(entry, os.X_OK)
+    return hidden or os.path.isfile(entry / "run.json")
 
 
 def _remedy(entry: Path) -> str:
     return f"remove it with python -m ebmlib store clear {entry.name}"
 
 
-def _damaged(entry: Path, why: str) -> StoreError:
+def _damaged(entry: Path, why: str | Exception) -> StoreError:
+    if isinstance(why, PermissionError):
+        return StoreError(
+            f"Entry {entry.name} of the store may not be read by you; ask who owns "
+            f"{entry} to allow it, or name another place in EBMLIB_STORE or --store."
+        )
+    why = why if isinstance(why, str) else checks.short(why)
     return StoreError(f"Entry {entry.name} of the store is damaged ({why}); {_remedy(entry)}.")
 
 
@@ -460,7 +469,7 @@ def _record(entry: Path) -> dict[str, Any]:
         if not all(isinstance(column, list) for column in record["history"].values()):
             raise TypeError("its history holds no lists")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _damaged(entry, repr(error)) from error
+        raise _damaged(entry, error) from error
     if digest != _digest_of_record(record):
         raise _damaged(entry, "its record was changed")
     if record["key"] != entry.name:

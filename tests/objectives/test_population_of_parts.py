@@ -183,10 +183,10 @@ def test_kernel_stein_has_the_gradient_of_its_own_loss_and_none_at_the_truth(gen
         return scale**2 * (weights * k * u).sum()
 
     exact, value = population_gradient(loss, *OFF)
-    found, losses = sampled(objective, generator, *OFF, carry=carry, n=200)
+    found, losses = sampled(objective, generator, *OFF, carry=carry, n=20, repeats=1500)
     assert_gradient(found, exact)
     assert within_errors(losses, value)
-    at_truth, _ = sampled(objective, generator, MEAN, S**2, carry=carry, n=200)
+    at_truth, _ = sampled(objective, generator, MEAN, S**2, carry=carry, n=20, repeats=1500)
     assert within_errors(at_truth, 0.0)
 
 
@@ -239,8 +239,9 @@ def test_learned_stein_is_zero_at_the_truth_for_any_critic(generator):
     assert within_errors(values, 0.0)
 
 
-def test_between_the_critic_s_turns_the_model_stays(generator):
-    objective = LearnedSteinDiscrepancy(critic_steps=3, critic_dim=5)
+@pytest.mark.parametrize("kind", [LearnedSteinDiscrepancy, FDivergence])
+def test_between_the_critic_s_turns_the_model_stays(kind, generator):
+    objective = kind(critic_steps=3, critic_dim=5)
     parts, carry = made(objective, generator)
     model, batch, moved = Bump(*OFF), normal_pairs(8, MEAN, S, generator), []
     for _ in range(7):
@@ -250,7 +251,7 @@ def test_between_the_critic_s_turns_the_model_stays(generator):
             outcome.losses[MODEL], [model.m], allow_unused=True, retain_graph=True
         )
         moved.append(of_model[0] is not None)
-        assert torch.autograd.grad(outcome.losses["critic"], parts["critic"].output.bias)[0].any()
+        assert torch.autograd.grad(outcome.losses["critic"], parts["critic"].first.bias)[0].any()
     assert moved == [False, False, True, False, False, True, False]
 
 
@@ -285,7 +286,7 @@ def test_at_the_best_critic_the_bound_is_the_divergence(name):
 
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_f_divergence_has_the_gradients_of_its_bound(name, generator):
-    objective = FDivergence(divergence=name, negatives=400, critic_dim=5)
+    objective = FDivergence(divergence=name, negatives=400, critic_dim=5, critic_steps=1)
     parts, carry = made(objective, generator)
     with torch.no_grad():
         parts["critic"].output.weight.mul_(4.0)
@@ -416,7 +417,7 @@ def test_diffusion_recovery_has_the_gradient_of_the_law_of_its_chains(generator)
 
     def loss(m, v):
         low, high = 0.5 * scale, 1.5 * scale
-        return (level(m, v, low, 0.0) + level(m, v, high, low)) / 2
+        return (level(m, v, low, 0.0) + level(m, v, high, low) / 3) / 2  # weights 1 and 1 / 3
 
     exact, value = population_gradient(loss, m0, v0)
     found, losses = sampled(objective, generator, m0, v0, carry=carry, parts=parts, n=1500)
@@ -425,7 +426,7 @@ def test_diffusion_recovery_has_the_gradient_of_the_law_of_its_chains(generator)
 
 
 def test_the_levels_of_diffusion_recovery_gather_their_noise(generator):
-    step, gathered = DiffusionRecovery().sigmas(torch.zeros(1).double())
+    step, gathered = DiffusionRecovery(smallest=0.05, levels=12).sigmas(torch.zeros(1).double())
     assert len(step) == 12 and gathered[0] == 0
     assert float(step[0]) == pytest.approx(0.05) and float(step[-1]) == pytest.approx(2.0)
     torch.testing.assert_close(gathered[1:], step[:-1].square().cumsum(dim=0).sqrt())
@@ -458,10 +459,10 @@ def test_improved_divergence_adds_the_gradient_through_the_last_step(generator):
         return data - (variance0 + (mean0 - m) ** 2) / (2 * v) + 1.7 * kl
 
     exact, _ = population_gradient(loss, m0, v0)
-    found, _ = sampled(objective, generator, m0, v0, n=8, repeats=150)
+    found, _ = sampled(objective, generator, m0, v0, n=8, repeats=500)
     error = found.std(dim=0) / len(found) ** 0.5
     assert ((found.mean(dim=0) - exact).abs() < 5.5 * error + 0.01 * exact.norm()).all()
-    assert (exact.abs() > 8 * error).any()
+    assert exact.norm() > 8 * error.norm(), "a test that could not fail"
 
 
 def test_improved_divergence_keeps_to_chains_of_one_state(generator):

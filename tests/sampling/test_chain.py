@@ -1,6 +1,7 @@
 """What a chain reports, each field computed again from the kernel's own steps."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -71,9 +72,7 @@ def test_every_field_of_a_chain_is_what_it_says(kernel, generator):
     assert (chain.steps, chain.recorded) == (9, record)
     close(chain.positions, torch.stack([positions[k] for k in record]))
     close(chain.values, torch.stack([TARGET.value(positions[k]) for k in record]))
-    lengths = torch.stack(
-        [(b - a).norm(dim=1) for a, b in zip(positions, positions[1:], strict=False)]
-    )
+    lengths = torch.stack([(b - a).norm(dim=1) for a, b in pairwise(positions)])
     close(chain.length, lengths.sum(dim=0))
     close(chain.mean_step, lengths.mean(dim=0))
     assert torch.equal(start, kept), "the start is not changed"

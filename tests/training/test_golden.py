@@ -498,8 +498,12 @@ def test_training_does_what_it_did_when_the_revision_was_set(name):
         )
 
 
-def test_there_is_a_golden_row_for_every_objective_and_every_normalisation():
-    assert {type(objective) for _, objective, _ in RUNS.values()} == set(NAMES.values())
+WITH_ROWS = ("contrastive-divergence", "joint-contrastive-divergence", "nce", "ranking-nce")
+
+
+def test_there_is_a_golden_row_for_the_objectives_of_results_and_every_normalisation():
+    found = {type(objective) for _, objective, _ in RUNS.values()}
+    assert found == {NAMES[name] for name in WITH_ROWS}
     assert {energy.spectral_norm for energy, _, _ in RUNS.values()} == set(SPECTRAL_NORMS)
 
 

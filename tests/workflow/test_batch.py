@@ -109,6 +109,17 @@ def test_a_bad_parameter_gets_one_sentence(given: list[tuple[str, str]], told: s
     assert told in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [("alpha", -1.0, "above 0"), ("K", 0, "at least 1"), ("policy", "best", "one of draw, exp, ml"),
+     ("objective", "x", "one of contrastive"), ("dataset", "no.svg", "no file no.svg")],
+)  # fmt: skip
+def test_hyper_parameters_have_the_library_s_ranges(name: str, value: Any, told: str) -> None:
+    with pytest.raises(WorkflowError, match=told):
+        batch.check_range(name, value)
+    batch.check_range("level", value)  # a name that only its chapter knows
+
+
 def test_a_chapter_without_parameters_says_so(tmp_path: Path) -> None:
     source = tmp_path / "page.md"
     source.write_text('# P\n\n```{code-cell}\n:tags: [parameters]\nprofile = "default"\n```\n')
@@ -188,7 +199,7 @@ def test_a_grid_is_every_combination_and_its_file_says_the_same(tmp_path: Path) 
 
 
 def test_the_cost_is_learnt_from_earlier_runs(tmp_path: Path) -> None:
-    assert batch.measured_cost("lab", tmp_path) == Cost()
+    assert batch.measured_cost("lab", "default", tmp_path) == Cost()
     injected = {"epochs": 10, "sgld_dim": 20, "K": 5}
     for number, (training, updates) in enumerate(((2.0, 10), (0.0, 10), (6.0, 30))):
         record = {"chapter": "lab", "injected": injected | {"epochs": updates}}
@@ -197,7 +208,8 @@ def test_the_cost_is_learnt_from_earlier_runs(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(record))
     (tmp_path / "one" / "runs" / "9.json").write_text("{half")
-    cost = batch.measured_cost("lab", tmp_path)
+    cost = batch.measured_cost("lab", "default", tmp_path)
+    assert batch.measured_cost("lab", "smoke", tmp_path) == Cost()
     assert cost.measured == 3 and cost.beside == pytest.approx(7)
     # 8 s for 40 x 20 x 5 steps; the run whose model was loaded says nothing about training
     assert cost.of(injected) == pytest.approx(7 + 8.0 / 4000 * 1000)

@@ -274,6 +274,23 @@ def test_the_library_s_commands_survive_their_terminal(
     assert done.stderr.count("\n") == bool(told)
 
 
+@pytest.mark.parametrize(("redirection", "status"), [("", 0), ("> /dev/full", 2)])
+def test_a_line_that_a_terminal_lacks_is_no_failure_and_one_that_is_lost_is(
+    redirection: str, status: int
+) -> None:
+    """A line too short to be written before the end."""
+    code = (
+        "from ebmlib import terminal; parser = terminal.Parser(prog='python -m it');"
+        "parser.set_defaults(action=lambda options: print('trained zä'));"
+        "raise SystemExit(terminal.run(parser, []))"
+    )
+    own = {"PYTHONIOENCODING": "ascii:strict", "PYTHONUNBUFFERED": ""}
+    done = shell(f'$PYTHON -c "{code}" {redirection}', ROOT, **own)
+    assert done.returncode == status and "Traceback" not in done.stderr, done
+    assert done.stdout == ("" if status else "trained z?\n")
+    assert ("No space left on device" in done.stderr) == bool(status)
+
+
 # --- whole builds -------------------------------------------------------------------------------
 
 

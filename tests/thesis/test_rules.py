@@ -1,0 +1,183 @@
+"""Rules whose parts no single change of the committed rows can flip, on rows made by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from thesis import claims
+from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED
+from thesis.claims import architecture, convergence, noise_level
+from thesis.study import Results
+
+WIDE = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""Five seeds: an interval around their mean reaches about half as far to both sides."""
+
+
+def spread(value, width):
+    return [value + width * each for each in WIDE]
+
+
+def results(condition, **columns):
+    """Rows of five seeds: a number for all, or one for each."""
+    rows = [
+        {"condition": condition, "seed": k}
+        | {name: c[k] if isinstance(c, list) else c for name, c in columns.items()}
+        for k in range(5)
+    ]
+    return Results("by hand", tuple(rows), {})
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "back", "farther", "outcome"),
+    [
+        (spread(0.01, 0.01), spread(0.8, 0.1), spread(0.2, 0.1), (0.9, 0.1), REPRODUCED),
+        (spread(0.045, 0.04), spread(0.8, 0.1), spread(0.2, 0.1), (0.9, 0.1), NOT_REPRODUCED),
+        # the other end of each interval lies on the other side
+        (spread(0.01, 0.01), spread(0.52, 0.2), spread(0.2, 0.1), (0.9, 0.1), IN_RANGE),
+        (spread(0.01, 0.01), spread(0.8, 0.1), spread(0.48, 0.2), (0.9, 0.1), IN_RANGE),
+        (spread(0.01, 0.01), spread(0.8, 0.1), spread(0.48, 0.2), (0.9, 0.9), NOT_REPRODUCED),
+        (spread(0.01, 0.01), spread(0.52, 0.2), spread(0.2, 0.1), (0.4, 0.1), NOT_REPRODUCED),
+        (spread(0.01, 0.01), spread(0.53, 0.01), spread(0.47, 0.01), (0.4, 0.9), REPRODUCED),
+    ],
+)
+def test_c22_by_each_of_its_three_shares(low, high, back, farther, outcome):
+    out, in_ = farther
+    escape = results(
+        "circle",
+        alphas_over_s=[[0.52, 1.0, 1.88, 2.5]] * 5,
+        escaped=[[a, 0.3, b, out] for a, b in zip(low, high, strict=True)],
+        returned=[[None, None, b, in_] for b in back],
+    )
+    verdict = claims.get("C22").judge(escape)
+    assert verdict.outcome == outcome
+    if outcome == IN_RANGE:
+        assert verdict.where == "from alpha = 2.5 s, the largest sampled"
+
+
+def c34(inside=None, end=None, reaches=None):
+    inside, end = inside or spread(0.97, 0.02), end or spread(0.05, 0.02)
+    reaches = reaches or [1.5] * 5
+    offsets = [-0.9, -0.7, -0.5, -0.3, -0.2, 0.25, 0.5, 0.75]
+    table = [
+        [float(1 - o <= r + 1e-9) if o < 0 else share for o in offsets]
+        for r, share in zip(reaches, inside, strict=True)
+    ]
+    basins = results("circle", offsets=[offsets] * 5, returned=table)
+    ends = results("circle", inside_worst=end)
+    return claims.get("C34").judge(basins, ends)
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({}, REPRODUCED),
+        ({"inside": spread(0.91, 0.08)}, IN_RANGE),
+        ({"end": spread(0.09, 0.05)}, IN_RANGE),
+        ({"reaches": [1.2, 1.2, 1.3, 1.5, 1.5]}, IN_RANGE),
+        ({"reaches": [1.5, 1.5, 1.7, 1.9, 1.9]}, IN_RANGE),
+        ({"reaches": [1.9] * 5, "end": spread(0.09, 0.05)}, NOT_REPRODUCED),
+        ({"inside": spread(0.91, 0.08), "reaches": [1.2] * 5}, NOT_REPRODUCED),
+    ],
+)
+def test_c34_by_each_of_its_parts_and_by_the_worse_end(changes, outcome):
+    assert c34(**changes).outcome == outcome
+
+
+def row_38(excess, plateau, change=0.0, closed=1.2):
+    return {"excess": excess, "R_plateau": plateau, "R_change": change, "R_closed": closed}
+
+
+@pytest.mark.parametrize(
+    ("row", "exact", "alone", "sharper"),
+    [
+        (row_38(0.2, 1.1), True, True, True),
+        (row_38(0.21, 1.1), False, True, True),
+        (row_38(None, 1.1), False, True, True),
+        (row_38(0.0, 1.019), True, False, False),
+        (row_38(0.0, 1.021), True, True, True),
+        (row_38(0.0, 1.1, change=0.021), True, False, False),
+        (row_38(0.0, 1.1, change=-0.021), True, False, False),
+        (row_38(0.0, 1.1, change=0.019), True, True, True),
+        (row_38(0.0, None), True, False, False),
+        (row_38(0.0, 1.1, change=None), True, False, False),
+        (row_38(0.0, 1.25), True, True, True),
+        (row_38(0.0, 1.27), True, True, False),
+        (row_38(0.0, 1.1, closed=None), True, True, False),
+    ],
+)
+def test_c38_by_each_part_of_what_r_says(row, exact, alone, sharper):
+    assert convergence.exact_says(row) == exact
+    assert convergence.R_says(row) == alone
+    assert convergence.R_says(row, closed=True) == sharper
+
+
+def test_a_slope_is_bounded_by_the_product_of_the_layers_and_their_residuals():
+    sizes = {"FE_a": 2.0, "FCN[0]": 3.0, "FCN[1]": 0.5, "FCN[2]": 1.5, "FCN[3]": 5.0}
+    row = {f"spectral_norm/{name}": size for name, size in sizes.items()}
+    assert architecture.steepest(row) == pytest.approx(2 * 3 * 1.5 * 2.5 * 5)
+
+
+@pytest.mark.parametrize(("lowest", "outcome"), [(0.05, REPRODUCED), (0.12, NOT_REPRODUCED)])
+def test_c02_needs_a_small_minimum_in_every_seed(lowest, outcome):
+    variation = [[0.9, 0.5, 0.05, 0.06, 0.1, 0.2, 0.4, 0.6, 0.9] for _ in WIDE]
+    variation[3][2] = lowest
+    variation[3][3] = max(lowest, 0.06)
+    found = claims.get("C02").judge(results("circle", tv_short=variation))
+    assert found.outcome == outcome
+    variation[1][-1] = 0.14  # the end is no three times as large, in one seed
+    assert claims.get("C02").judge(results("circle", tv_short=variation)).outcome == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("gaps", "ratios", "sign"),
+    [
+        ((9, 0.9, 0.9), (0, 2.1, 2.1), True),  # before epoch 200 it need not be there
+        ((0, 1.05, 0.9), (9, 2.1, 2.1), False),
+        ((0, 0.9, 0.9), (9, 2.1, 1.95), False),
+    ],
+)
+def test_the_sign_of_a_high_noise_level_is_there_from_epoch_200_on(gaps, ratios, sign):
+    row = {"epochs": [100, 200, 300], "mean_gap": list(gaps), "variance_ratio": list(ratios)}
+    assert noise_level.wide_at_the_mean(row) == sign
+    early = {name: column[:1] for name, column in row.items()}
+    assert not noise_level.wide_at_the_mean(early), "nothing was measured yet"
+
+
+def test_the_sanity_check_needs_starts_and_ends():
+    rows = [
+        {"start_inside": a, "end_inside": b}
+        for a, b in ((0.99, 0.99), (0.98, 1.0), (1.0, 0.98), (1.0, 1.0))
+    ]
+    assert noise_level.passing(rows) == 2
+
+
+def test_a_reach_is_counted_outward_from_the_path():
+    offsets = [-3.0, -0.75, -0.5, -0.25, 0.25]
+    returned = [[1.0, 0.0, 0.9, 0.95, 0.0], [1.0, 1.0, 0.89, 1.0, 1.0], [1, 1, 1, 1, 0]]
+    from thesis.claims.basins import reach
+
+    rows = tuple(
+        {"condition": "circle", "seed": k, "offsets": offsets, "returned": row}
+        for k, row in enumerate(returned)
+    )
+    assert reach(Results("b", rows, {}), "circle").tolist() == [0.5, 0.25, 3.0]
+
+
+def test_a_chain_stays_if_it_is_in_place_at_both_later_looks():
+    def stage(after, long):
+        one = [np.array([v]) for v in (0.5, 1.0, after, long)]
+        return convergence.Stage(*(convergence.estimate(v) for v in one)).stays
+
+    assert stage(1.09, 0.91)
+    assert not stage(1.11, 1.0) and not stage(1.0, 1.11)
+    assert not stage(0.89, 1.0) and not stage(1.0, 0.89)
+
+
+def test_infinite_epochs_are_told_from_late_ones():
+    row = {"condition": architecture.FULL, "epochs": [0, 500, 1000]}
+    arrived, yes = architecture.epochs_to(row | {"error": [1.0, 0.05, 0.05]})
+    assert yes and 0 < arrived < 500
+    assert architecture.epochs_to(row | {"error": [1.0, 0.5, 0.5]}) == (1000.0, False)
+    last, diverged = architecture.epochs_to(row | {"diverged": 1})
+    assert not diverged and math.isfinite(last)
