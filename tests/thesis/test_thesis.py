@@ -12,6 +12,7 @@ import pytest
 from scipy import stats
 
 from ebmlib.errors import DivergenceError, InputError, NoiseLevelWarning, StoreError
+from ebmlib.objectives.base import WithoutParts
 from ebmlib.training.store import Store
 from thesis import (
     claim,
@@ -177,7 +178,7 @@ def test_a_measure_loads_no_model_that_its_digest_does_not_cover(known, tmp_path
 
 
 @dataclasses.dataclass(frozen=True)
-class WithoutChains:
+class WithoutChains(WithoutParts):
     """An objective that knows nothing of samplers."""
 
     batch_size: int = 100
