@@ -232,7 +232,7 @@ def _trained(options: argparse.Namespace) -> Trained:
         force=options.force,
         **changes,
     )
-    print(choice.line, file=sys.stderr)
+    print(f"ebmlib: {choice.line}.", file=sys.stderr)
     return trained
 
 

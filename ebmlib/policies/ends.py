@@ -11,7 +11,8 @@ from scipy.spatial import cKDTree
 from ebmlib import checks
 from ebmlib.config import register
 from ebmlib.demonstrations.dataset import Demonstrations
-from ebmlib.demonstrations.polyline import FloatArray
+from ebmlib.demonstrations.polyline import FloatArray, as_float_array
+from ebmlib.errors import InputError
 
 ARRIVED, LIMIT, LEFT = "arrived", "step limit", "left the data"
 
@@ -73,6 +74,9 @@ class Arrival:
     ``radius`` and not before ``earliest`` actions (a figure that closes passes its end when it
     begins). It has left the data once it is farther than ``away`` from every demonstrated position.
 
+    Raises:
+        InputError: ends that are no positions, or a number that is out of its bounds.
+
     Attributes:
         ends: where the demonstrations ended.
         radius: how near counts as arrived.
@@ -90,10 +94,16 @@ class Arrival:
     away: float
 
     def __post_init__(self) -> None:
+        ends = as_float_array(self.ends, "ends")
+        if ends.ndim != 2 or ends.size == 0 or not np.isfinite(ends).all():
+            raise InputError(
+                "ends must be finite positions, at least one, of the same dimension each, got "
+                f"{checks.short(self.ends)}; take those of Arrival.of(demonstrations)."
+            )
         # as JSON gives them back: lists
-        object.__setattr__(self, "ends", tuple(tuple(map(float, end)) for end in self.ends))
-        checks.positive("radius", self.radius)
-        checks.positive("away", self.away)
+        object.__setattr__(self, "ends", tuple(map(tuple, ends.tolist())))
+        checks.positive("radius", self.radius, most=checks.LARGEST_SQUARED)
+        checks.positive("away", self.away, most=checks.LARGEST_SQUARED)
         checks.count("earliest", self.earliest, least=0, most=checks.MOST_UPDATES)
         checks.count("horizon", self.horizon, most=checks.MOST_UPDATES)
         checks.count("steps", self.steps, most=checks.MOST_UPDATES)

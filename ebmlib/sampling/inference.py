@@ -38,6 +38,6 @@ class Inference:
         checks.instance("kernel", self.kernel, Kernel, "SGLD(alpha=0.01, steps=100)")
         checks.one_of("estimate", self.estimate, ESTIMATES if self.grid is None else BY_GRID)
         if self.grid is not None:
-            checks.positive("grid", self.grid)
+            checks.positive("grid", self.grid, most=checks.LARGEST_SQUARED)
         if self.population is not None:
             checks.count("population", self.population)

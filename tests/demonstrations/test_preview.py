@@ -98,7 +98,7 @@ def test_a_preview_goes_to_a_file_and_never_over_the_drawing(
     before = drawing.read_bytes()
     assert run("train", str(drawing), *SMALL, "--preview", str(picture)) == 0
     assert "<svg" in picture.read_text()
-    assert "2 demonstrations, noise 0.01 (from 2 paths)" in capsys.readouterr().err
+    assert "2 demonstrations (from 2 paths)" in capsys.readouterr().err
     for bad in (drawing, tmp_path / "a.txt"):
         assert run("train", str(drawing), *SMALL, "--preview", str(bad)) == 2
         assert "--preview takes a new file" in capsys.readouterr().err
