@@ -41,7 +41,7 @@ class FromData(WithoutParts):
 
     def __post_init__(self) -> None:
         checks.count("batch_size", self.batch_size)
-        checks.non_negative("data_noise", self.data_noise)
+        checks.non_negative("data_noise", self.data_noise, most=checks.LARGEST_SQUARED)
 
     def noisy(self, batch: Pairs, generator: torch.Generator) -> Pairs:
         """The batch with the noise that ``data_noise`` asks for."""

@@ -39,7 +39,7 @@ class DenoisingScoreMatching(FromData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("smoothing", self.smoothing)
+        checks.positive("smoothing", self.smoothing, most=checks.LARGEST_SQUARED)
 
     def check(self, model: EnergyModel) -> None:
         """Refuse a score that is not differentiable."""

@@ -62,13 +62,13 @@ class DiffusionRecovery(FromData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("smallest", self.smallest)
-        checks.positive("largest", self.largest)
+        checks.positive("smallest", self.smallest, most=checks.LARGEST_SQUARED)
+        checks.positive("largest", self.largest, most=checks.LARGEST_SQUARED)
         checks.count("levels", self.levels, least=2)
         checks.count("recovery_steps", self.recovery_steps)
-        checks.positive("recovery_alpha", self.recovery_alpha)
+        checks.positive("recovery_alpha", self.recovery_alpha, most=checks.LARGEST_SQUARED)
         checks.count("level_dim", self.level_dim)
-        checks.non_negative("reg_l2", self.reg_l2)
+        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
         if self.largest <= self.smallest:
             raise InputError(
                 f"largest must be above smallest ({self.smallest:g}), got {self.largest!r}."

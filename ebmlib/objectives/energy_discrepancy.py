@@ -50,9 +50,9 @@ class EnergyDiscrepancy(FromData):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.count("negatives", self.negatives)
-        checks.positive("reach", self.reach)
-        checks.non_negative("stabiliser", self.stabiliser)
-        checks.non_negative("reg_l2", self.reg_l2)
+        checks.positive("reach", self.reach, most=checks.LARGEST_SQUARED)
+        checks.non_negative("stabiliser", self.stabiliser, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
         """Key ``root_t``, sqrt(t) in the units of the action."""

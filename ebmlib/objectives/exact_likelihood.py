@@ -47,7 +47,7 @@ class ExactLikelihood(FromData):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.count("cells", self.cells, least=8)
-        checks.non_negative("margin", self.margin)
+        checks.non_negative("margin", self.margin, most=checks.LARGEST_SQUARED)
 
     def check(self, model: EnergyModel) -> None:
         """Refuse more than three dimensions."""

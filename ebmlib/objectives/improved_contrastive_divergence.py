@@ -60,7 +60,7 @@ class ImprovedContrastiveDivergence(ContrastiveDivergence):
         checks.instance("sampler", self.sampler, SGLD, "SGLD(alpha=0.01, steps=100)")
         checks.count("neighbour", self.neighbour)
         checks.count("chains_per_state", self.chains_per_state, least=self.neighbour + 1)
-        checks.non_negative("kl_weight", self.kl_weight)
+        checks.non_negative("kl_weight", self.kl_weight, most=checks.LARGEST_SQUARED)
         checks.count("through", self.through)
         if self.through > self.sampler.steps:
             raise InputError(

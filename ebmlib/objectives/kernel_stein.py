@@ -47,8 +47,8 @@ class KernelSteinDiscrepancy(FromData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("action_width", self.action_width)
-        checks.positive("state_width", self.state_width)
+        checks.positive("action_width", self.action_width, most=checks.LARGEST_SQUARED)
+        checks.positive("state_width", self.state_width, most=checks.LARGEST_SQUARED)
 
     def check(self, model: EnergyModel) -> None:
         """Refuse a score that is not differentiable."""

@@ -53,7 +53,7 @@ class LearnedSteinDiscrepancy(FromData):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.count("critic_steps", self.critic_steps)
-        checks.positive("penalty", self.penalty)
+        checks.positive("penalty", self.penalty, most=checks.LARGEST_SQUARED)
         checks.count("critic_dim", self.critic_dim)
 
     def check(self, model: EnergyModel) -> None:

@@ -48,8 +48,8 @@ class MultiLevelDenoising(FromData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.positive("smallest", self.smallest)
-        checks.positive("largest", self.largest)
+        checks.positive("smallest", self.smallest, most=checks.LARGEST_SQUARED)
+        checks.positive("largest", self.largest, most=checks.LARGEST_SQUARED)
         checks.count("levels", self.levels, least=2)
         checks.count("level_dim", self.level_dim)
         if self.largest <= self.smallest:

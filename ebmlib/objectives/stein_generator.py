@@ -50,7 +50,7 @@ class SteinGenerator(Generated):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.count("particles", self.particles, least=2)
-        checks.positive("kernel_width", self.kernel_width)
+        checks.positive("kernel_width", self.kernel_width, most=checks.LARGEST_SQUARED)
 
     def parts(
         self, state_dim: int, action_dim: int, *, generator: torch.Generator

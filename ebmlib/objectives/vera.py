@@ -77,7 +77,7 @@ class VERA(Generated):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.non_negative("entropy", self.entropy)
+        checks.non_negative("entropy", self.entropy, most=checks.LARGEST_SQUARED)
         checks.count("posterior_draws", self.posterior_draws)
 
     def parts(
