@@ -42,8 +42,8 @@ class Contrast(WithoutParts):
     def __post_init__(self) -> None:
         checks.instance("sampler", self.sampler, Kernel, "SGLD(alpha=0.01, steps=100)")
         checks.count("sgld_dim", self.sgld_dim)
-        checks.non_negative("reg_l1", self.reg_l1, most=checks.LARGEST_SQUARED)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l1", self.reg_l1)
+        checks.non_negative("reg_l2", self.reg_l2)
         checks.count("sgld_K", self.sampler.steps)
 
     @property

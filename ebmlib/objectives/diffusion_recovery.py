@@ -68,7 +68,7 @@ class DiffusionRecovery(FromData):
         checks.count("recovery_steps", self.recovery_steps)
         checks.positive("recovery_alpha", self.recovery_alpha, most=checks.LARGEST_SQUARED)
         checks.count("level_dim", self.level_dim)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2)
         if self.largest <= self.smallest:
             raise InputError(
                 f"largest must be above smallest ({self.smallest:g}), got {self.largest!r}."

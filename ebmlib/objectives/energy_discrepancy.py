@@ -52,7 +52,7 @@ class EnergyDiscrepancy(FromData):
         checks.count("negatives", self.negatives)
         checks.positive("reach", self.reach, most=checks.LARGEST_SQUARED)
         checks.non_negative("stabiliser", self.stabiliser, most=checks.LARGEST_SQUARED)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2)
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
         """Key ``root_t``, sqrt(t) in the units of the action."""

@@ -40,7 +40,7 @@ class Generated(FromData):
         super().__post_init__()
         checks.count("latent_dim", self.latent_dim)
         checks.count("generator_dim", self.generator_dim)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2)
 
     def generator_of(
         self, state_dim: int, action_dim: int, generator: torch.Generator

@@ -48,7 +48,7 @@ class LearnedNoise(FromData):
         checks.count("negatives", self.negatives)
         checks.count("components", self.components)
         checks.count("proposal_dim", self.proposal_dim)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2)
 
     def parts(
         self, state_dim: int, action_dim: int, *, generator: torch.Generator

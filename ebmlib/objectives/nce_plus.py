@@ -52,7 +52,7 @@ class NCEPlus(FromData):
         checks.count("negatives", self.negatives)
         object.__setattr__(self, "widths", widths_of(self.widths))
         checks.non_negative("jitter", self.jitter, most=checks.LARGEST_SQUARED)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2)
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:
         """Key ``widths`` (K,), in the units of the action."""

@@ -62,7 +62,7 @@ class NoiseContrast(WithoutParts):
         checks.count("negatives", self.negatives)
         checks.count("batch_size", self.batch_size)
         checks.non_negative("data_noise", self.data_noise, most=checks.LARGEST_SQUARED)
-        checks.non_negative("reg_l2", self.reg_l2, most=checks.LARGEST_SQUARED)
+        checks.non_negative("reg_l2", self.reg_l2)
 
     @property
     def chain_steps(self) -> int:
