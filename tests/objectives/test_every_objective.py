@@ -54,6 +54,8 @@ from ebmlib import (
 from ebmlib.objectives.base import MODEL, Objective, Outcome, PartOptimizer, WithoutParts
 from ebmlib.objectives.names import NAMES
 from ebmlib.objectives.nce import LOG_Z
+from ebmlib.objectives.noise import NoiseContrast
+from ebmlib.objectives.scales import scaled_states
 from ebmlib.training import loop
 
 SHORT = SGLD(alpha=0.05, steps=4)
@@ -519,6 +521,28 @@ def test_noise_in_units_of_the_spread_is_the_same_for_data_in_any_units(objectiv
         del parts
         losses.append(at.f)
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", [n for n, o in OBJECTIVES.items() if isinstance(o, NoiseContrast)])
+def test_everything_that_is_trained_sees_the_same_noisy_states(name, tiny_pairs, generator):
+    objective = replace(OBJECTIVES[name], state_noise=0.5, noise_unit="spread")
+    batch = Pairs(*(column[:16] for column in tiny_pairs))
+    model = EnergyModel(EnergyConfig(z_dim=4, h_dim=6), 2, 2, generator=generator("weights"))
+    parts = objective.parts(2, 2, generator=generator("parts"))
+    carry = objective.begin(tiny_pairs, generator=generator("bank"))
+    seen = []
+    for module in (model, *parts.values()):
+        module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    objective(model, parts, batch, carry, generator=generator("noise"))
+    noisy = objective.noisy(batch, carry, generator("noise")).states
+    assert not torch.allclose(noisy, batch.states)
+    assert len(seen) == 1 + len(parts)
+    torch.testing.assert_close(seen[0].reshape(16, -1, 2)[:, 0], noisy)
+    for states in seen[1:]:  # a critic's are scaled
+        if states.ndim == 3:
+            states = states[:, 0] * 1.0
+            noisy = scaled_states(carry, noisy)
+        torch.testing.assert_close(states, noisy)
 
 
 def test_noise_on_states_has_its_width():
