@@ -133,6 +133,7 @@ def changes(part):
 
 
 def test_key_changes_with_every_field_of_the_configuration(tiny_run):
+    several = tiny_run.with_(dataset="mouse1")  # of one path these two change nothing
     special = {
         "objective.start": tiny_run.with_(start=DataStart()),
         "objective.sampler.unit": tiny_run.with_(alpha_unit="s"),
@@ -146,6 +147,10 @@ def test_key_changes_with_every_field_of_the_configuration(tiny_run):
         "energy.activation": tiny_run.with_(activation="silu"),
         "energy.spectral_norm": tiny_run.with_(spectral_norm="fcn_0_2"),
         "training.optimizer": tiny_run.with_(optimizer="sgd"),
+        "training.decay": tiny_run.with_(decay="cosine"),
+        "several": several,
+        "data.scaling": several.with_(scaling="together"),
+        "data.noise_on": several.with_(noise_on="copies"),
         "data.source": tiny_run.with_(dataset="path1"),
         "seed": tiny_run.with_(seed=1),
     }
