@@ -328,7 +328,7 @@ def _sample(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     _check_folder(options.out)
-    _check_folder(options.csv)
+    _check_folder(options.csv, "--csv")
     names = options.methods or list(METHODS)
     methods = {checks.one_of("--methods", name, list(METHODS)): METHODS[name] for name in names}
     seed = checks.count("--seed", _value(options.seed), least=0)
@@ -358,9 +358,9 @@ def _compare(options: argparse.Namespace) -> None:
             figures.save(figure, options.out)
 
 
-def _check_folder(out: Path | None) -> None:
+def _check_folder(out: Path | None, option: str = "--out") -> None:
     if out is not None and not out.resolve().parent.is_dir():
-        raise InputError(f"--out names a folder that is not there: {out.resolve().parent}.")
+        raise InputError(f"{option} names a folder that is not there: {out.resolve().parent}.")
 
 
 def _point(text: str, dim: int) -> list[float]:
