@@ -493,7 +493,7 @@ def verdict(
     if math.isfinite(far["kl"]):
         found.append(
             Finding(
-                "KL(data || model)", f"{far['kl']:.2f} nats", "at most 0.5", far["kl"] <= 0.5,
+                "KL(data || model)", f"{far['kl']:.2f} nats", "at most 1", far["kl"] <= 1,
                 "train longer, raise sgld_dim, or raise K",
             )
         )  # fmt: skip

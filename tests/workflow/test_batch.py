@@ -233,12 +233,16 @@ def test_a_page_s_labels_are_its_own() -> None:
 
     cell = nbformat.v4.new_code_cell("1")
     cell.metadata["mystnb"] = {"figure": {"name": "fig-a", "caption": "As {numref}`fig-a-b`."}}
-    text = nbformat.v4.new_markdown_cell("(fig-a-b)=\nSee {numref}`fig-a`, not fig-abc.")
+    text = nbformat.v4.new_markdown_cell(
+        "(fig-a-b)=\nSee {numref}`fig-a`, not fig-abc or sub-fig-a."
+    )
     made = batch_report.own_labels(nbformat.v4.new_notebook(cells=[cell, text]), "007")
     assert made.cells[0].metadata.mystnb.figure == {
         "name": "fig-a-007", "caption": "As {numref}`fig-a-b-007`.",
     }  # fmt: skip
-    assert made.cells[1].source == "(fig-a-b-007)=\nSee {numref}`fig-a-007`, not fig-abc."
+    assert (
+        made.cells[1].source == "(fig-a-b-007)=\nSee {numref}`fig-a-007`, not fig-abc or sub-fig-a."
+    )
 
 
 # --- the whole way --------------------------------------------------------------------------------
