@@ -233,12 +233,16 @@ def test_a_page_s_labels_are_its_own() -> None:
 
     cell = nbformat.v4.new_code_cell("1")
     cell.metadata["mystnb"] = {"figure": {"name": "fig-a", "caption": "As {numref}`fig-a-b`."}}
-    text = nbformat.v4.new_markdown_cell("(fig-a-b)=\nSee {numref}`fig-a`, not fig-abc.")
+    text = nbformat.v4.new_markdown_cell(
+        "(fig-a-b)=\nSee {numref}`fig-a`, not fig-abc or sub-fig-a."
+    )
     made = batch_report.own_labels(nbformat.v4.new_notebook(cells=[cell, text]), "007")
     assert made.cells[0].metadata.mystnb.figure == {
         "name": "fig-a-007", "caption": "As {numref}`fig-a-b-007`.",
     }  # fmt: skip
-    assert made.cells[1].source == "(fig-a-b-007)=\nSee {numref}`fig-a-007`, not fig-abc."
+    assert (
+        made.cells[1].source == "(fig-a-b-007)=\nSee {numref}`fig-a-007`, not fig-abc or sub-fig-a."
+    )
 
 
 # --- the whole way --------------------------------------------------------------------------------
@@ -354,5 +358,5 @@ def test_the_laboratory_s_prose_has_no_number_of_its_own() -> None:
     source = (ROOT / "book" / "lab.md").read_text(encoding="utf-8").split("---", 2)[2]
     prose = re.sub(r"```\{code-cell\}.*?```", "", source, flags=re.DOTALL)
     prose = re.sub(r"`[^`]*`|\$[^$]*\$", "", prose)  # commands, glued numbers, formulas
-    prose = re.sub(r"Eq \d\.\d", "", prose)
+    prose = re.sub(r"(?:Eq|chapter|section|Table)\s[\d.]*\d", "", prose)  # of the thesis
     assert re.findall(r"\d[\d.,]*", prose) == []

@@ -26,8 +26,6 @@ def lines(cell) -> int:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_cells_are_short_and_prose_is_long(source):
-    if str(source).endswith("lab.md"):
-        pytest.xfail("the laboratory page is a first draft: its cells do not keep the rules yet")
     code = [lines(cell) for cell in cells(source, "code")]
     words = sum(len(cell.source.split()) for cell in cells(source, "markdown"))
     assert statistics.median(code) <= 6, f"median cell {statistics.median(code)} lines"
@@ -62,8 +60,6 @@ def test_a_registered_figure_is_shown_under_its_own_label(source):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_cell_that_makes_a_figure_ends_by_showing_it(source):
-    if str(source).endswith("lab.md"):
-        pytest.xfail("the laboratory page is a first draft: its cells do not keep the rules yet")
     for cell in cells(source, "code"):
         if "figures.new(" in cell.source:
             assert cell.source.rstrip().endswith("\nfigure"), cell.source
@@ -71,8 +67,6 @@ def test_every_cell_that_makes_a_figure_ends_by_showing_it(source):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_glued_numbers_are_used_and_used_numbers_are_glued(source):
-    if str(source).endswith("lab.md"):
-        pytest.xfail("the laboratory page is a first draft: its cells do not keep the rules yet")
     code = "\n".join(cell.source for cell in cells(source, "code"))
     prose = "\n".join(cell.source for cell in cells(source, "markdown"))
     used = set(re.findall(r"\{glue:text\}`([^`:]+)", prose))

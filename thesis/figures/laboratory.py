@@ -1,0 +1,116 @@
+"""The panels of the laboratory page (book/lab.md), for any run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ebmlib import figures
+from ebmlib.demonstrations.dataset import Demonstrations
+from ebmlib.evaluation.exact import Grid, model_density
+from ebmlib.figures.convergence import particles
+from ebmlib.policies import Trajectories
+from ebmlib.training.store import Trained
+from ebmlib.widgets.sgld import demonstrated_near
+from thesis import laboratory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = NDArray[np.float64]
+
+
+def training(trained: Trained) -> Figure:
+    """Loss, R (where the objective runs chains) and gradient norms over the epochs."""
+    history, data = trained.history, trained.demonstrations
+    shown = ["loss", *(["R"] if "R" in history else []), "norms"]
+    sheet, axes = figures.new(1, len(shown), width=4 * len(shown), height=3.8)
+    figures.loss(axes[0], history)
+    if "R" in shown:
+        alpha = trained.inference.kernel.alpha
+        figures.mean_step(axes[1], history, alpha, scale=data.action_scale())
+    figures.gradient_norms(axes[-1], history)
+    for panel in axes[1:]:
+        panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7, ncols=2)
+    return sheet
+
+
+def populations(data: Demonstrations, starts: Array, ends: Array) -> Figure:
+    """Starts and ends of chains, (n, m, 2), beside the demonstrated actions."""
+    sheet, axes = figures.new(1, 3, width=10, height=3.6, sharex=True, sharey=True)
+    titles = ("starts", "chain ends", "demonstrated")
+    for panel, actions, title in zip(axes, (starts, ends, None), titles, strict=True):
+        figures.actions(panel, data)
+        if actions is not None:
+            panel.lines[0].set(
+                data=actions.reshape(-1, 2).T, color=figures.COLOURS["chain"], alpha=0.6
+            )
+        panel.set_title(title)
+    return sheet
+
+
+def particles_over_steps(trained: Trained, chains: int = 60) -> Figure:
+    """Particles at four neighbouring states after 0, K / 10, K and 5 K steps."""
+    data = trained.demonstrations
+    first = len(data.trajectories[0]) // 4
+    rows = np.minimum([first, first + 3, first + 6, first + 9], data.n_pairs - 1)
+    steps = trained.inference.kernel.steps
+    sheet, axes = figures.new(1, 4, width=13, height=3.6)
+    for panel, k in zip(axes, (0, steps // 10, steps, 5 * steps), strict=True):
+        moved = laboratory.particles_after(trained, data.states[rows], k, chains)
+        particles(panel, data, data.states[rows], data.actions[rows], moved)
+        panel.set_title(f"{k} steps")
+    figures.legend_below(sheet)
+    return sheet
+
+
+def density(trained: Trained) -> Figure:
+    """The model's density of actions at a state, with the actions demonstrated nearby."""
+    data = trained.demonstrations
+    state = data.states[len(data.trajectories[0]) // 4]
+    device = next(trained.model.parameters()).device
+    at = torch.tensor(state[None], dtype=torch.float32, device=device)
+    sheet, axes = figures.new(width=5.5, height=4.4)
+    found = model_density(trained.model, at, Grid(radius=2 * data.eps, points=121))
+    figures.action_density(axes, found, data.eps)
+    near = demonstrated_near(data, state)
+    axes.plot(*near.T, ".", color=figures.COLOURS["limit"], label="demonstrated nearby")
+    axes.legend(loc="upper right", fontsize=7)
+    return sheet
+
+
+def trajectories(data: Demonstrations, sampled: Mapping[tuple[str, str], Trajectories]) -> Figure:
+    """Sampled trajectories: a row for each kind of start, a column for each policy."""
+    kinds = list(dict.fromkeys(kind for kind, _ in sampled))
+    policies = list(dict.fromkeys(policy for _, policy in sampled))
+    shape = (len(kinds), len(policies))
+    sheet, axes = figures.new(*shape, width=11, height=11, sharex=True, sharey=True, squeeze=False)
+    for (kind, policy), found in sampled.items():
+        panel = axes[kinds.index(kind), policies.index(policy)]
+        figures.demonstrations(panel, data)
+        figures.trajectories(panel, found, label=policy.upper())
+        panel.set_title(f"{policy.upper()}, start {kind}")
+    low, high = data.states.min(axis=0) - 0.8, data.states.max(axis=0) + 0.8
+    axes[0, 0].set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    return sheet
+
+
+def distances(found: Mapping[str, Array]) -> Figure:
+    """Distances over the steps, (starts, steps + 1), by kind of start: median and range."""
+    sheet, axes = figures.new()
+    for kind, curves in found.items():
+        figures.over_seeds(axes, np.arange(curves.shape[1]), curves, label=f"start {kind}")
+    figures.label_axes(axes, "step $j$", "distance (normalised length)")
+    figures.legend_below(sheet)
+    return sheet
+
+
+def basin(data: Demonstrations, found: laboratory.Basin) -> Figure:
+    """The map of starts from which trajectories return."""
+    sheet, axes = figures.new(width=6.5, height=5)
+    figures.basin(axes, data, found.columns, found.rows, found.distance, found.near)
+    return sheet
