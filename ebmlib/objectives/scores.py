@@ -31,7 +31,8 @@ class Scored(NamedTuple):
 
     def trace(self) -> Tensor:
         """Tr grad_a^2 f, shape (n,): one backward pass for each dimension."""
-        axes = torch.eye(self.actions.shape[1]).to(self.actions)
+        a = self.actions
+        axes = torch.eye(a.shape[1], dtype=a.dtype, device=a.device)
         along = (self.derivative(axis.expand_as(self.actions)) for axis in axes)
         return torch.stack([h[:, i] for i, h in enumerate(along)]).sum(dim=0)
 
