@@ -241,7 +241,7 @@ def trajectories(trained: Trained, small: bool = False) -> dict[tuple[str, str],
     each = len(places) // len(OFFSETS)
     sampled: dict[tuple[str, str], Trajectories] = {}
     for estimate, few in CHAINS.items():
-        policy = replace(acting.policy(estimate), **few)
+        policy = replace(acting.chains(estimate), **few)
         generator = seeding.generator(trained.run.seed, estimate, device)
         found = rollout(policy, points, steps, generator=generator, features=acting.features)
         parts = zip(OFFSETS, found.states.split(each), found.actions.split(each), strict=True)
@@ -290,7 +290,7 @@ class Basin:
 def few_chains(trained: Trained, estimate: str) -> Policy:
     """A policy with so few chains that many starts can be followed."""
     population = 1 if estimate == "draw" else 2
-    return replace(TrainedPolicy.of(trained).policy(estimate), population=population)
+    return replace(TrainedPolicy.of(trained).chains(estimate), population=population)
 
 
 def basin(trained: Trained, policy: Policy, small: bool = False, size: int = 11) -> Basin:

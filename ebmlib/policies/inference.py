@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ebmlib import checks
 from ebmlib.demonstrations.features import POSITION, StateFeatures
 from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyModel
@@ -49,6 +50,18 @@ def policy_of(
                 "TrainedPolicy.of(trained)."
             )
         return ON_GRIDS[inference.estimate](model, grid)
+    return chains_of(model, inference, features)
+
+
+def chains_of(
+    model: EnergyModel, inference: Inference, features: StateFeatures = POSITION
+) -> ChainPolicy:
+    """The same by chains, whether or not the inference is by a grid.
+
+    Raises:
+        InputError: chains have no such estimate.
+    """
+    checks.one_of("estimate", inference.estimate, KINDS)
     options: dict[str, int] = {}
     if inference.population is not None:
         options["population"] = inference.population

@@ -21,10 +21,11 @@ from ebmlib.demonstrations.features import StateFeatures
 from ebmlib.errors import InputError, StoreError
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from ebmlib.policies.base import Policy
+from ebmlib.policies.chains import ChainPolicy
 from ebmlib.policies.ends import Arrival, EndRule, Followed
 from ebmlib.policies.ends import FixedSteps as FixedSteps
 from ebmlib.policies.grid import ActionGrid
-from ebmlib.policies.inference import policy_of
+from ebmlib.policies.inference import chains_of, policy_of
 from ebmlib.policies.trajectories import Trajectories, rollout
 from ebmlib.sampling.inference import Inference
 from ebmlib.training.store import Trained
@@ -100,6 +101,11 @@ class TrainedPolicy:
         if estimate is not None:
             inference = replace(inference, estimate=estimate, population=None)
         return policy_of(self.model, inference, self.features, self.grid)
+
+    def chains(self, estimate: str) -> ChainPolicy:
+        """The policy by chains, whose number can be replaced."""
+        inference = replace(self.inference, estimate=estimate, population=None)
+        return chains_of(self.model, inference, self.features)
 
     def rollout(
         self,
