@@ -28,7 +28,7 @@ def training(trained: Trained) -> Figure:
     """Loss, R (where the objective runs chains) and gradient norms over the epochs."""
     history, data = trained.history, trained.demonstrations
     shown = ["loss", *(["R"] if "R" in history else []), "norms"]
-    sheet, axes = figures.new(1, len(shown), width=4 * len(shown), height=3.8)
+    sheet, axes = figures.new(1, len(shown), width=min(10, 4 * len(shown)), height=3.8)
     figures.loss(axes[0], history)
     if "R" in shown:
         alpha = trained.inference.kernel.alpha
@@ -59,8 +59,8 @@ def particles_over_steps(trained: Trained, chains: int = 60) -> Figure:
     first = len(data.trajectories[0]) // 4
     rows = np.minimum([first, first + 3, first + 6, first + 9], data.n_pairs - 1)
     steps = trained.inference.kernel.steps
-    sheet, axes = figures.new(1, 4, width=13, height=3.6)
-    for panel, k in zip(axes, (0, steps // 10, steps, 5 * steps), strict=True):
+    sheet, axes = figures.new(2, 2, width=8.5, height=7.6, sharex=True, sharey=True)
+    for panel, k in zip(axes.flat, (0, steps // 10, steps, 5 * steps), strict=True):
         moved = laboratory.particles_after(trained, data.states[rows], k, chains)
         particles(panel, data, data.states[rows], data.actions[rows], moved)
         panel.set_title(f"{k} steps")
@@ -88,7 +88,7 @@ def trajectories(data: Demonstrations, sampled: Mapping[tuple[str, str], Traject
     kinds = list(dict.fromkeys(kind for kind, _ in sampled))
     policies = list(dict.fromkeys(policy for _, policy in sampled))
     shape = (len(kinds), len(policies))
-    sheet, axes = figures.new(*shape, width=11, height=11, sharex=True, sharey=True, squeeze=False)
+    sheet, axes = figures.new(*shape, width=10, height=10, sharex=True, sharey=True, squeeze=False)
     for (kind, policy), found in sampled.items():
         panel = axes[kinds.index(kind), policies.index(policy)]
         figures.demonstrations(panel, data)
