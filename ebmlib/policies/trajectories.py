@@ -76,11 +76,12 @@ def rollout(
     past = features.begin(starts, steps if horizon is None else horizon)
     states, actions = [starts], []
     work = policy.operations(past.states) * steps if isinstance(policy, Costed) else 0.0
-    acting = policy.remembering() if isinstance(policy, Remembering) else policy
+    if isinstance(policy, Remembering):
+        policy = policy.remembering()
     fuse = fused.permitted(fused.worthwhile(work))
     with fuse, Progress("trajectories", steps, unit="step") as progress:
         for step in range(steps):
-            a = acting.act(past.states, generator=generator)
+            a = policy.act(past.states, generator=generator)
             x = transition(past.positions, a)
             if not torch.isfinite(x).all():
                 raise DivergenceError(

@@ -79,7 +79,7 @@ class TrainingConfig:
         factor, part = self.final_lr / self.lr, epoch / (self.epochs - 1)
         if self.decay == "cosine":
             return first * (factor + (1 - factor) * (1 + math.cos(math.pi * part)) / 2)
-        return first * (self.final_lr / self.lr) ** (epoch / (self.epochs - 1))
+        return first * factor**part
 
 
 @dataclass
