@@ -140,6 +140,28 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "@import" in read_drawing(drawing(tmp_path, elsewhere)).notes[0]
 
 
+def test_strokes_that_a_browser_may_cut_are_counted(tmp_path):
+    clip = '<clipPath id="c"><rect width="2" height="9"/></clipPath>'
+    for how in ('clip-path="url(#c)"', 'style="clip-path: circle(3px)"', 'mask="url(#m)"'):
+        notes = read_drawing(drawing(tmp_path, f"{clip}<g {how}>{HERE}{HERE}</g>{HERE}")).notes
+        assert notes == ("2 of them under a clip path or a mask, which cuts nothing here",)
+    for how in ('clip-path="none"', 'style="mask: none"', ""):
+        assert read_drawing(drawing(tmp_path, f"{clip}<g {how}>{HERE}</g>")).notes == ()
+
+
+def test_strokes_outside_the_page_are_counted(tmp_path):
+    def notes(line):
+        file = tmp_path / "page.svg"
+        root = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="-5 10 20 30">'
+        file.write_text(f"{root}<path {INK} d='M0 20 L 5 20'/><path {INK} d='{line}'/></svg>")
+        return read_drawing(file).notes
+
+    for line in ("M-9 20 L-6 25", "M16 20 L18 25", "M0 0 L5 9", "M0 41 L5 45"):
+        assert notes(line) == ("1 of them outside the page, where a browser shows nothing",)
+    for line in ("M-9 20 L-4 25", "M14 20 L18 25", "M0 0 L5 11", "M0 39 L5 45", "M-9 -9 L99 99"):
+        assert notes(line) == ()
+
+
 def test_a_shape_that_is_only_filled_counts_where_nothing_is_stroked(tmp_path):
     filled, stroked = '<rect width="9" height="9"/>', f'<rect width="7" height="9" {INK}/>'
     assert len(read_svg(drawing(tmp_path, filled + filled)).strokes) == 2

@@ -42,11 +42,12 @@ _ELSEWHERE = {"offset-path", "offset", "zoom", "all"}
 _SEEN = {"display", "visibility", "opacity"}
 _PAINTED = {"fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "color"}
 _FONT = {"font-size", "font"}
+CUTS = {"clip-path", "mask", "mask-image"}
 _ANIMATED = {"animation", "animation-name"}
-COUNT = _GEOMETRY | _PLACED | _ELSEWHERE | _SEEN | _PAINTED | _FONT | _ANIMATED
+COUNT = _GEOMETRY | _PLACED | _ELSEWHERE | _SEEN | _PAINTED | _FONT | _ANIMATED | CUTS
 
 # Presentation attributes; those of the geometry mean something on some elements only.
-_ATTRIBUTES = _SEEN | _PAINTED | {"transform", "transform-origin", "font-size"}
+_ATTRIBUTES = _SEEN | _PAINTED | {"transform", "transform-origin", "font-size", "clip-path", "mask"}
 _OF = {
     "svg": {"x", "y", "width", "height"},  # of attributes only: browsers look at no others
     "rect": {"x", "y", "width", "height", "rx", "ry"},
@@ -65,7 +66,7 @@ _DISPLAYS = {
     "table-header-group", "table-footer-group", "table-column-group",
     "math", "ruby", "-webkit-box", "-webkit-inline-box", "flow",
 }  # fmt: skip
-_PROPERTY = re.compile(rf"(?<![-\w])(?:{'|'.join(sorted(COUNT - _FONT))})\s*:", re.IGNORECASE)
+_PROPERTY = re.compile(rf"(?<![-\w])(?:{'|'.join(sorted(COUNT - _FONT - CUTS))})\s*:", re.IGNORECASE)
 _HARMLESS = {
     "charset", "font-face", "page", "counter-style", "property", "font-feature-values",
     "color-profile", "font-palette-values", "view-transition", "viewport",

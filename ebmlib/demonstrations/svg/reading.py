@@ -16,7 +16,8 @@ What counts as a demonstration:
 
 A stroke of width or opacity 0, a ``transparent`` or missing paint, ``opacity: 0``, ``visibility:
 hidden``, ``display: none`` and a transform without extent are not drawn. Clip paths, masks,
-filters and the edge of the page do not cut. Language tests are answered for English, media tests
+filters and the edge of the page do not cut; a note says how many strokes are under a clip path or a
+mask, or wholly outside the page. Language tests are answered for English, media tests
 for a light screen. What would need more than the file (style sheets under unknown conditions, units
 of the window, animations that move a shape) is refused by name.
 """
@@ -31,7 +32,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray, check_polyline, check_times, step_lengths
-from ebmlib.demonstrations.svg import document, pathdata, shapes
+from ebmlib.demonstrations.svg import document, pathdata, shapes, transforms
 from ebmlib.demonstrations.svg.document import tag
 from ebmlib.demonstrations.svg.pathdata import PathDataError
 from ebmlib.demonstrations.svg.tree import Drawn, drawn_shapes
@@ -104,6 +105,10 @@ def read_drawing(path: str | os.PathLike[str]) -> DrawnStrokes:
         notes.append(
             f"{unpainted} of them without a stroke or an area, so that a browser shows nothing"
         )
+    if under := sum(stroke.cut for stroke in found):
+        notes.append(f"{under} of them under a clip path or a mask, which cuts nothing here")
+    if away := _outside(root, found):
+        notes.append(f"{away} of them outside the page, where a browser shows nothing")
     if not found:
         why = f" (left out: {_listed(left_out)})" if left_out.total() else ""
         raise InputError(
@@ -126,6 +131,7 @@ class _Stroke(NamedTuple):
     element: str
     stroked: bool
     area: bool
+    cut: bool
 
 
 @np.errstate(all="ignore")  # what overflows is refused by name below
@@ -159,8 +165,20 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
         points = points * (1.0, -1.0) + 0.0  # + 0.0 turns -0.0 into 0.0
         check_polyline(points, label)
         area = tag(shape.element) != "line" and _area(points)
-        result.append(_Stroke(points, stamp, tag(shape.element), shape.style.stroked, area))
+        kind = tag(shape.element)
+        result.append(_Stroke(points, stamp, kind, shape.style.stroked, area, shape.cut))
     return result
+
+
+def _outside(root: Element, strokes: list[_Stroke]) -> int:
+    """How many strokes no point of which lies on the page, where the file gives it a view box."""
+    page = transforms.view_box(root.get("viewBox"))
+    if page is None or page.width is None or page.height is None:
+        return 0
+    left, bottom = page.x, -(page.y + page.height)
+    low, high = np.array([left, bottom]), np.array([left + page.width, bottom + page.height])
+    boxes = [(stroke.points.min(axis=0), stroke.points.max(axis=0)) for stroke in strokes]
+    return sum(bool((most < low).any() or (least > high).any()) for least, most in boxes)
 
 
 def _area(points: FloatArray) -> bool:

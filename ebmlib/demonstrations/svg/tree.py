@@ -13,7 +13,7 @@ import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.demonstrations.svg import transforms
-from ebmlib.demonstrations.svg.cascade import Cascade, Value
+from ebmlib.demonstrations.svg.cascade import CUTS, Cascade, Value
 from ebmlib.demonstrations.svg.conditions import branch, fits
 from ebmlib.demonstrations.svg.document import SVG, namespace, reference, tag
 from ebmlib.demonstrations.svg.shapes import SHAPES, size
@@ -50,6 +50,7 @@ class Drawn(NamedTuple):
         style: what it inherits and computes.
         lengths: what its relative lengths refer to.
         outer: the matrix to user units of everything around it.
+        cut: whether a clip path or a mask is on it or around it.
     """
 
     element: Element
@@ -57,6 +58,7 @@ class Drawn(NamedTuple):
     style: Style
     lengths: Lengths
     outer: FloatArray
+    cut: bool
 
     def matrix(self, pieces: list[FloatArray]) -> FloatArray:
         """The (3, 3) matrix from the shape's own coordinates to user units.
@@ -85,6 +87,7 @@ class _Place:
     lengths: Lengths
     uses: tuple[Element, ...] = ()
     size: Mapping[str, Value] | None = None  # width and height that a <use> gives to its target
+    cut: bool = False
 
 
 def drawn_shapes(
@@ -162,11 +165,12 @@ class _Walk:
         lengths = place.lengths._replace(font=pixels, root_font=self.root_font)
         style = computed(declared, outer, lengths, self.cascade)._replace(font=pixels)
         self._refuse_movement(element, declared)
+        place = replace(place, cut=place.cut or any(map(_named, map(declared.get, CUTS))))
         if kind in SHAPES:
             if not style.visible:
                 self.left_out["hidden"] += 1
                 return []
-            shape = Drawn(element, declared, style, lengths, place.matrix)
+            shape = Drawn(element, declared, style, lengths, place.matrix, place.cut)
             return self._unless_flat(shape)
         if element is self.root:
             return self._root(replace(place, style=style, lengths=lengths), declared)
@@ -330,6 +334,11 @@ def _own_matrix(
         value = declared["transform-origin"]
         about = transforms.origin(value.tokens, box, sized._replace(plain=value.attribute))
     return transforms.about(about, result)
+
+
+def _named(value: Value | None) -> bool:
+    """Whether a value says anything but ``none``."""
+    return value is not None and keyword(value.tokens) != "none"
 
 
 def _extends(matrix: FloatArray) -> bool:
