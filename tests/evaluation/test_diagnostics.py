@@ -99,3 +99,19 @@ def test_long_run_reports_distance_and_spread_of_the_chains_at_each_state(genera
         )
         slack = 5.5 * spread / math.sqrt(population)
         assert ((found.distance[row] - torch.tensor([0.0, 5.0, 1.0])).abs() < slack).all()
+
+
+def test_long_run_is_the_samplers_own_chain_at_each_state(generator):
+    model = EnergyModel(EnergyConfig(z_dim=4, h_dim=6), 2, 2, generator=generator("weights"))
+    states, actions = torch.tensor([[1.0, -2.0], [0.5, 4.0]]), torch.zeros(2, 2)
+    sampler, population = SGLD(0.3, 7), 5
+    found = long_run(
+        model, states, actions, sampler, (7,), generator=generator("chains"), population=population
+    )
+    noise = generator("chains")
+    at = states.repeat_interleave(population, dim=0)
+    start = sampler.start(len(at), 2, generator=noise, like=at)
+    ends = sampler.chain(model.score(at), start, generator=noise).actions.reshape(2, population, 2)
+    torch.testing.assert_close(found.distance[0], ends.mean(dim=1).norm(dim=1))
+    away = ends - ends.mean(dim=1, keepdim=True)
+    torch.testing.assert_close(found.spread[0], away.square().sum(dim=2).mean(dim=1).sqrt())
