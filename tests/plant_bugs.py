@@ -278,6 +278,7 @@ def _run_tests(folder: str, said: str, tests: list[str]) -> None:
 def planted(plant: Plant) -> bool | None:
     """Whether the bug's own test fails in a copy that has the bug; None if it does not run here."""
     with tempfile.TemporaryDirectory(prefix="planted.") as name:
+        Path(name).chmod(0o755)  # a test reads the sources as another user
         folder = Path(name)
         copy_sources(folder)
         path = folder / plant.file
@@ -303,6 +304,7 @@ def main(words: list[str]) -> int:
 
     chosen = [p for p in PLANTS if not words or any(word in p.what for word in words)]
     with tempfile.TemporaryDirectory(prefix="planted.") as name:
+        Path(name).chmod(0o755)  # a test reads the sources as another user
         copy_sources(Path(name))
         status, said = run_tests(Path(name), sorted({plant.caught_by for plant in chosen}))
     if status:

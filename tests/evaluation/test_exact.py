@@ -266,3 +266,11 @@ def test_what_a_grid_cannot_do_is_refused(generator):
     for shape in [(5, 10), (4, 10, 1), (5, 10, 2)]:
         with pytest.raises(InputError, match=r"Samples must have shape \(5, m, 1\)"):
             found.total_variation(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("bins", [2, 5, 10])
+def test_samples_in_one_bin_of_a_flat_density_are_the_logarithm_of_the_bins_away(bins):
+    flat = exact.density(lambda a: torch.zeros(1, len(a)), Grid(1.0, 2, 20), DOUBLE)
+    samples = torch.full((1, 50, 2), 0.93)
+    assert float(flat.kl_of_samples(samples, bins)) == pytest.approx(2 * math.log(bins))
+    assert float(flat.total_variation(samples, bins)) == pytest.approx(1 - bins**-2)
