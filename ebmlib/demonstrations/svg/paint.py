@@ -59,7 +59,7 @@ def colour(values: Sequence[Token]) -> Paint | None:
         if found == "currentcolor":
             return Paint.CURRENT
         return Paint.SEEN if found.alpha > 0 else Paint.NONE
-    # Colours that are mixed from others, and those of the system, are not evaluated: they are seen.
+    # Mixed colours and those of the system are not evaluated: they count as seen.
     known = {"color-mix", "light-dark", "contrast-color", "rgb", "rgba", "hsl", "hsla", "color"}
     mixed = values[0].type == "function" and values[0].lower_name in known - {"rgb", "rgba"}
     return Paint.SEEN if mixed or keyword(values) in _SYSTEM else None

@@ -1,7 +1,7 @@
 """The shapes of SVG (SVG 2, chapter 10) and paths as subpaths.
 
-Each begins where SVG 2 says that it begins: circles and ellipses at three o'clock, going the way
-that is clockwise on the screen, rectangles at the top left.
+Each begins where SVG 2 says that it begins: circles and ellipses at three o'clock, clockwise
+on the screen, rectangles at the top left.
 """
 
 from __future__ import annotations
