@@ -201,7 +201,7 @@ def assignment(text: str) -> tuple[str, Any]:
     """``alpha=0.02`` as a name and a value.
 
     Raises:
-        InputError: it is no assignment.
+        InputError: it is not an assignment.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:

@@ -115,7 +115,7 @@ def load_tensors(
             if metadata.get("sha256") != _digest(tensors, metadata["record"]):
                 raise ValueError("its content was changed")
         if not isinstance(record, dict):
-            raise ValueError("its record is no dictionary")
+            raise ValueError("its record is not a dictionary")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{path} is damaged or missing ({reason}); {remedy}.") from error

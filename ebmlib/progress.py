@@ -2,7 +2,7 @@
 
 When the environment names a file in ``EBMLIB_PROGRESS`` every update is appended to it as one JSON
 object ``{"time", "task", "done", "total", "unit"}``; the build draws its status line from it.
-A notebook, whose output is kept, gets no clutter.
+In a notebook, whose output is kept, nothing is printed.
 """
 
 from __future__ import annotations

@@ -115,7 +115,7 @@ def prepare(
         if steps is not None:
             by_distance = clock is None and (single or by == "arclength")
             sampled = resample(points, steps, "arclength" if by_distance else "time", clock)
-        # A reference path's scale is that of the drawn curve, so that it does not depend on steps.
+        # A reference path's scale is computed from the drawn curve, so it does not depend on steps.
         total = step_lengths(points if single else sampled).sum()
         if total <= 0:
             raise InputError(f"{name}: a demonstration has no length at steps {steps}; use more.")

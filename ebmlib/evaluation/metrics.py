@@ -143,7 +143,7 @@ def dtw_per_point(paths: ArrayLike, other: ArrayLike) -> Array:
 
 
 def frechet_distance(paths: ArrayLike, other: ArrayLike) -> Array:
-    """The discrete Frechet distance: the largest d_ij of the pairing whose largest is smallest.
+    """The discrete Frechet distance: the largest d_ij of a pairing, at least over all pairings.
 
         F_ij = max(d_ij, min(F_{i-1,j-1}, F_{i-1,j}, F_{i,j-1}))
 

@@ -239,7 +239,7 @@ class EnergyModel(nn.Module):
         the same standardised data.
 
         Args:
-            states: (n, state_dim), those of the training pairs.
+            states: (n, state_dim), of the training pairs.
             actions: (n, action_dim).
 
         Raises:
@@ -374,7 +374,7 @@ def _check_data(name: str, values: Tensor, size: int) -> None:
     if values.ndim != 2 or values.shape[1] != size or len(values) == 0:
         raise InputError(
             f"{name} must have shape (n, {size}) with n of at least 1, got {tuple(values.shape)}; "
-            "pass those of the training pairs."
+            "pass the training pairs."
         )
     if not bool(torch.isfinite(values).all()):
         raise InputError(f"{name} must be finite to be standardised, got NaN or infinity.")

@@ -24,8 +24,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         losses: scalars to minimise, with their graphs: one under :data:`MODEL` and one for every
-            part of the objective's own. Each moves only the parameters it is named for; one
-            whose graph has none of them leaves them, and their optimiser, as they are.
+            part of the objective's own. Each changes only the parameters of its name. If its graph
+            holds none of them, they and their optimiser stay as they are.
         carry: what the objective takes to the next batch.
         report: scalars for the history, detached; ``loss`` is always among them.
     """

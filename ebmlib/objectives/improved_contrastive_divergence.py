@@ -33,9 +33,9 @@ class ImprovedContrastiveDivergence(ContrastiveDivergence):
     (Du, Li, Tenenbaum and Mordatch, "Improved contrastive divergence training of energy-based
     models", 2021). The chains' ends a^ depend on theta too, which contrastive divergence leaves
     out. Here f is held fixed and a^ is differentiated, through the last ``through`` steps of the
-    chain. The entropy is that of neighbours among the chains of one state (Kozachenko and Leonenko
-    1987, Goria et al. 2005). The paper takes the nearest from its buffer of images; the gradient
-    has a finite variance only if k d > 2, so actions need the third.
+    chain. The entropy is estimated from neighbours among the chains of one state (Kozachenko and
+    Leonenko 1987, Goria et al. 2005). The paper takes the nearest from its buffer of images; the
+    gradient has a finite variance only if k d > 2, so actions need the third.
 
     An update costs that of contrastive divergence and ``through`` more steps, differentiated.
 

@@ -48,7 +48,7 @@ class JointContrastiveDivergence(Contrast):
     over demonstrated pairs (x, a) and the ends (x^, a^) of chains on the pair. Unlike
     :class:`~ebmlib.objectives.ContrastiveDivergence` the chain moves the state too. Its state
     starts at a demonstrated one with noise that is broader than the data's own, its action from
-    N(0, alpha^2 I). One alpha serves state and action, and R is that of the pair.
+    N(0, alpha^2 I). One alpha serves state and action, and R is the mean step of the pair.
 
     Attributes:
         sampler, sgld_dim, reg_l1, reg_l2: see :class:`~ebmlib.objectives.contrast.Contrast`.

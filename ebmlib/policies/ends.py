@@ -36,7 +36,7 @@ class EndRule(Protocol):
 
         Args:
             path: positions.
-            states: demonstrated positions (n, d), or None where they are not at hand.
+            states: demonstrated positions (n, d), or None if they are not known.
         """
         ...
 

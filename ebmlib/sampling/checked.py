@@ -35,7 +35,7 @@ class Candidate:
     """One way of fusing chains.
 
     Attributes:
-        name: what a sentence calls it, such as ``"the Triton kernel"``.
+        name: its name in messages, such as ``"the Triton kernel"``.
         make: the fused chain of a target and a kernel, or None where it has none for them; raises
             ImportError where the machine lacks what it needs.
     """

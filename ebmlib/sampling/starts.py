@@ -173,7 +173,7 @@ class ReplayStart:
         first = count.cumsum(0) - count  # where a pair's chains begin in this order
         turn = torch.empty_like(ids)
         turn[order] = torch.arange(len(ids), device=ids.device) - first[ids[order]]
-        kept = turn >= count[ids] - self.per_pair  # of several chains at one pair the last
+        kept = turn >= count[ids] - self.per_pair  # the last of several chains at a pair
         slots = (bank["ended"][ids] + turn) % self.per_pair
         actions = bank["actions"].clone()
         actions[ids[kept], slots[kept]] = ends[kept]

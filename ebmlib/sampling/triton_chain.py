@@ -1,6 +1,6 @@
 """Fused SGLD chains on a GPU by a Triton kernel (:mod:`ebmlib.sampling.triton_kernel`).
 
-Imported only where Triton is there; :mod:`ebmlib.sampling.cuda` decides whether it is used.
+Imported only where Triton is installed; :mod:`ebmlib.sampling.cuda` decides whether it is used.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ class TritonChain:
     """Consecutive updates of an SGLD chain, all in one launch.
 
     The seed of the kernel's own generator is drawn from the generator that is passed in, once for a
-    whole chain: by the call that makes update 0. The numbers are those of chain, update and
-    dimension, so neither what is recorded nor the size of a block changes them. They are other
-    numbers than the eager path draws, of the same law.
+    whole chain: by the call that makes update 0. A number depends on chain, update and
+    dimension alone, so neither what is recorded nor the size of a block changes it. The numbers are
+    not those of the eager path, but have the same law.
 
     Attributes:
         packed: the network at its states.

@@ -84,7 +84,7 @@ class TrainingConfig:
 
 @dataclass
 class TrainingResult:
-    """What training leaves.
+    """The result of a training.
 
     Attributes:
         model: the trained model, in evaluation mode.

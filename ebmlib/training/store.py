@@ -58,7 +58,7 @@ class Trained:
         run: its configuration.
         result: model, history and snapshots.
         record: provenance (key, data digest, versions, device, time, seconds).
-        loaded: it came from the store.
+        loaded: whether it came from the store.
         given: the demonstrations it was trained on, if they are in memory.
     """
 
@@ -143,7 +143,7 @@ class Store:
         data = demonstrations.digest()
         key = keys.key(run, data, observers)
         old = None if observers else keys.key_of_version_0_1(run, data)
-        # what is there loads from a full or read-only store, and while another process trains
+        # an entry loads from a full or read-only store too, and while another process trains
         for name in (key, old):
             if name is not None and (
                 trained := self._load_undamaged(name, run, demonstrations, device)
@@ -298,7 +298,7 @@ class Store:
             lock.acquire()
         try:
             with suppress(OSError):
-                path.chmod(_MODE)  # whatever the umask of the first user
+                path.chmod(_MODE)  # also where the first user's umask forbids it
             yield
         finally:
             lock.release()
@@ -318,7 +318,7 @@ class Store:
     def _load_undamaged(
         self, key: str, run: Run, demonstrations: Demonstrations, device: torch.device | str
     ) -> Trained | None:
-        """The entry if it is there and undamaged; changes nothing."""
+        """The entry if it exists and is undamaged; changes nothing."""
         if not _has_record(self.root / key):
             return None
         try:
@@ -499,7 +499,7 @@ def _run_of(record: Mapping[str, Any]) -> Run:
 
 
 def _digest_of_record(record: Mapping[str, Any]) -> str:
-    """SHA-256 of a record as it comes back from JSON, whatever its layout on disk."""
+    """SHA-256 of a record as it comes back from JSON; its layout on disk does not matter."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 

@@ -11,7 +11,7 @@ from ebmlib.demonstrations.svg.values import Token, keyword, words
 
 
 class Paint(enum.Enum):
-    """What a ``fill`` or ``stroke`` leaves behind."""
+    """Whether a ``fill`` or ``stroke`` can be seen."""
 
     NONE = "none"
     SEEN = "seen"
@@ -45,7 +45,7 @@ def read(values: Sequence[Token], servers: Collection[str]) -> Paint | None:
 
 
 def colour(values: Sequence[Token]) -> Paint | None:
-    """Whether a colour can be seen, None if it is no colour."""
+    """Whether a colour can be seen, None if it is not a colour."""
     values = words(values)
     if keyword(values) == "currentcolor":
         return Paint.CURRENT

@@ -18,8 +18,8 @@ A stroke of width or opacity 0, a ``transparent`` or missing paint, ``opacity: 0
 hidden``, ``display: none`` and a transform without extent are not drawn. Clip paths, masks,
 filters and the edge of the page do not cut; a note says how many strokes are under a clip path or a
 mask, or wholly outside the page. Language tests are answered for English, media tests
-for a light screen. What would need more than the file (style sheets under unknown conditions, units
-of the window, animations that move a shape) is refused by name.
+for a light screen. What the file alone does not determine (style sheets under unknown conditions,
+units of the window, animations that move a shape) is refused by name.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Style(NamedTuple):
 
     Attributes:
         visible: ``visibility``.
-        fill, stroke: what the paint leaves behind.
+        fill, stroke: whether the paint can be seen.
         color: whether ``color`` can be seen.
         stroke_width: in user units.
         fill_opacity, stroke_opacity: 0 to 1.
