@@ -9,8 +9,8 @@ Data flows one way: demonstrations -> energy model -> training -> policy -> traj
     starts = torch.zeros(1, 2)
     trajectories = rollout(policy, starts, 150, generator=seeding.generator(0, "rollout"))
 
-What is public stands in ``__init__.pyi``. A name is loaded when it is first asked for, so that the
-parts that need no PyTorch (configurations, keys) can be imported where there is none.
+The public names are listed in ``__init__.pyi``. A name is loaded when it is first used, so that the
+parts that need no PyTorch (configurations, keys) can be imported without it.
 """
 
 import lazy_loader

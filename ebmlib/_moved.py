@@ -1,4 +1,4 @@
-"""Where modules of version 0.1 are now: their old names work for one release, with a warning."""
+"""Where modules and functions of version 0.1 are now: old names work for one release and warn."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import importlib.abc
 import importlib.machinery
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
+from typing import Any
 
 MOVED = {
     "ebmlib.bundled": "ebmlib.demonstrations.bundled",
@@ -41,6 +42,9 @@ MOVED = {
 }
 """Old name -> new name; a module below an old name is found below the new one."""
 
+RENAMED = {"ebmlib.evaluation.data_density.known": "has_known_density"}
+"""Old name of a function, by its module's name today -> new name in the same module."""
+
 
 def new_name(old: str) -> str | None:
     """The name that replaced ``old``, or None if it did not move."""
@@ -51,6 +55,23 @@ def new_name(old: str) -> str | None:
             return None
         below = f".{last}{below}"
     return MOVED[head] + below
+
+
+def renamed(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module: finds its functions under their old names, and warns."""
+
+    def find(name: str) -> Any:
+        new = RENAMED.get(f"{module}.{name}")
+        if new is None:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        warnings.warn(
+            f"{module}.{name} is now {new}; the old name is removed in the next release.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(sys.modules[module], new)
+
+    return find
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -66,17 +87,17 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
         new = str(new_name(spec.name))
         warnings.warn(
-            f"{spec.name} is now {new}; the old name goes with the next release.",
+            f"{spec.name} is now {new}; the old name is removed in the next release.",
             DeprecationWarning,
             stacklevel=2,
         )
         module = importlib.import_module(new)
-        self._kept = module.__spec__, module.__loader__, getattr(module, "__path__", None)
+        self._saved = module.__spec__, module.__loader__, getattr(module, "__path__", None)
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to execute; put back what the import system wrote into the module."""
-        module.__spec__, module.__loader__, path = self._kept
+        """Nothing to execute; restore the attributes that the import system overwrote."""
+        module.__spec__, module.__loader__, path = self._saved
         if path is None and hasattr(module, "__path__"):
             del module.__path__
         elif path is not None:
@@ -84,6 +105,6 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-    """Let old names be imported (asked last, after every real module)."""
+    """Make old names importable; this finder comes last, after every real module."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())

@@ -1,4 +1,4 @@
-"""What users hand in as numbers: tensors, arrays and lists of any real type, made into tensors."""
+"""Numbers from users (tensors, arrays and lists of any real type) as tensors."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor
 from ebmlib.checks import short
 from ebmlib.errors import InputError
 
-_NEW = torch.empty(0, dtype=torch.float32)
+_FLOAT32 = torch.empty(0, dtype=torch.float32)
 
 
 def like_of(owner: Any) -> Tensor | None:
-    """A tensor of the dtype and on the device that a model, target or policy computes in and on.
+    """A tensor with the dtype and the device that a model, target or policy computes with.
 
-    None where it does not say so by an attribute ``like``; a closed form takes any.
+    None if ``owner`` has no attribute ``like``: a closed form takes any dtype and device.
     """
     return getattr(owner, "like", None)
 
@@ -39,7 +39,7 @@ def as_tensor(name: str, values: Any, like: Tensor | None = None) -> Tensor:
     """
     if not isinstance(values, Tensor):
         values = _from_array(name, values)
-        like = _NEW if like is None else like
+        like = _FLOAT32 if like is None else like
     if values.dtype.is_complex or values.dtype == torch.bool:
         raise InputError(f"{name} must be real numbers, got {values.dtype}.")
     if like is not None:
@@ -55,9 +55,9 @@ def as_tensor(name: str, values: Any, like: Tensor | None = None) -> Tensor:
 
 
 def _from_array(name: str, values: Any) -> Tensor:
-    """An array or list as a tensor; masked arrays are no numbers where they are masked."""
+    """An array or list as a tensor; masked entries are refused."""
     try:
-        if isinstance(values, (list, tuple)):  # of tensors, perhaps
+        if isinstance(values, (list, tuple)):  # perhaps a list of tensors
             values = [v.detach().cpu().numpy() if isinstance(v, Tensor) else v for v in values]
         array = np.asarray(values)
         masked = np.ma.is_masked(values)

@@ -1,4 +1,4 @@
-"""Argument checks shared by the configuration dataclasses: every refusal is one sentence."""
+"""Argument checks shared by the configuration dataclasses: every error is one sentence."""
 
 import sys
 from collections.abc import Collection
@@ -7,26 +7,26 @@ from typing import Any
 from ebmlib.errors import InputError
 
 MOST = 10**7
-"""Of batches, populations, sizes of a grid, steps of a chain: more fit in no memory or no life."""
+"""Largest batch, population, grid and chain: more would not fit in memory or never end."""
 
 MOST_UPDATES = 10**9
-"""Of epochs and of steps of a trajectory, of which each is short."""
+"""Largest number of epochs and of steps of a trajectory, each of which is short."""
 
 LARGEST_SEED = 2**63 - 1
-"""Seeds have 64 bits wherever they are written down."""
+"""Largest seed: seeds are stored with 64 bits."""
 
 LARGEST = 3.4e38
-"""Of numbers: models compute in float32."""
+"""Largest number: models compute in float32."""
 
 LARGEST_SQUARED = 1.8e19
-"""Of numbers that are squared, such as noise levels."""
+"""Largest number that is squared, such as a noise level."""
 
 
 def plain(value: Any) -> Any:
-    """``value``, its numbers from NumPy (or a tensor of one) turned into Python's.
+    """``value`` with numbers of Python in place of numbers of NumPy and tensors of one number.
 
-    What has one value and no shape is asked for it (``item``), also inside tuples and lists, so
-    that a configuration holds what JSON and its key can tell, whoever made it.
+    Everything with an empty shape is replaced by its ``item()``, also inside tuples and lists, so
+    that a configuration holds only what JSON and its key can represent.
     """
     if type(value) in (tuple, list):
         return type(value)(plain(inner) for inner in value)
@@ -96,7 +96,7 @@ def flag(name: str, value: Any) -> bool:
 
 
 def short(value: Any) -> str:
-    """``value`` as one line of a message: what is long is cut."""
+    """``value`` as one line of a message; long text is cut."""
     try:
         text = " ".join(repr(value).split())
     except ValueError:  # a whole number of more digits than Python writes

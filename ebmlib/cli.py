@@ -27,7 +27,7 @@ from ebmlib.errors import InputError
 from ebmlib.objectives.names import NAMES
 from ebmlib.policies.trained import TrainedPolicy
 from ebmlib.policies.trajectories import Trajectories
-from ebmlib.sampling.inference import BY_GRID
+from ebmlib.sampling.inference import GRID_ESTIMATES
 from ebmlib.training.presets import preset, presets
 from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
@@ -70,7 +70,7 @@ def _parser() -> terminal.Parser:
     listing = commands.add_parser("datasets", help="list the bundled data sets")
     listing.set_defaults(action=_datasets)
 
-    table = commands.add_parser("presets", help="Table 4.1 with values")
+    table = commands.add_parser("presets", help="print Table 4.1 with values")
     table.set_defaults(action=_presets)
 
     training = commands.add_parser("train", help="train a model, or load it if it was trained")
@@ -90,7 +90,9 @@ def _parser() -> terminal.Parser:
     sampling = commands.add_parser("sample", help="sample trajectories to CSV or a picture")
     _source(sampling)
     sampling.add_argument(
-        "--policy", choices=BY_GRID, help="default: as the run says: exp, or road for a drawing"
+        "--policy",
+        choices=GRID_ESTIMATES,
+        help="default: the run's own: exp, or road for a drawing",
     )
     sampling.add_argument(
         "--start",
@@ -109,7 +111,7 @@ def _parser() -> terminal.Parser:
     sampling.set_defaults(action=_sample)
 
     comparing = commands.add_parser(
-        "compare", help="leave every demonstration out once: the recipe and its peers"
+        "compare", help="compare the recipe with its peers: each demonstration left out once"
     )
     comparing.add_argument("files", nargs="+", metavar="FILE", help=".svg, .csv, .npy or .npz")
     comparing.add_argument(
@@ -135,7 +137,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
         "source", help="a preset, a file (.svg, .csv, .npy, .npz, .mat), or a .policy file"
     )
     parser.add_argument(
-        "--columns", metavar="X,Y", help="columns of a table, or arrays of an .npz, that are meant"
+        "--columns", metavar="X,Y", help="columns of a table, or arrays of an .npz, to read"
     )
     parser.add_argument("--time", metavar="T", help="the column or array of time stamps")
     parser.add_argument(
@@ -155,7 +157,7 @@ def _source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--force",
         action="store_true",
-        help="train a drawing past the stability limit of the noise level",
+        help="train a drawing even if the noise level is past its stability limit",
     )
     parser.add_argument("--seed", metavar="N", help="seed of weights, batches and chains")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -191,7 +193,7 @@ def _source_of(options: argparse.Namespace) -> str:
         return str(options.source)
     chosen = None if columns is None else tuple(word.strip() for word in columns.split(","))
     if chosen is not None and not all(chosen):
-        raise InputError(f"--columns takes names with commas, got {columns!r}.")
+        raise InputError(f"--columns takes names separated by commas, got {columns!r}.")
     return str(Source(options.source, chosen, options.time))
 
 
@@ -199,7 +201,7 @@ def assignment(text: str) -> tuple[str, Any]:
     """``alpha=0.02`` as a name and a value.
 
     Raises:
-        InputError: it is no assignment.
+        InputError: it is not an assignment.
     """
     name, equals, value = text.partition("=")
     if not equals or not name:
@@ -221,9 +223,9 @@ def _trained(options: argparse.Namespace) -> Trained:
     if source in presets():
         run = preset(source).with_(**changes)
         return store.train_or_load(
-            run, demonstrations=_shown(run.demonstrations(), options), device=device
+            run, demonstrations=_reported(run.demonstrations(), options), device=device
         )
-    demonstrations = _shown(load_demonstrations(recipe.data_of(source, **changes)), options)
+    demonstrations = _reported(load_demonstrations(recipe.data_of(source, **changes)), options)
     trained, choice = recipe.train(
         source,
         demonstrations=demonstrations,
@@ -236,8 +238,8 @@ def _trained(options: argparse.Namespace) -> Trained:
     return trained
 
 
-def _shown(demonstrations: Demonstrations, options: argparse.Namespace) -> Demonstrations:
-    """Say what was read, before anything is trained on it."""
+def _reported(demonstrations: Demonstrations, options: argparse.Namespace) -> Demonstrations:
+    """Print what was read, before anything is trained on it; returns the demonstrations."""
     print(f"ebmlib: {demonstrations.summary()}.", file=sys.stderr)
     if getattr(options, "preview", None) is not None:
         _preview(demonstrations, options)
@@ -334,7 +336,7 @@ def _compare(options: argparse.Namespace) -> None:
     seed = checks.count("--seed", _value(options.seed), least=0)
     if len(options.files) > 1 and (options.out is not None or options.csv is not None):
         raise InputError(
-            "--csv and --out take one FILE at a time, got several; compare them apart."
+            f"--csv and --out take one FILE, got {len(options.files)}; call compare for each FILE."
         )
     for file in options.files:
         made = compare(file, methods, seed=seed, progress=lambda line: print(line, file=sys.stderr))
@@ -360,7 +362,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _check_folder(out: Path | None, option: str = "--out") -> None:
     if out is not None and not out.resolve().parent.is_dir():
-        raise InputError(f"{option} names a folder that is not there: {out.resolve().parent}.")
+        raise InputError(f"{option} must lie in an existing folder, got {out}; make it first.")
 
 
 def _point(text: str, dim: int) -> list[float]:
@@ -369,7 +371,7 @@ def _point(text: str, dim: int) -> list[float]:
     except ValueError:
         point = []
     if len(point) != dim or not all(abs(number) < float("inf") for number in point):
-        raise InputError(f"--start takes {dim} finite numbers with commas, got {text!r}.")
+        raise InputError(f"--start takes {dim} finite numbers separated by commas, got {text!r}.")
     return point
 
 
@@ -405,7 +407,7 @@ def _draw(
 @contextlib.contextmanager
 def _canvas(demonstrations: Demonstrations | None, dim: int, out: Path) -> Iterator[Any]:
     """Axes with the demonstrations, to draw on; the picture is saved at the end."""
-    from ebmlib import figures  # draws only when asked: matplotlib is slow to load
+    from ebmlib import figures  # imported here: matplotlib is slow to load
 
     if dim != 2:
         raise InputError("Pictures show 2-D trajectories; write --out trajectories.csv instead.")
@@ -437,7 +439,7 @@ def _store(options: argparse.Namespace) -> None:
             print(f"The store {store.root} holds no trained model.")
     elif options.what == "show":
         if options.key is None:
-            raise InputError("store show takes a key; python -m ebmlib store list tells them.")
+            raise InputError("store show takes a key; python -m ebmlib store list prints the keys.")
         print(json.dumps(dict(store.load(options.key).record) | {"history": "..."}, indent=1))
     else:
         removed = store.clear(options.key)

@@ -1,11 +1,11 @@
-"""What a user can cause, reported in one sentence: what was expected, what came, what to do."""
+"""Errors that a user can cause: one sentence each with what was expected, what came, what to do."""
 
 
 class EbmlibError(Exception):
     """Base of every error that a user of ebmlib can cause and mend.
 
     The message is one sentence that a command line can print as it stands; programs that embed the
-    library can catch this class and let everything else through as a defect of ours.
+    library can catch this class and let everything else through as a defect of the library.
     """
 
 
@@ -14,7 +14,7 @@ class InputError(EbmlibError, ValueError):
 
 
 class DeviceError(EbmlibError, RuntimeError):
-    """A device that was asked for and is not there."""
+    """A device that is not available."""
 
 
 class StoreError(EbmlibError, OSError):
@@ -22,12 +22,12 @@ class StoreError(EbmlibError, OSError):
 
 
 class DivergenceError(EbmlibError, ArithmeticError):
-    """Training or sampling left the finite numbers; the last good state was kept."""
+    """Training or sampling gave numbers that are not finite; the last good state was kept."""
 
 
 class InputWarning(UserWarning):
-    """Data that can be read and are probably not what was meant."""
+    """Data that can be read but are probably not what the user meant."""
 
 
 class NoiseLevelWarning(UserWarning):
-    """The noise level alpha does not fit the scale of the data (stable below 2 s)."""
+    """The noise level alpha does not fit the scale of the data (chains are stable below 2 s)."""

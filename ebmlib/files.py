@@ -1,4 +1,4 @@
-"""Tensors and a readable record in one file, written so that a kill leaves the old or the new."""
+"""Tensors and a readable record in one file; a killed write leaves the old file or the new one."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def write_bytes(
 ) -> None:
     """Replace ``path`` by ``content`` in one step.
 
-    A link is followed, so that what it points to is replaced; a file that was there keeps its
-    permissions, a new one gets those that the umask leaves. What is no file (a pipe, a terminal) is
-    written to.
+    A link is followed, so that the file it points to is replaced. An existing file keeps its
+    permissions, a new one gets those that the umask leaves. A pipe or a terminal is written to
+    directly.
 
     Args:
         path: the file.
-        content: all that it is to hold.
+        content: the whole content.
         remedy: what to do if it cannot be written, as the end of a sentence.
 
     Raises:
@@ -71,8 +71,8 @@ def save_tensors(
 ) -> None:
     """Write tensors with a JSON record as one safetensors file (no pickle), atomically.
 
-    The file carries a digest of all that it holds: a flipped bit in a weight is no damage that
-    safetensors itself would notice.
+    The file carries a digest of its whole content: safetensors itself does not notice a flipped
+    bit in a weight.
 
     Raises:
         StoreError: it cannot be written; ``remedy`` says what to do.
@@ -104,7 +104,7 @@ def load_tensors(
         remedy: what to do if it cannot be read, as the end of a sentence.
 
     Raises:
-        StoreError: the file is not there, cut short, changed or not one of ours.
+        StoreError: the file is missing, cut short, changed or not written by ebmlib.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -115,7 +115,7 @@ def load_tensors(
             if metadata.get("sha256") != _digest(tensors, metadata["record"]):
                 raise ValueError("its content was changed")
         if not isinstance(record, dict):
-            raise ValueError("its record is no dictionary")
+            raise ValueError("its record is not a dictionary")
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"{path} is damaged or missing ({reason}); {remedy}.") from error

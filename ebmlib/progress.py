@@ -1,8 +1,8 @@
-"""Progress of long work: a bar in a terminal, lines in a file for whoever watches, nothing else.
+"""Progress of long work: a bar in a terminal, or lines in a file for a program that watches.
 
 When the environment names a file in ``EBMLIB_PROGRESS`` every update is appended to it as one JSON
 object ``{"time", "task", "done", "total", "unit"}``; the build draws its status line from it.
-A notebook, whose output is kept, gets no clutter.
+In a notebook, whose output is kept, nothing is printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _SECONDS_BETWEEN = 1.0
 
 
 class Progress:
-    """Tell how far ``task`` is; use as a context manager.
+    """Report how far ``task`` is; use as a context manager.
 
     Args:
         task: what is being done, for a person.
@@ -31,25 +31,25 @@ class Progress:
     def __init__(self, task: str, total: int, done: int = 0, unit: str = "epoch") -> None:
         self._record = {"task": task, "done": done, "total": total, "unit": unit}
         self._path = os.environ.get("EBMLIB_PROGRESS")
-        self._told = 0.0
+        self._last_report = 0.0
         terminal = sys.stderr is not None and sys.stderr.isatty() and not self._path
         self._bar = tqdm(
             total=total, initial=done, desc=task, unit=unit, disable=not terminal, leave=False
         )
 
     def __enter__(self) -> Progress:
-        self._tell()
+        self._report()
         return self
 
     def update(self, done: int) -> None:
-        """Say that ``done`` of the total are done."""
+        """Report that ``done`` of the total are done."""
         self._bar.update(done - self._record["done"])  # type: ignore[operator]
         self._record["done"] = done
-        if time.monotonic() - self._told >= _SECONDS_BETWEEN:
-            self._tell()
+        if time.monotonic() - self._last_report >= _SECONDS_BETWEEN:
+            self._report()
 
-    def _tell(self) -> None:
-        self._told = time.monotonic()
+    def _report(self) -> None:
+        self._last_report = time.monotonic()
         if self._path:
             try:
                 with open(self._path, "a", encoding="utf-8") as file:
@@ -63,5 +63,5 @@ class Progress:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._tell()
+        self._report()
         self._bar.close()

@@ -14,7 +14,7 @@ from ebmlib.errors import EbmlibError
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose refusal is one line that starts with the program's short name."""
+    """A parser whose error message is one line that starts with the program's short name."""
 
     def error(self, message: str) -> Any:
         """Exit with status 2."""
@@ -25,10 +25,10 @@ class Parser(argparse.ArgumentParser):
 def run(parser: Parser, arguments: Sequence[str] | None = None) -> int:
     """Run the command that ``arguments`` name; returns the exit status.
 
-    Every command sets ``action``, a function of the parsed options. The status is 0, 2 for what the
-    user can mend, a full disk under the output among it, 130 after an interruption, 141 when the
-    reader of our output has gone. Characters that the terminal's encoding lacks are replaced, and
-    where standard output is closed nothing is said.
+    Every command sets ``action``, a function of the parsed options. The status is 0 after success,
+    2 after an error that the user can mend (a full disk included), 130 after an interruption, and
+    141 if the reader of the output has closed it. Characters that the terminal's encoding lacks are
+    replaced; if standard output is closed, nothing is printed.
     """
     with _open_streams():
         return _run(parser, arguments)
@@ -49,7 +49,7 @@ def _run(parser: Parser, arguments: Sequence[str] | None) -> int:
     warnings.showwarning = one_line
     try:
         options.action(options)
-        sys.stdout.flush()  # here, where a full disk can still be told
+        sys.stdout.flush()  # here, where a full disk can still be reported
     except EbmlibError as error:
         _say(f"{name}: {error}")
         return 2
@@ -61,13 +61,13 @@ def _run(parser: Parser, arguments: Sequence[str] | None) -> int:
         return 2
     except BrokenPipeError:
         _abandon(sys.stdout)
-        return 141  # the reader of our output has gone: nothing is left to say
+        return 141  # the reader has closed our output: nothing can be printed
     except OSError as error:
         if error.filename is not None and not _fails(sys.stdout):
-            raise  # what happened to a file is told by who writes it
+            raise  # the code that writes a file reports its errors itself
         _say(
-            f"{name}: standard output takes no more ({error.strerror}); what was trained "
-            "is in the store: free some room and call again."
+            f"{name}: standard output cannot be written ({error.strerror}); what was "
+            "trained is in the store: free some room and call again."
         )
         _abandon(sys.stdout)
         return 2
@@ -76,7 +76,7 @@ def _run(parser: Parser, arguments: Sequence[str] | None) -> int:
 
 @contextmanager
 def _open_streams() -> Iterator[None]:
-    """Standard output and error that can be written to, whatever they are."""
+    """Make standard output and error writable, even if they are closed."""
     before = sys.stdout, sys.stderr
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         sys.stdout, sys.stderr = (nowhere if s is None else s for s in before)
@@ -105,7 +105,7 @@ def _fails(stream: TextIO) -> bool:
 
 
 def _abandon(stream: TextIO) -> None:
-    """Send what a stream still holds nowhere: at exit Python would try once more, and complain."""
+    """Discard what a stream still holds: at exit Python would try to write it, and complain."""
     with suppress(OSError, ValueError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())
 

@@ -142,7 +142,7 @@ PLANTS = [
           "torch.where(magnitude > 0, magnitude, 1.0)",
           "torch.ones_like(magnitude)", f"{STANDARDISED}::test_features_without_spread_divide_by_nothing_and_have_no_units_either"),
     Plant("loaded means and scales are not noticed", "ebmlib/models/energy.py:_note_standardisation",
-          "kept._standardised = bool(torch.isfinite(kept.state_scale).all())",
+          "loaded._standardised = bool(torch.isfinite(loaded.state_scale).all())",
           "pass", f"{STANDARDISED}::test_means_and_scales_travel_with_the_weights_and_are_absent_without_the_option"),
     Plant("weights that leave forget the mean", "ebmlib/models/energy.py:_fold",
           "-(folded @ mean.double())",

@@ -44,7 +44,7 @@ from ebmlib.objectives.joint import JointContrastiveDivergence
 from ebmlib.objectives.names import NAMES
 from ebmlib.objectives.nce import NCE
 from ebmlib.objectives.ranking_nce import RankingNCE
-from ebmlib.policies.inference import KINDS
+from ebmlib.policies.inference import CHAIN_POLICIES
 from ebmlib.sampling import proposals, starts
 from ebmlib.sampling.captured import Captured
 from ebmlib.training.loop import train
@@ -224,10 +224,10 @@ FEATURES = {
 
 
 @pytest.mark.parametrize("features", FEATURES.values(), ids=FEATURES.keys())
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CHAIN_POLICIES)
 def test_rollouts_of_every_policy(kind, features):
     with on_a_card():
-        policy = KINDS[kind](model_of(SMALL, features.dim(2, 2)), CHAIN)
+        policy = CHAIN_POLICIES[kind](model_of(SMALL, features.dim(2, 2)), CHAIN)
         starting = torch.empty(3, 2, device=CARD)
         rollout(policy, starting, 3, generator=G, features=features)
 

@@ -778,7 +778,7 @@ def test_a_bad_or_foreign_entry_hides_no_other_and_is_named(tmp_path, tiny_run):
     texts = [str(warning.message) for warning in told]
     assert len(texts) == 3 and all(one_sentence(text) for text in texts)
     assert any(f"{moved} of the store is damaged (its record is that of" in t for t in texts)
-    assert any(f"{foreign} is no entry of the store" in t and "move it" in t for t in texts)
+    assert any(f"{foreign} is not an entry of the store" in t and "move it" in t for t in texts)
     assert any("store clear ffff0123456789abcdef" in t for t in texts)
     assert store.load(good).loaded
     store.clear()
@@ -892,7 +892,7 @@ def test_a_shared_store_works_for_several_users(mask, shared, tiny_run):
     if mask == 0o022:
         assert told == "loaded"
     else:
-        assert told.startswith(f"StoreError Entry {key} of the store may not be read by you; ask")
+        assert told.startswith(f"StoreError You may not read entry {key} of the store; ask")
         assert store.load(key).loaded, "nobody moves another's entry away"
     assert as_another(store.root, tiny_run.with_(seed=1)) == "trained"
 
@@ -999,8 +999,8 @@ def test_a_closed_or_full_standard_output_is_no_traceback(arguments, unbuffered,
         if closed or arguments == ["--help"]:
             assert done.returncode == 0
         else:
-            assert done.returncode == 2 and b"standard output takes no more" in done.stderr
+            assert done.returncode == 2 and b"standard output cannot be written" in done.stderr
             said = done.stderr.splitlines()  # after what was read and what was chosen
-            assert b"takes no more" in said[-1] and all(x.startswith(b"ebmlib: ") for x in said)
+            assert b"cannot be written" in said[-1] and all(x.startswith(b"ebmlib: ") for x in said)
     if arguments is TRAIN:
         assert len(Store(tmp_path / "store").keys()) == 1

@@ -37,3 +37,13 @@ def test_names_within_old_modules_and_below_them_are_found():
 def test_what_never_was_is_not_found():
     with pytest.raises(ModuleNotFoundError, match=r"ebmlib\.nonsense"):
         importlib.import_module("ebmlib.nonsense")
+
+
+@pytest.mark.parametrize("old", _moved.RENAMED)
+def test_old_names_of_functions_work_and_warn(old):
+    module_name, _, name = old.rpartition(".")
+    module = importlib.import_module(module_name)
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {_moved.RENAMED[old]}"):
+        assert getattr(module, name) is getattr(module, _moved.RENAMED[old])
+    with pytest.raises(AttributeError, match=f"{module_name}.*nonsense"):
+        _ = module.nonsense

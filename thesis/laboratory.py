@@ -209,7 +209,7 @@ def divergences(trained: Trained, count: int = 32, chains: int = 256) -> dict[st
     ends = ends_of(trained, kernel, states, start, generator)
     ends = ends.reshape(len(rows), chains, data.dim)
     kl = math.nan
-    if data_density.known(data):
+    if data_density.has_known_density(data):
         kl = float(data_density.action_density(data, states, grid).kl(model).mean())
     return {
         "kl": kl,
@@ -337,7 +337,9 @@ def about_data(run: Run, data: Demonstrations) -> dict[str, Any]:
         "step": data.step_length,
         "eps": data.eps,
         "s": s,
-        "alpha_over_s": run.in_actions(lambda: s).drawing.kernel.alpha / s if s > 0 else math.inf,
+        "alpha_over_s": run.in_actions(lambda: s).effective_inference.kernel.alpha / s
+        if s > 0
+        else math.inf,
     }
 
 

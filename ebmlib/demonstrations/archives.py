@@ -1,8 +1,8 @@
-"""Files of arrays from strangers: ``.npy``, ``.npz``, ``.mat`` in bounded memory, never a pickle.
+"""Untrusted files of arrays: ``.npy``, ``.npz``, ``.mat``, in bounded memory, without pickle.
 
-Every header is checked against the bytes that are there before anything of its size is made; what
-inflates beyond :data:`MAX_BYTES` is refused before it is inflated. Whatever a damaged file makes a
-parser raise comes out as one sentence.
+Every header is checked against the size of the file before an array of its size is made; an archive
+that would inflate beyond :data:`MAX_BYTES` is refused first. Every error that a damaged file raises
+in a parser becomes an InputError of one sentence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from ebmlib.demonstrations import matlab
-from ebmlib.demonstrations.containers import not_what_its_name_says
+from ebmlib.demonstrations.containers import other_kind_of_file
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
 from ebmlib.errors import InputError
 
@@ -41,15 +41,15 @@ def load_npz(name: str) -> dict[str, FloatArray]:
     """The arrays of an ``.npz`` file as float64, by their names, in file order.
 
     Raises:
-        InputError: it is damaged, encrypted, too large, or holds something else than numbers.
+        InputError: it is damaged, encrypted, too large, or holds anything but numbers.
     """
     arrays = {}
     with _opened(name) as file:
         try:
             archive = zipfile.ZipFile(file)
             members = archive.infolist()
-        except Exception as error:  # whatever damaged bytes make the parser say
-            raise _not_plain(name, "it is no zip archive, or a damaged one") from error
+        except Exception as error:  # damaged bytes may raise any error
+            raise _not_plain(name, "it is not a zip archive, or it is damaged") from error
         if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_BYTES:
             raise _not_plain(name, f"it inflates to more than {MAX_BYTES} bytes")
         for member in members:
@@ -58,14 +58,14 @@ def load_npz(name: str) -> dict[str, FloatArray]:
             if member.flag_bits & 1:
                 raise _not_plain(name, "it is encrypted")
             if key == member.filename:
-                raise _not_plain(name, f"{key[:60]!r} in it is no array")
+                raise _not_plain(name, f"{key[:60]!r} in it is not an array")
             try:
                 with archive.open(member) as stream:
                     arrays[key] = _array(stream, member.file_size, label)
                     stream.read(1)  # the end, where the checksum is compared
             except InputError:
                 raise
-            except Exception as error:  # whatever damaged bytes make the parser say
+            except Exception as error:  # damaged bytes may raise any error
                 raise _not_plain(name, f"{key[:60]!r} in it is damaged") from error
     return arrays
 
@@ -82,16 +82,16 @@ def load_mat(name: str) -> Mapping[str, Any]:
 
 
 def _opened(name: str) -> IO[bytes]:
-    """The file, if it can be what its name says.
+    """The opened file, checked for its size and its first bytes.
 
     Raises:
-        OSError: it cannot be opened. InputError: it is too large, or of a kind that is known.
+        OSError: it cannot be opened. InputError: it is too large, or a file of another kind.
     """
     file = open(name, "rb")
     size = os.fstat(file.fileno()).st_size
     head = file.read(512)
     file.seek(0)
-    problem = not_what_its_name_says(head)
+    problem = other_kind_of_file(head)
     if size > MAX_BYTES:
         problem = f"has {size} bytes; files of up to {MAX_BYTES} are read"
     if problem:
@@ -117,7 +117,7 @@ def _array(stream: IO[bytes], size: int, label: str) -> FloatArray:
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(text)
             else:
                 shape, fortran, dtype = np.lib.format.read_array_header_2_0(text)
-    except Exception as error:  # whatever damaged bytes make the parser say
+    except Exception as error:  # damaged bytes may raise any error
         raise _not_plain(label, "its header is damaged") from error
     if dtype.hasobject:
         raise _not_plain(label, "it holds Python objects; save arrays of numbers")

@@ -14,7 +14,7 @@ _BUNDLED = {
 
 
 def names() -> dict[str, str]:
-    """Names of the bundled data sets, each with one line on what it shows."""
+    """Names of the bundled data sets, each with a line that describes it."""
     return dict(_BUNDLED)
 
 
@@ -43,6 +43,6 @@ def resolve(source: str) -> tuple[Path, str]:
     if path.suffix or path.exists():
         return path, path.stem
     raise InputError(
-        f"There is no data set {source!r}; known are {', '.join(sorted(_BUNDLED))}, or pass the "
+        f"There is no data set {source!r}; use one of {', '.join(sorted(_BUNDLED))}, or pass the "
         "path of an .svg, .npy, .npz, .mat or .csv file."
     )

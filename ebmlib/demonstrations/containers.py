@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, where that is not what its name says."""
+"""Files of another kind than their name says, recognised by their first bytes."""
 
 _SIGNS = {
     b"\x1f\x8b": "is compressed with gzip; decompress it first",
@@ -11,9 +11,9 @@ _SIGNS = {
 }
 
 
-def not_what_its_name_says(head: bytes) -> str:
-    """What a file that begins with these bytes is and what to do, or nothing if it is not known.
+def other_kind_of_file(head: bytes) -> str:
+    """What is wrong with a file that begins with ``head`` and what to do; empty if nothing is.
 
     The text completes a sentence that begins with the file's name.
     """
-    return next((said for sign, said in _SIGNS.items() if head.startswith(sign)), "")
+    return next((problem for sign, problem in _SIGNS.items() if head.startswith(sign)), "")

@@ -99,7 +99,7 @@ class Demonstrations:
         reference: the normalised path without noise, if all are copies of one path, else None.
         sigma: standard deviation of the noise that was added.
         sources: what each demonstration was read from, such as the element ``path``.
-        notes: one clause for each thing that was left out or taken for something in reading.
+        notes: one clause for each thing that was left out or interpreted in reading.
         scaling: whether they were scaled one by one or together.
 
     Raises:
@@ -118,7 +118,7 @@ class Demonstrations:
     scaling: str = "each"
 
     def __post_init__(self) -> None:
-        # Noise lengthens each trajectory differently, so that assumption 3 says nothing after it.
+        # Noise lengthens each trajectory differently, so assumption 3 cannot be checked after it.
         exact = self.sigma == 0 and self.scaling == "each"
         check_assumptions(self.trajectories, delta=DELTA if exact else None)
         n, d = len(self.trajectories), self.trajectories[0].shape[1]
@@ -155,11 +155,11 @@ class Demonstrations:
         scaling: str = "each",
         noise_on: str = "all",
     ) -> "Demonstrations":
-        """Prepare any list of position arrays; every other way in leads through here.
+        """Prepare any list of position arrays; the other constructors call this one.
 
         Args:
             arrays: positions (n_i, d), n_i >= 2 samples each, the same d >= 1 for all. A single
-                array is a reference path (see the module's text).
+                array is a reference path (see ``preprocessing.py``).
             times: increasing time stamps (n_i,) per array, or None where unknown.
             steps: steps per trajectory after resampling; None keeps the samples.
             length: common length of the trajectories.
@@ -167,10 +167,10 @@ class Demonstrations:
             repetitions: copies made of a single array.
             generator: source of the noise; needed where ``sigma`` is above 0.
             name: what to call the set.
-            by: how several arrays without time stamps are resampled: "time" takes every sample for
-                a tick, as of a recording; "arclength" makes equal distances, as of a drawing.
+            by: how several arrays without time stamps are resampled: "time", as a recording, whose
+                samples are equally spaced in time; "arclength", as a drawing, at equal distances.
             sources: what each array was read from, for :meth:`summary`.
-            notes: what is to be said about the reading, for :meth:`summary`.
+            notes: remarks on the reading, for :meth:`summary`.
             scaling: ``"each"`` or ``"together"``, see :class:`DemonstrationConfig`.
             noise_on: ``"all"`` or ``"copies"``, likewise.
 
@@ -197,9 +197,9 @@ class Demonstrations:
 
     @classmethod
     def from_recording(cls, recording: Recording, **options: Any) -> "Demonstrations":
-        """Prepare what ``read_recording`` returned; options as above.
+        """Prepare what ``read_recording`` returned; options as in :meth:`from_arrays`.
 
-        Warns with :class:`ebmlib.errors.InputWarning` of every one of :meth:`oddities`.
+        Warns with :class:`ebmlib.errors.InputWarning` about each of :meth:`oddities`.
         """
         made = cls.from_arrays(
             recording.positions,
@@ -241,7 +241,7 @@ class Demonstrations:
         return summary(self)
 
     def oddities(self) -> tuple[str, ...]:
-        """One sentence for each thing that is probably not meant, such as a step too long."""
+        """One sentence for each probable mistake in the data, such as a step that is too long."""
         return oddities(self)
 
     def __len__(self) -> int:
@@ -369,7 +369,7 @@ class Demonstrations:
 
     def _index(self, index: int) -> int:
         if not -len(self) <= index < len(self):
-            raise InputError(f"index must be a demonstration's, 0 to {len(self) - 1}, got {index}.")
+            raise InputError(f"index must be from 0 to {len(self) - 1}, got {index}.")
         return index
 
     def _check_dimension(self, values: FloatArray) -> None:

@@ -1,8 +1,8 @@
 """State features: how a state is made from positions and from the actions before it.
 
 The thesis's state is the position alone (section 3.1). A path that crosses itself, or strokes that
-stand still, need more: the last actions, or how much of the demonstration has passed. What is
-predicted, a_j, is never a part of its own state: a history holds a_{j-1} and what came before.
+stand still, need more: the last actions, or how much of the demonstration has passed. The action
+a_j that is predicted is never a part of its own state: a history holds a_{j-1} and earlier ones.
 
 Nothing here needs PyTorch when it is imported, so that configurations can name features without it.
 """
@@ -53,12 +53,12 @@ class StateFeatures:
         clock           j / n_i, in [0, 1)                                               (1,)
 
     Attributes:
-        history: how many of the last actions are looked at; 0 for none.
-        history_mean: their mean in place of each of them.
+        history: how many of the last actions are features; 0 for none.
+        history_mean: their mean is the feature, not each of them.
         clock: whether the elapsed fraction of the demonstration is a feature.
 
     Raises:
-        InputError: a history that is no whole number from 0 to 1000, or a mean of none.
+        InputError: a history that is not a whole number from 0 to 1000, or a mean over none.
     """
 
     history: int = 0
@@ -97,7 +97,7 @@ class StateFeatures:
 
     @property
     def words(self) -> str:
-        """What :meth:`from_words` reads these features from."""
+        """These features as the words that :meth:`from_words` reads."""
         past = f"+{'mean' if self.history_mean else 'history'}{self.history}"
         return f"position{past if self.history else ''}{'+clock' if self.clock else ''}"
 
@@ -138,7 +138,7 @@ class StateFeatures:
         history: Tensor | None = None,
         elapsed: int | Tensor | None = None,
         action_dim: int | None = None,
-    ) -> Memory:
+    ) -> RolloutMemory:
         """What a rollout from ``positions`` has to remember; without a history it starts fresh.
 
         Replaying the actions of a demonstration, with its n_i as horizon, gives the rows of
@@ -175,7 +175,7 @@ class StateFeatures:
         taken = _counts("elapsed", m if elapsed is None else elapsed, positions, least=0)
         if m < self.history and (taken > m).any():
             raise InputError(
-                f"After {int(taken.max())} actions {self.words} looks at the last "
+                f"After {int(taken.max())} actions {self.words} needs the last "
                 f"{min(self.history, int(taken.max()))}, but history has {m}: pass more of them."
             )
         if self.clock and horizon is None:
@@ -186,7 +186,7 @@ class StateFeatures:
         exists = torch.arange(recent.shape[1], device=positions.device) < taken[:, None]
         recent = torch.where(exists[..., None], recent, 0.0)
         none = positions.new_zeros(b, self.history - recent.shape[1], d_a)
-        return Memory(
+        return RolloutMemory(
             features=self,
             positions=positions,
             recent=torch.cat([recent, none], dim=1),
@@ -200,8 +200,8 @@ POSITION = StateFeatures()
 
 
 @dataclass(frozen=True, eq=False)
-class Memory:
-    """Where b rollouts are, and what of their past their states need; made by ``begin``.
+class RolloutMemory:
+    """Where b rollouts are, and the part of their past that is needed; made by ``begin``.
 
     Attributes:
         features: what the states are made of.
@@ -234,11 +234,11 @@ class Memory:
         # and the last bits of a product depend on that.
         return self.positions if len(parts) == 1 else torch.cat(parts, dim=1)
 
-    def advance(self, actions: Tensor, positions: Tensor) -> Memory:
+    def advance(self, actions: Tensor, positions: Tensor) -> RolloutMemory:
         """What to remember after ``actions`` (b, d_a) led to the next ``positions`` (b, d).
 
         Raises:
-            InputError: shapes that are not those of the step before.
+            InputError: the shapes differ from those of the step before.
         """
         import torch
 

@@ -1,4 +1,4 @@
-"""Which arrays of a file are demonstrations, which are clocks, and which are neither."""
+"""Which arrays of a file are demonstrations, which are time stamps, and which are neither."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ TIME_NAMES = ("t", "time", "times", "timestamp", "timestamps", "time_ms", "time_
 _DERIVED = ("vel", "velocity", "velocities", "speed", "acc", "acceleration", "accelerations",
             "jerk", "force", "forces", "torque", "action", "actions", "reward", "rewards",
             "done", "dones", "pressure", "button", "buttons")  # fmt: skip
-FEW, MANY = 3, 8  # (3, 8) and beyond: more probably dimensions first than points first
+FEW, MANY = 3, 8  # at most 3 rows and at least 8 columns: probably (d, n), not (n, d)
 
 
 class Recording(NamedTuple):
-    """What a file holds, unscaled.
+    """The demonstrations that a file holds, unscaled.
 
     Attributes:
         positions: (n_i, d) per demonstration.
         times: (n_i,) time stamps, or None where unknown.
         sources: what each demonstration was read from, such as ``path`` or ``array``.
-        notes: one clause for each thing that was left out, turned, or taken for something.
+        notes: one clause for each thing that was left out, transposed or interpreted.
         drawn: whether it is a drawing, whose vertices say nothing about time.
     """
 
@@ -36,10 +36,10 @@ class Recording(NamedTuple):
     drawn: bool = False
 
 
-def stacked(array: FloatArray, label: str, notes: list[str]) -> list[FloatArray]:
+def split_stack(array: FloatArray, label: str, notes: list[str]) -> list[FloatArray]:
     """The demonstrations of an array of shape (n, d) or (m, n, d).
 
-    An array of at most :data:`FEW` rows and at least :data:`MANY` columns is turned, with a note.
+    An array of at most :data:`FEW` rows and at least :data:`MANY` columns is transposed, and noted.
 
     Raises:
         InputError: another shape, or one that holds no demonstrations in this order of axes.
@@ -49,7 +49,7 @@ def stacked(array: FloatArray, label: str, notes: list[str]) -> list[FloatArray]
     n, d = array.shape[-2:]
     if n <= FEW and d >= MANY:
         notes.append(
-            f"{label} has shape {array.shape} and was turned: taken for {d} samples in {n} "
+            f"{label} has shape {array.shape} and was transposed: taken for {d} samples in {n} "
             "dimensions (transpose it in the file if it is the other way round)"
         )
         array = np.swapaxes(array, -1, -2)
@@ -65,7 +65,7 @@ def stacked(array: FloatArray, label: str, notes: list[str]) -> list[FloatArray]
     return list(array) if array.ndim == 3 else [array]
 
 
-def of_arrays(
+def recording_of_arrays(
     arrays: Mapping[str, FloatArray],
     label: str,
     columns: Sequence[str] | None = None,
@@ -74,16 +74,16 @@ def of_arrays(
     """The demonstrations among the named arrays of a file.
 
     Args:
-        arrays: by name. ``NAME_t`` holds the time stamps of ``NAME``; an array that is called like
-            a time (``t``, ``time``) those of every demonstration of its length; ``x`` and ``y``
-            (and ``z``) of one shape are the coordinates of one another.
+        arrays: by name. ``NAME_t`` holds the time stamps of ``NAME``. An array with the name of a
+            time (``t``, ``time``) holds those of every demonstration of its length. ``x`` and ``y``
+            (and ``z``) of one shape are coordinates of the same positions.
         label: the file's name, for messages.
         columns: names of the arrays that are demonstrations (``x,y``: of the coordinates); None
             takes what does not look like a clock, a velocity or another derived quantity.
         time: the name of the array of time stamps.
 
     Raises:
-        InputError: a name that is not there, or an array that is no demonstration.
+        InputError: an unknown name, or an array that is not a demonstration.
     """
     notes: list[str] = []
     for name in (*(columns or ()), *([time] if time else [])):
@@ -116,7 +116,7 @@ def of_arrays(
     positions: list[FloatArray] = []
     times: list[FloatArray | None] = []
     for key in left:
-        for points in stacked(arrays[key], f"the array {key}", notes):
+        for points in split_stack(arrays[key], f"the array {key}", notes):
             positions.append(points)
             clock = arrays.get(f"{key}_t")
             if clock is None and common is not None:
@@ -126,7 +126,7 @@ def of_arrays(
     return Recording(tuple(positions), tuple(times), ("array",) * len(positions), tuple(notes))
 
 
-def of_matlab(
+def recording_of_matlab(
     variables: Mapping[str, Any],
     label: str,
     columns: Sequence[str] | None = None,
@@ -135,7 +135,7 @@ def of_matlab(
     """The demonstrations among the variables of a MATLAB file.
 
     A list of structures with a field ``pos`` (dimensions first) and perhaps ``t`` is the layout of
-    the LASA handwriting set; other variables are taken as in :func:`of_arrays`.
+    the LASA handwriting set; other variables are taken as in :func:`recording_of_arrays`.
 
     Raises:
         InputError: there are none.
@@ -160,7 +160,7 @@ def of_matlab(
             f"{label} holds no numeric arrays and no structures with a field pos; it has "
             f"{', '.join(variables) or 'nothing'}."
         )
-    return of_arrays(arrays, label, columns, time)
+    return recording_of_arrays(arrays, label, columns, time)
 
 
 def _structures(
@@ -170,7 +170,7 @@ def _structures(
     for i, entry in enumerate(entries):
         points = as_float_array(entry[field], f"{field} of entry {i + 1} in {label}")
         if points.ndim == 2 and points.shape[0] < points.shape[1]:
-            points = points.T.copy()  # the set's own layout, which needs no note
+            points = points.T.copy()  # the layout of that set, which needs no note
         positions.append(points)
         name = time or ("t" if "t" in entry else None)
         if name is not None and name not in entry:

@@ -1,8 +1,8 @@
 """MATLAB files: checked element by element, then read by SciPy.
 
-SciPy's reader trusts what stands in a file and can end the interpreter on a damaged one. So the
-structure (MAT-file level 5: elements of a tag and data, matrices of flags, dimensions, name and
-parts) is walked first; what does not add up, is too large, or holds objects is refused.
+SciPy's reader trusts the file, and a damaged one can crash the interpreter. So the structure
+(MAT-file level 5: elements of a tag and data, matrices of flags, dimensions, name and parts) is
+checked first; a file that is inconsistent, too large, or holds objects is refused.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _INT8, _UINT8, _UINT16, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 2, 4, 5, 6, 1
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
 _TEXT = {1: 1, 2: 1, 4: 2, 16: 1, 17: 2, 18: 4}
 _CELL, _STRUCT, _CHAR, _NUMBERS = 1, 2, 4, range(6, 16)
-_DEEP = 20
+_MAX_DEPTH = 20
 
 
 class _DamagedError(ValueError):
-    """An element that does not add up."""
+    """A file whose elements are inconsistent."""
 
 
 def variables(data: bytes, name: str, most: int) -> Mapping[str, Any]:
@@ -48,16 +48,16 @@ def variables(data: bytes, name: str, most: int) -> Mapping[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a duplicate name: the last one counts, as in MATLAB
             loaded = scipy.io.loadmat(io.BytesIO(data), simplify_cells=True)
-    except Exception as error:  # whatever damaged bytes make the parsers say
+    except Exception as error:  # damaged bytes may raise any error
         why = str(error) if isinstance(error, _DamagedError) else "it is damaged"
         raise InputError(f"{name} is not a MATLAB file of plain arrays: {why}.") from error
     return {key: value for key, value in loaded.items() if not key.startswith("__")}
 
 
 def _check(data: bytes, most: int) -> None:
-    """Raise unless the whole file adds up and inflates to at most ``most`` bytes."""
+    """Raise unless the whole file is consistent and inflates to at most ``most`` bytes."""
     if len(data) < 128 or data[124:128] not in (b"\x00\x01IM", b"\x01\x00MI"):
-        raise _DamagedError("it does not begin like one of version 5 to 7")
+        raise _DamagedError("it does not begin like a file of version 5 to 7")
     order = "<" if data[126:128] == b"IM" else ">"
     total = 0
     for kind, content in _elements(data[128:], order, top=True):
@@ -74,8 +74,8 @@ def _check(data: bytes, most: int) -> None:
             total += len(content)
             inner = [(kind, content)]
         if len(inner) != 1 or inner[0][0] != _MATRIX:
-            raise _DamagedError("it holds something else than arrays")
-        _check_matrix(inner[0][1], order, _DEEP)
+            raise _DamagedError("it holds something other than arrays")
+        _check_matrix(inner[0][1], order, _MAX_DEPTH)
 
 
 def _elements(data: bytes, order: str, top: bool = False) -> Iterator[tuple[int, bytes]]:
@@ -86,10 +86,10 @@ def _elements(data: bytes, order: str, top: bool = False) -> Iterator[tuple[int,
             raise _DamagedError("it ends too early")
         kind, length = struct.unpack(f"{order}II", data[place : place + 8])
         start = place + 8
-        if kind >> 16:  # a small element: its length and content stand in the tag
+        if kind >> 16:  # a small element: its length and content are in the tag
             kind, length, start = kind & 0xFFFF, kind >> 16, place + 4
             if length > 4:
-                raise _DamagedError("an element is longer than its place")
+                raise _DamagedError("an element is longer than its tag allows")
             place += 8
         else:
             padded = length if top and kind == _COMPRESSED else length + (-length % 8)

@@ -12,7 +12,7 @@ from ebmlib.demonstrations.features import POSITION, StateFeatures
 
 
 class Pairs(NamedTuple):
-    """State-action pairs: states (n, d_x), actions (n, d_a), their places in the data ids (n,)."""
+    """State-action pairs: states (n, d_x), actions (n, d_a), ids (n,): rows in the data."""
 
     states: Tensor
     actions: Tensor

@@ -27,7 +27,7 @@ def resample(
         points: (n, d) vertices, n >= 2, d >= 1.
         n_steps: number of steps; the result has one point more.
         by: "arclength" for equal distances along the line, "time" for equal intervals.
-        times: (n,) increasing time stamps for ``by="time"``; without them a vertex is a tick.
+        times: (n,) increasing time stamps for ``by="time"``; equally spaced if None.
 
     Returns:
         (n_steps + 1, d) float64.

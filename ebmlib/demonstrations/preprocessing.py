@@ -4,8 +4,8 @@ The preprocessing enforces the four assumptions of section 3.1 of the thesis:
 
 1. trajectories may have different numbers of steps n_i;
 2. steps need not be equidistant, and may be zero where a pointer rested;
-3. all trajectories have the same length, sum_j ||x_{j+1} - x_j|| (``length``, 2 pi unless told
-   otherwise: a closed circle comes out with radius 1), up to a relative ``DELTA``;
+3. all trajectories have the same length, sum_j ||x_{j+1} - x_j|| (``length``, by default 2 pi, so
+   that a closed circle has radius 1), up to a relative ``DELTA``;
 4. every trajectory starts at the origin.
 
 Each demonstration is moved and scaled, nothing else, so that it can be put back where it was drawn:
@@ -15,19 +15,19 @@ x_normalised = (x - offset_i) * scale_i.
 ``steps`` equal distances along it (equal times if it carries time stamps), and repeated with
 Gaussian noise of standard deviation ``sigma``. *Several* paths are several demonstrations:
 resampled to ``steps`` equal intervals of time where they carry time stamps, then scaled so that the
-sampled trajectory has the common length. Without time stamps it depends on where they come from:
+sampled trajectory has the common length. Without time stamps it depends on their origin:
 
-- of a *recording* (arrays, tables) every sample is a tick of the clock;
-- of a *drawing* (SVG paths) vertices say nothing about time: a straight line has two and a curve
-  many. It is resampled to equal distances along it (``by="arclength"``).
+- a *recording* (arrays, tables) has samples that are equally spaced in time;
+- a *drawing* (SVG paths) has vertices that say nothing about time: a straight line has two and a
+  curve many. It is resampled to equal distances along it (``by="arclength"``).
 
-Steps of equal length put the actions of a drawing on a circle, where the density that is to be
-learned does not exist: without noise the likelihood has no bound. The noise ``sigma`` gives the
-density its width, and it decides what is learned there; files get .01 unless told otherwise.
+Steps of equal length put the actions of a drawing on a circle, where they have no density: without
+noise the likelihood has no bound. The noise ``sigma`` gives the density its width, and so decides
+what is learned there; its default for files is 0.01.
 
-``scaling="together"`` gives all demonstrations the same scale, by which their lengths are the
-common one on average (assumption 3 then holds on average only). People draw a shape longer or
-shorter; scaled one by one, ends and corners that lay together are torn apart.
+``scaling="together"`` gives all demonstrations the same scale, so that their mean length is the
+common one (assumption 3 then holds on average only). People draw a shape longer or shorter; if each
+is scaled by itself, ends and corners that were at one place move apart.
 
 Noise is added last, in normalised units, to every point but the first, which stays at the origin.
 It lengthens trajectories, so assumption 3 holds before it. The rule: ``repetitions`` copies with
@@ -81,7 +81,7 @@ def prepare(
     by: Literal["time", "arclength"] = "time",
     scaling: str = "each",
 ) -> Prepared:
-    """Check, resample, move, scale, repeat and add noise, as the module's text says.
+    """Check, resample, move, scale, repeat and add noise, as the module's docstring says.
 
     Arguments and errors are those of :meth:`ebmlib.demonstrations.Demonstrations.from_arrays`.
     """
@@ -115,7 +115,7 @@ def prepare(
         if steps is not None:
             by_distance = clock is None and (single or by == "arclength")
             sampled = resample(points, steps, "arclength" if by_distance else "time", clock)
-        # A reference path's scale is that of the drawn curve, so that it does not depend on steps.
+        # A reference path's scale is computed from the drawn curve, so it does not depend on steps.
         total = step_lengths(points if single else sampled).sum()
         if total <= 0:
             raise InputError(f"{name}: a demonstration has no length at steps {steps}; use more.")
@@ -141,10 +141,10 @@ def check_assumptions(trajectories: Sequence[FloatArray], *, delta: float | None
     """Raise InputError unless the trajectories satisfy the assumptions of section 3.1.
 
     Args:
-        trajectories: (n_i + 1, d) each; 1 and 2 are freedoms, so that nothing is asked of n_i and
-            of single steps; 4 asks that each starts at the origin exactly.
-        delta: largest relative deviation of a length from the mean length (3); None to leave it
-            out, as for trajectories that noise was added to.
+        trajectories: (n_i + 1, d) each. Assumptions 1 and 2 only permit, so n_i and single steps
+            are not checked; assumption 4 demands that each starts exactly at the origin.
+        delta: largest relative deviation of a length from the mean length (assumption 3); None
+            to leave it out, as for trajectories with noise.
     """
     if len(trajectories) == 0:
         raise InputError("There are no demonstrations; pass at least one array of shape (n, d).")
@@ -156,7 +156,7 @@ def check_assumptions(trajectories: Sequence[FloatArray], *, delta: float | None
                 f"{trajectories[0].shape[1]}; all must have the same."
             )
         if (points[0] != 0).any():
-            raise InputError(f"trajectory {i} starts at {points[0]}, not at the origin.")
+            raise InputError(f"trajectory {i} must start at the origin, got {points[0]}; move it.")
     if delta is None:
         return
     lengths = np.array([step_lengths(points).sum() for points in trajectories])

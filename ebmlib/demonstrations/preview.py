@@ -17,11 +17,11 @@ BLANK = 0x2800
 def preview(
     trajectories: Sequence[FloatArray], *, width: int = 60, height: int = 20, plain: bool = False
 ) -> str:
-    """Trajectories as lines of text, one unit as long across as it is upwards.
+    """Trajectories as lines of text, with the same scale across and upwards.
 
     Args:
-        trajectories: (n_i, d) each; of more than two dimensions the first two are shown, of one
-            its course over the samples.
+        trajectories: (n_i, d) each; of more than two dimensions the first two are shown, and a
+            single dimension over the number of the sample.
         width: characters across at most; a character is taken to be twice as high as wide.
         height: lines at most.
         plain: with ``*`` instead of braille dots, for terminals without Unicode.

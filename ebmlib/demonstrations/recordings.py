@@ -5,14 +5,14 @@
 ``.npy``  one array of shape (n, d), or (m, n, d) for m demonstrations
 ``.npz``  (n, d) or (m, n, d) arrays in file order; ``NAME_t`` of shape (n,) holds the time stamps
           of ``NAME``, an array ``t`` or ``time`` those of all; ``x`` and ``y`` are coordinates of
-          one another; velocities and other derived quantities are left out (``layouts.py``)
+          the same positions; velocities and other derived quantities are left out (``layouts.py``)
 ``.mat``  the same, and the LASA layout: structures with fields ``pos`` (d, n) and ``t``
 ``.csv``  a header line, then one row per position: a column ``demo`` (any label; the rows of a
           demonstration keep their order), an optional column ``t``, all others are coordinates
           (``tables.py``)
 ========  =====================================================================================
 
-What was left out, turned or taken for something stands in ``Recording.notes``.
+``Recording.notes`` says what was left out, transposed or interpreted.
 """
 
 import os
@@ -22,7 +22,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ebmlib.demonstrations import archives
-from ebmlib.demonstrations.layouts import Recording, of_arrays, of_matlab, stacked
+from ebmlib.demonstrations.layouts import (
+    Recording,
+    recording_of_arrays,
+    recording_of_matlab,
+    split_stack,
+)
 from ebmlib.demonstrations.svg import read_drawing
 from ebmlib.demonstrations.tables import read_table
 from ebmlib.errors import InputError
@@ -34,7 +39,7 @@ SUFFIXES = (".csv", ".mat", ".npy", ".npz", ".svg")
 
 
 class Source(NamedTuple):
-    """A file, and which of its columns or arrays are meant.
+    """A file, and which of its columns or arrays to read.
 
     As one text (``DemonstrationConfig.source``) it is ``FILE#columns=x,y&time=t``.
     """
@@ -100,9 +105,9 @@ def read_recording(
         if suffix == ".npy":
             return _read_npy(name)
         if suffix == ".npz":
-            return of_arrays(archives.load_npz(name), name, columns, time)
+            return recording_of_arrays(archives.load_npz(name), name, columns, time)
         if suffix == ".mat":
-            return of_matlab(archives.load_mat(name), name, columns, time)
+            return recording_of_matlab(archives.load_mat(name), name, columns, time)
         return read_table(name, columns, time)
     except FileNotFoundError as error:
         raise InputError(f"There is no file {name}; check the path.") from error
@@ -112,6 +117,6 @@ def read_recording(
 
 def _read_npy(name: str) -> Recording:
     notes: list[str] = []
-    positions = stacked(archives.load_npy(name), "the array", notes)
+    positions = split_stack(archives.load_npy(name), "the array", notes)
     sources, times = ("array",) * len(positions), (None,) * len(positions)
     return Recording(tuple(positions), times, sources, tuple(notes))

@@ -1,4 +1,4 @@
-"""What was read, in one line, and what is odd about it."""
+"""One line on what was read, and warnings about probable mistakes in it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray, step_lengths
 
-_ODD = ("blanks", "turned", "shows nothing", "taken for")
+_ODD = ("blanks", "transposed", "shows nothing", "taken for")
 LONG_STEP = 0.1  # of a demonstration's length: a corner or a whole line can hide in it
 
 
-class Read(Protocol):
-    """What is looked at of :class:`ebmlib.demonstrations.Demonstrations`, where it is described."""
+class Summarised(Protocol):
+    """The attributes of :class:`ebmlib.demonstrations.Demonstrations` that are used here."""
 
     @property
     def trajectories(self) -> Sequence[FloatArray]: ...  # noqa: D102
@@ -35,14 +35,14 @@ class Read(Protocol):
     def notes(self) -> Sequence[str]: ...  # noqa: D102
 
 
-def longest_share(demonstrations: Read) -> float:
+def longest_share(demonstrations: Summarised) -> float:
     """The longest step as a share of the length of its demonstration, the largest of all."""
     return max(
         float(steps.max() / steps.sum()) for steps in map(step_lengths, demonstrations.trajectories)
     )
 
 
-def summary(demonstrations: Read) -> str:
+def summary(demonstrations: Summarised) -> str:
     """One line: how many demonstrations of what, samples, dimensions, lengths, steps, noise."""
     n, origins = len(demonstrations.trajectories), Counter(demonstrations.sources)
     copies = n if demonstrations.reference is not None else 0
@@ -72,8 +72,8 @@ def summary(demonstrations: Read) -> str:
     )
 
 
-def oddities(demonstrations: Read) -> tuple[str, ...]:
-    """One sentence for each thing that is probably not what was meant."""
+def oddities(demonstrations: Summarised) -> tuple[str, ...]:
+    """One sentence for each probable mistake in the data."""
     found = []
     share = longest_share(demonstrations)
     if share > LONG_STEP:

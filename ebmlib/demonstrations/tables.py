@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ebmlib.demonstrations.containers import not_what_its_name_says
+from ebmlib.demonstrations.containers import other_kind_of_file
 from ebmlib.demonstrations.layouts import TIME_NAMES, Recording
 from ebmlib.errors import InputError
 
@@ -27,7 +27,7 @@ _NO_COORDINATES = {
 
 
 class _Columns(NamedTuple):
-    """Where in a row the parts of a position stand."""
+    """Which columns of a row hold what."""
 
     label: int | None
     clock: int | None
@@ -43,9 +43,9 @@ def read_table(
 
     Args:
         name: the file. Commas, semicolons or tabs separate its columns. The rows with one label in
-            the column ``demo`` are a demonstration, in their order; blanks around labels do not
-            count. A column ``t`` (or ``time``, ``timestamp``) holds time stamps. An unnamed column
-            that counts the rows is left out, and so are columns called like ``pressure`` or
+            the column ``demo`` are a demonstration, in their order; blanks around labels are
+            ignored. A column ``t`` (or ``time``, ``timestamp``) holds time stamps. An unnamed
+            column that counts the rows is left out, and so are columns called like ``pressure`` or
             ``button``; all others are coordinates.
         columns: names of the coordinates instead; then ``demo`` may be missing.
         time: name of the column of time stamps instead.
@@ -55,7 +55,7 @@ def read_table(
     """
     try:
         with open(name, "rb") as head:
-            if problem := not_what_its_name_says(head.read(64)):
+            if problem := other_kind_of_file(head.read(64)):
                 raise InputError(f"{name} {problem}.")
         with open(name, newline="", encoding="utf-8-sig") as file:
             size = os.fstat(file.fileno()).st_size
@@ -88,9 +88,9 @@ def _columns(
         )
 
     def place(wanted: str) -> int:
-        for known in (header, lower):
-            if wanted.strip() in known:
-                return known.index(wanted.strip())
+        for names in (header, lower):
+            if wanted.strip() in names:
+                return names.index(wanted.strip())
         raise InputError(f"{name} has no column {wanted!r}; it has {', '.join(header)}.")
 
     notes = []
@@ -107,8 +107,8 @@ def _columns(
             raise InputError(f"{name}: columns must name different coordinates, got {columns}.")
         return _Columns(label, clock, axes, None, tuple(notes))
     index = next((i for i, word in enumerate(lower) if word in ("", "index", "unnamed: 0")), None)
-    aside = [i for i, word in enumerate(lower) if word in _NO_COORDINATES]
-    axes = tuple(i for i in range(len(header)) if i not in (label, clock, index) and i not in aside)
+    unused = [i for i, word in enumerate(lower) if word in _NO_COORDINATES]
+    axes = tuple(i for i in range(len(header)) if i not in (label, clock, index, *unused))
     if not axes or "" in [lower[i] for i in axes]:
         raise InputError(
             f"{name}: expected a header line such as demo,x,y with a name for each coordinate, "
@@ -117,8 +117,8 @@ def _columns(
     if index is not None:
         called = header[index] or "without a name"
         notes.append(f"the column {called} counts the rows and is not used")
-    if aside:
-        notes.append(f"columns not used: {', '.join(header[i] for i in aside)}")
+    if unused:
+        notes.append(f"columns not used: {', '.join(header[i] for i in unused)}")
     return _Columns(label, clock, axes, index, tuple(notes))
 
 

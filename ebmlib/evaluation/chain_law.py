@@ -5,8 +5,8 @@ One SGLD update takes a density p_l of actions to
     p_{l+1}(a') = int p_l(a) N(a'; a + lambda grad f(a), sigma^2 I) da,
 
 lambda the drift (alpha^2 / 2) and sigma = alpha sqrt(T). In one or two dimensions the integral is
-a sum over a ``Grid`` of actions, so what a chain of K steps leaves is known without a
-sampler's Monte-Carlo error, and so is its mean step length. The Gaussian is a product over axes,
+a sum over a ``Grid`` of actions, so the density after K steps and the mean step length are known
+without the Monte-Carlo error of a sampler. The Gaussian is a product over axes,
 which makes one update in 2-D a product of two matrices (points x points^2 and its transpose).
 """
 
@@ -35,14 +35,14 @@ summation: 2 exp(-2 pi^2 sigma^2 / h^2))."""
 class ChainLaw:
     """One update of a chain as an operator on densities, for one state.
 
-    What steps over the grid's border is lost, so that the sum of a law's mass says how much left.
+    Mass that leaves the grid is lost, so the sum of the mass shows how much has left.
 
     Attributes:
         score: a -> grad_a f, actions (n, d).
         grid: where the density lives.
         sampler: noise level, temperature and drift; its K is not used.
         dtype: of the computation.
-        device: of the computation; the score is asked there.
+        device: of the computation; the score is evaluated there.
 
     Raises:
         InputError: the noise is finer than the grid, or annealed.
@@ -81,7 +81,7 @@ class ChainLaw:
 
     @cached_property
     def _kernels(self) -> list[Tensor]:
-        """Per axis the mass that every cell sends to every row of cells, (points^d, points)."""
+        """By axis, the mass that every cell sends to every row of cells, (points^d, points)."""
         axis = self.grid.axis(self.actions)
         target = self.actions + self.drift
         scale = self.grid.spacing / (math.sqrt(2 * math.pi) * self.sigma)

@@ -6,7 +6,7 @@ have states x_j = y_j + n_j and actions a_j = x_{j+1} - x_j. Of an action given 
     p(a | x) = sum_j w_j(x) N(a; y_{j+1} - x, sigma^2 I),    w_j(x) ~ N(x; y_j, sigma^2 I),
 
 a mixture: the state says where on the path it is, and the action leads to a noisy next point.
-So the data's side of every divergence is known, too, and not only samples of it.
+So every divergence between data and model can use the data's density, not only samples of it.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ebmlib import _moved
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.errors import InputError
 from ebmlib.evaluation.exact import Grid, GridDensity, density
 
+__getattr__ = _moved.renamed(__name__)
 
-def known(demonstrations: Demonstrations) -> bool:
+
+def has_known_density(demonstrations: Demonstrations) -> bool:
     """Whether the density is known: copies of one reference path with noise."""
     return demonstrations.reference is not None and demonstrations.sigma > 0
 
 
 def _mixture(demonstrations: Demonstrations, states: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights w (n, m) and means (n, m, d) of the mixture; the noiseless first point has none."""
-    if not known(demonstrations):
+    """Weights w (n, m) and means (n, m, d) of the mixture, without the first point (no noise)."""
+    if not has_known_density(demonstrations):
         raise InputError(
             f"The action density of {demonstrations.name} is not known; only noisy copies of one "
             "reference path have it (circle, path1)."
@@ -44,7 +47,7 @@ def action_density(demonstrations: Demonstrations, states: Tensor, grid: Grid) -
     """p(a | x) of the demonstrations at states (n, d), on a grid.
 
     Raises:
-        InputError: the density is not known (see :func:`known`).
+        InputError: the density is not known (see :func:`has_known_density`).
     """
     weights, means = _mixture(demonstrations, states)
 

@@ -71,14 +71,14 @@ def long_run(
     generator: torch.Generator,
     population: int = 64,
 ) -> LongRun:
-    """Run chains from noise past K and watch their mean leave or keep the data (Fig 4.8 - 4.11).
+    """Run chains from noise past K and see whether their mean stays at the data (Fig 4.8 - 4.11).
 
     Args:
         model: the model.
         states: (n, d_x); a population of chains is run at each.
         actions: the demonstrated action at each, (n, d_a).
         sampler: noise level of the chain; its K is replaced by the last of ``steps``.
-        steps: when to look.
+        steps: numbers of steps after which positions are recorded.
         generator: for the chains.
         population: chains per state.
     """

@@ -187,7 +187,7 @@ def model_density(model: EnergyModel, states: Tensor, grid: Grid) -> GridDensity
     def f(actions: Tensor) -> Tensor:
         return torch.cat([_values(model, x, actions) for x in _chunks(states, grid)])
 
-    with evaluating(model):  # looking must not advance the power iteration
+    with evaluating(model):  # evaluation must not advance the power iteration
         return density(f, grid, states)
 
 
@@ -195,7 +195,7 @@ def log_likelihood(model: EnergyModel, pairs: Pairs, grid: Grid) -> Tensor:
     """Log density log p(a | x) of every pair, nats, shape (n,); differentiable."""
     _check(model, grid)
     pairs = _pairs(model, pairs, grid)
-    if torch.is_grad_enabled():  # the graph holds what every layer gave at every cell
+    if torch.is_grad_enabled():  # the graph holds the output of every layer at every cell
         config = model.config
         numbers = config.h_dim * (config.hidden_layers + 2) + 2 * config.z_dim
         cells = grid.points**grid.d
@@ -247,9 +247,9 @@ def _log_z(model: EnergyModel, states: Tensor, grid: Grid) -> Tensor:
 
 
 def _values(model: EnergyModel, states: Tensor, actions: Tensor) -> Tensor:
-    """F of states (n, d_x) at all of some actions (g, d), shape (n, g).
+    """Values f of states (n, d_x) at all actions (g, d), shape (n, g).
 
-    Where no gradient is kept a grid that is too large to be evaluated at once is taken in pieces.
+    Without gradients, a grid that is too large to be evaluated at once is split into pieces.
     """
     x, pieces = states[:, None], actions[None].split(_VALUES_AT_ONCE, dim=1)
     if len(pieces) == 1 or torch.is_grad_enabled():
@@ -260,7 +260,7 @@ def _values(model: EnergyModel, states: Tensor, actions: Tensor) -> Tensor:
 def _gradient_of_log_z(
     model: EnergyModel, states: Tensor, grid: Grid, parameters: Sequence[nn.Parameter]
 ) -> list[Tensor | None]:
-    """The gradient of the sum of log Z over states, a piece of the grid after the other.
+    """The gradient of the sum of log Z over states, one piece of the grid after another.
 
     grad log Z(x) = sum_g p(a_g | x) grad f(x, a_g) h^d.
     """
@@ -289,7 +289,7 @@ def _states(model: EnergyModel, states: Tensor) -> Tensor:
 
 
 def _pairs(model: EnergyModel, pairs: Pairs, grid: Grid) -> Pairs:
-    """The pairs as the model takes them; for one state after the other, there must be room."""
+    """The pairs as the model takes them; memory must hold the density of one state."""
     states, actions = _states(model, pairs.states), as_tensor("Actions", pairs.actions, model.like)
     if actions.shape != (len(states), grid.d):
         raise InputError(
@@ -301,7 +301,7 @@ def _pairs(model: EnergyModel, pairs: Pairs, grid: Grid) -> Pairs:
 
 
 def _demand(n: int, grid: Grid, like: Tensor) -> None:
-    """Room for the density of n states: its values and their logarithms, twice on the way."""
+    """Refuse densities of n states (values and logarithms, twice) that memory does not hold."""
     cells = grid.points**grid.d
     memory.demand(
         (3 * n + 2 * grid.d) * cells * like.element_size(),

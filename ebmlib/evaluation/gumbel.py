@@ -1,4 +1,4 @@
-"""Closed forms of a skewed energy: what inference and training must give where all is known.
+"""Closed forms of a skewed energy, to check inference and training against.
 
 Energy and density of one action a, for k > 0 (``shape``) and temperature T,
 
@@ -10,8 +10,8 @@ With u = exp(a) / T the integral is a Gamma function, so that
     mean = log T + psi(k/T),     variance = psi'(k/T).
 
 For k = T = 1 this is the Gumbel density (of minus a standard Gumbel variable): mode 0, mean
--0.577, variance pi^2 / 6. A symmetric target would hide a sign error, and would put the estimators
-of section 2.1 at one place.
+-0.577, variance pi^2 / 6. A symmetric target would hide a sign error, and all estimators of section
+2.1 would agree.
 """
 
 from __future__ import annotations

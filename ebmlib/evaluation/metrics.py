@@ -31,12 +31,12 @@ def distance_to_polyline(points: ArrayLike, polyline: ArrayLike) -> Array:
 
 def distance_to_states(points: ArrayLike, states: ArrayLike) -> Array:
     """Distance of every point (..., d) to the nearest of many demonstrated states (n, d)."""
-    p, known = np.asarray(points, dtype=np.float64), np.asarray(states, dtype=np.float64)
-    if known.ndim != 2 or len(known) == 0 or p.ndim == 0 or p.shape[-1] != known.shape[1]:
+    p, x = np.asarray(points, dtype=np.float64), np.asarray(states, dtype=np.float64)
+    if x.ndim != 2 or len(x) == 0 or p.ndim == 0 or p.shape[-1] != x.shape[1]:
         raise InputError(
-            f"Points (..., d) and states (n > 0, d) are needed, got {p.shape} and {known.shape}."
+            f"Points (..., d) and states (n > 0, d) are needed, got {p.shape} and {x.shape}."
         )
-    distance, _ = cKDTree(known).query(p)
+    distance, _ = cKDTree(x).query(p)
     return np.asarray(distance, dtype=np.float64)
 
 
@@ -55,7 +55,7 @@ def beside(polyline: ArrayLike, place: int, offset: float) -> Array:
     """
     line = np.asarray(polyline, dtype=np.float64)
     if line.ndim != 2 or line.shape[1] != 2 or not 0 <= place < len(line):
-        raise InputError(f"Vertex {place} of a polyline (n, 2) was asked for, got {line.shape}.")
+        raise InputError(f"Vertex {place} of a polyline (n, 2) is needed, got {line.shape}.")
     before, after = max(place - 1, 0), min(place + 1, len(line) - 1)
     along = line[after] - line[before]
     left = np.array([-along[1], along[0]]) / np.hypot(*along)
@@ -85,7 +85,7 @@ def held_distance(distances: ArrayLike, steps: int) -> Array:
     """
     given = np.asarray(distances, dtype=np.float64)
     if given.ndim == 0 or not 1 <= steps <= given.shape[-1]:
-        raise InputError(f"Windows of {steps} steps were asked for over {given.shape} distances.")
+        raise InputError(f"Windows of {steps} steps need as many distances, got {given.shape}.")
     windows = np.lib.stride_tricks.sliding_window_view(given, steps, axis=-1).max(axis=-1)
     return np.asarray(np.where(np.isnan(windows), np.inf, windows).min(axis=-1))
 
@@ -143,7 +143,7 @@ def dtw_per_point(paths: ArrayLike, other: ArrayLike) -> Array:
 
 
 def frechet_distance(paths: ArrayLike, other: ArrayLike) -> Array:
-    """The discrete Frechet distance: the largest d_ij of the pairing whose largest is smallest.
+    """The discrete Frechet distance: the largest d_ij of a pairing, at least over all pairings.
 
         F_ij = max(d_ij, min(F_{i-1,j-1}, F_{i-1,j}, F_{i,j-1}))
 

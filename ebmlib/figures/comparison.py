@@ -15,15 +15,15 @@ from ebmlib.figures import style
 
 def rollouts_of_methods(
     demonstrations: Sequence[NDArray[np.float64]],
-    kept: Sequence[NDArray[np.float64]],
+    held_out: Sequence[NDArray[np.float64]],
     paths: Mapping[str, NDArray[np.float64]],
     titles: Mapping[str, str] | None = None,
 ) -> Figure:
-    """One panel for every method: rollouts over what trained (grey) and what was kept (dashed).
+    """One panel for every method: rollouts, training data (grey) and held-out data (dashed).
 
     Args:
         demonstrations: (n_i + 1, 2) each, what the methods learned from.
-        kept: (m_i + 1, 2) each, what they did not see.
+        held_out: (m_i + 1, 2) each, what they did not see.
         paths: rollouts (b, t + 1, 2) by method.
         titles: of the panels, by method; the methods' names if None.
 
@@ -36,13 +36,13 @@ def rollouts_of_methods(
     rows = math.ceil(len(paths) / columns)
     figure, panels = style.new(rows, columns, width=3 * columns, height=3 * rows, squeeze=False)
     axes = panels.flatten()
-    every = np.concatenate([*demonstrations, *kept])
+    every = np.concatenate([*demonstrations, *held_out])
     low, high = every.min(axis=0), every.max(axis=0)
     margin = 0.15 * (high - low).max()
     for ax, (name, drawn) in zip(axes, paths.items(), strict=False):
         for points in demonstrations:
             ax.plot(*points.T, color=style.COLOURS["demonstration"], linewidth=1)
-        for points in kept:
+        for points in held_out:
             ax.plot(*points.T, color=style.COLOURS["reference"], linewidth=1, linestyle="--")
         for points in np.nan_to_num(drawn, nan=1e6):
             ax.plot(*points.T, color=style.COLOURS["EXP"], linewidth=0.8, alpha=0.6)

@@ -14,7 +14,7 @@ from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.figures.style import COLOURS, label_axes
 
 UNSTABLE = 10.0
-"""Values beyond this are marked and not coloured: the chain has run away."""
+"""Larger values are marked, not coloured: the chain has run away."""
 
 
 def particles(

@@ -36,7 +36,7 @@ def basin(
     distance: ArrayLike,
     near: float,
 ) -> None:
-    """A map of starts, coloured by how close their trajectory comes to stay; returned: a dot.
+    """A map of starts, coloured by the closest distance that is kept; a dot marks a return.
 
     Args:
         axes: where to draw.

@@ -1,4 +1,4 @@
-"""One style, made by one file; figures are made and saved here."""
+"""The style of all figures, and how they are made and saved."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ COLOURS = {
     "chain": "#0072B2",
     "limit": "#D55E00",
 }
-"""What a colour means, the same in every figure (Okabe and Ito's palette and greys)."""
+"""Meaning -> colour, the same in every figure (Okabe and Ito's palette and greys)."""
 
 
 def use_style() -> None:
@@ -38,12 +38,12 @@ def use_style() -> None:
 
 @contextmanager
 def using_style() -> Iterator[None]:
-    """Draw in the library's style; what was set before is put back."""
+    """Draw in the library's style within the block."""
     with mpl.rc_context(fname=_STYLE):
         yield
 
 
-class _Shown(Figure):
+class _NotebookFigure(Figure):
     """A figure that a notebook shows as PNG, without pyplot and its global state.
 
     Attributes:
@@ -57,10 +57,10 @@ class _Shown(Figure):
         with using_style():
             self.savefig(content, format="png")
         width = round(self.get_figwidth() * 100)
-        about: dict[str, Any] = {"image/png": {"width": width}}
+        metadata: dict[str, Any] = {"image/png": {"width": width}}
         if self.provenance is not None:
-            about["ebmlib"] = dict(self.provenance)
-        return {"image/png": content.getvalue()}, about
+            metadata["ebmlib"] = dict(self.provenance)
+        return {"image/png": content.getvalue()}, metadata
 
 
 def new(
@@ -70,34 +70,34 @@ def new(
 
     Made without pyplot, so figures are neither shown twice nor kept alive in a notebook.
     """
-    place = next(_places.get(iter(())), None)
+    place = next(_parts.get(iter(())), None)
     with using_style():
-        figure = _Shown(figsize=(width, height)) if place is None else place
+        figure = _NotebookFigure(figsize=(width, height)) if place is None else place
         axes = figure.subplots(rows, columns, **options)
     return figure, axes  # type: ignore[return-value]
 
 
-_places: ContextVar[Iterator[SubFigure]] = ContextVar("places")
+_parts: ContextVar[Iterator[SubFigure]] = ContextVar("parts of a figure of figures")
 
 
 def repeated(draw: Sequence[Callable[[], Figure]], titles: Sequence[str]) -> Figure:
-    """Drawings of one size below each other on one sheet, each under its title.
+    """Figures of one size below each other in one figure, each under its title.
 
     Args:
-        draw: functions that make a figure by :func:`new`, once each.
+        draw: functions that each make one figure by :func:`new`.
         titles: as many.
     """
     first = draw[0]()
     width, height = first.get_figwidth(), first.get_figheight() + 0.3
     with using_style():
-        sheet = _Shown(figsize=(width, height * len(draw)))
+        sheet = _NotebookFigure(figsize=(width, height * len(draw)))
         parts = sheet.subfigures(len(draw), 1, squeeze=False)[:, 0]
     for part, each, title in zip(parts, draw, titles, strict=True):
-        token = _places.set(iter([part]))
+        token = _parts.set(iter([part]))
         try:
             each()
         finally:
-            _places.reset(token)
+            _parts.reset(token)
         part.suptitle(title)
     return sheet
 

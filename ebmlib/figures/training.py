@@ -14,7 +14,7 @@ History = Mapping[str, Sequence[float]]
 
 
 def loss(axes: Axes, history: History, label: str | None = None) -> None:
-    """The contrastive-divergence loss over epochs, with the zero it should return to."""
+    """The contrastive-divergence loss over epochs, with a line at zero, where it should end."""
     axes.axhline(0, color="black", linewidth=0.8)
     axes.plot(history["loss"], linewidth=0.9, label=label)
     label_axes(axes, "epoch", "loss $L(\\theta)$ (nats)")

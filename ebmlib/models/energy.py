@@ -50,8 +50,8 @@ class EnergyConfig:
         hidden_layers: square layers between FCN's input and output layer; 2 in Figure 3.2.
         embedding: with the extractors FE_x and FE_a; without them FCN reads (x, a) directly.
         residual: hidden layers add their input, out[i] = ReLU(FCN[i](out[i-1])) + out[i-1].
-        first_activation: after FCN[0], ``"tanh"`` (section 4.2), or ``"relu"`` for the one that
-            ``activation`` names.
+        first_activation: after FCN[0]: ``"tanh"`` (section 4.2), or ``"relu"``, which stands for
+            the one that ``activation`` names.
         spectral_norm: ``"none"``, ``"fcn_0_2"`` (layers 0 and 2 of FCN, section 3.2.1) or
             ``"fcn_and_fe_x"`` (every layer of FCN and FE_x, section 4.2).
         output_bias: keeps a bias in the last layer; it cancels in the density (section 3.4).
@@ -159,7 +159,7 @@ class EnergyModel(nn.Module):
         for layer in self._normalised_layers():
             _spectral_norm(layer, generator)
         if config.standardise:
-            # NaN until the data are known, so that a forgotten fit cannot pass for one
+            # NaN until they are fitted, so that a missing fit is noticed
             for name, size in (("state", state_dim), ("action", action_dim)):
                 self.register_buffer(
                     f"{name}_mean", torch.full((size,), math.nan, dtype=torch.float32)
@@ -204,7 +204,7 @@ class EnergyModel(nn.Module):
 
     @property
     def like(self) -> Tensor:
-        """A tensor of the dtype and on the device of the weights."""
+        """A tensor with the dtype and the device of the weights."""
         return self._fcn()[0].bias.detach()
 
     def _silu_or(self, activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
@@ -239,7 +239,7 @@ class EnergyModel(nn.Module):
         the same standardised data.
 
         Args:
-            states: (n, state_dim), those of the training pairs.
+            states: (n, state_dim), of the training pairs.
             actions: (n, action_dim).
 
         Raises:
@@ -265,7 +265,7 @@ class EnergyModel(nn.Module):
         if not self._standardised:
             raise InputError(
                 "This model standardises its inputs and has seen no data; call "
-                "fit_standardisation(states, actions) with those it trains on, or load weights."
+                "fit_standardisation(states, actions) with the training data, or load weights."
             )
 
     def folded(self) -> dict[str, tuple[Tensor, Tensor | None]]:
@@ -276,7 +276,7 @@ class EnergyModel(nn.Module):
 
             W ((x - m) / s) + b = (W / s) x + (b - W (m / s)),
 
-        so that the reader of these weights need know neither.
+        so that a reader of these weights needs neither means nor scales.
         """
         weights: dict[str, tuple[Tensor, Tensor | None]] = {
             name: (effective_weight(layer), None if layer.bias is None else layer.bias.detach())
@@ -307,12 +307,12 @@ class EnergyModel(nn.Module):
         """The score a -> grad_a f(x, a) with the states x (n, state_dim) held fixed.
 
         A chain moves the action only, so FE_x and its half of FCN[0] are constants of the chain
-        and are evaluated here, once. The weights are read as they are now: draw a new score after
-        each parameter update.
+        and are evaluated here, once. The weights are read once: make a new score after each
+        parameter update.
 
         Raises:
-            InputError: states that are no finite numbers of shape (n, state_dim); tensors, arrays
-                and lists of any real type are taken.
+            InputError: states that are not finite numbers of shape (n, state_dim), as a tensor, an
+                array or lists of any real type.
         """
         x = as_tensor("States", x, self.like)
         if x.ndim != 2 or x.shape[1] != self.state_dim:
@@ -329,8 +329,8 @@ class EnergyModel(nn.Module):
         first, *hidden, output = self._fcn()
         with torch.no_grad(), evaluating(self):
             features, weight, bias = x, first.weight.detach(), first.bias.detach()
-            split, reader = self._state_features, self.fe_a
-            embedding = None if reader is None else (reader.weight.detach(), reader.bias.detach())
+            split, fe_a = self._state_features, self.fe_a
+            embedding = None if fe_a is None else (fe_a.weight.detach(), fe_a.bias.detach())
             if self.config.standardise:
                 self._demand_standardisation()
                 features = (x - self.state_mean) / self.state_scale
@@ -374,7 +374,7 @@ def _check_data(name: str, values: Tensor, size: int) -> None:
     if values.ndim != 2 or values.shape[1] != size or len(values) == 0:
         raise InputError(
             f"{name} must have shape (n, {size}) with n of at least 1, got {tuple(values.shape)}; "
-            "pass those of the training pairs."
+            "pass the training pairs."
         )
     if not bool(torch.isfinite(values).all()):
         raise InputError(f"{name} must be finite to be standardised, got NaN or infinity.")
@@ -399,8 +399,8 @@ def _fold(
 
 def _note_standardisation(model: nn.Module, _: Any) -> None:
     """After weights were loaded: whether means and scales came with them."""
-    kept = cast(EnergyModel, model)
-    kept._standardised = bool(torch.isfinite(kept.state_scale).all())
+    loaded = cast(EnergyModel, model)
+    loaded._standardised = bool(torch.isfinite(loaded.state_scale).all())
 
 
 def _spectral_norm(layer: nn.Linear, generator: torch.Generator) -> None:
@@ -418,7 +418,7 @@ def _spectral_norm(layer: nn.Linear, generator: torch.Generator) -> None:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Read normalised weights without advancing their power iteration (it belongs to training)."""
+    """Read normalised weights without advancing their power iteration (only training does)."""
     training = model.training
     model.eval()
     try:

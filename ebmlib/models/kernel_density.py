@@ -20,6 +20,7 @@ _NARROWEST, _WIDEST = 0.01, 4.0
 _VALUES_AT_ONCE = 1 << 21
 _QUERIES = 200
 ALONE = 3.0
+"""A demonstration stands alone at this many times the typical distance to the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +61,15 @@ class KernelDensity:
     ) -> KernelDensity:
         """The density with the widths that predict a left-out demonstration best.
 
-        A demonstration that stands alone is not left out: nothing can be predicted of it, and
-        widths that make the best of that would be too wide for all others. It stands alone if the
+        A demonstration that stands alone is not left out: it cannot be predicted from the others,
+        and widths chosen for it would be too wide for all others. It stands alone if the
         distance of its states to the nearest ones of other demonstrations (the median) is more than
         :data:`ALONE` times that of a typical demonstration.
 
         Args:
             states: (n, d_x).
             actions: (n, d).
-            groups: (n,) which demonstration a pair belongs to.
+            groups: (n,) the number of the demonstration of each pair.
             oriented: with two widths for actions, along and across.
 
         Raises:

@@ -49,7 +49,7 @@ class ActionScore:
         first: W_0's action half, shape (h, z) (or (h, d) without embedding).
         hidden: (W_i, b_i), shapes (h, h) and (h,).
         output: w, shape (h,), already divided by the temperature.
-        output_bias: scalar tensor or None; it moves f and not its gradient.
+        output_bias: scalar tensor or None; it changes f but not its gradient.
         residual: r.
         tanh: phi is tanh, else rho.
         silu: psi and rho are SiLU, else ELU and ReLU.
@@ -66,7 +66,7 @@ class ActionScore:
     silu: bool = False
 
     def _forward(self, a: Tensor) -> tuple[Tensor, list[Tensor], Tensor]:
-        """What the derivatives are read off, and o_L: (of psi, [of phi, s_1, s_2, ...], o_L).
+        """What the derivatives are made from, and o_L: (for psi, [for phi, s_1, s_2, ...], o_L).
 
         ReLU, ELU and tanh lose nothing that their derivative needs: for them it is u and o_0, for
         SiLU it is A a + b and s_0.
@@ -100,11 +100,11 @@ class ActionScore:
 
     @property
     def like(self) -> Tensor:
-        """A tensor of the dtype and on the device that it computes in and on."""
+        """A tensor with the dtype and the device that it computes with."""
         return self.context
 
-    def _taken(self, a: Tensor) -> Tensor:
-        """Actions as they are if they are of our dtype, else as :func:`as_tensor` makes them."""
+    def _checked(self, a: Tensor) -> Tensor:
+        """Actions, converted by :func:`as_tensor` if their dtype is another one."""
         if getattr(a, "dtype", None) is not self.context.dtype:
             a = as_tensor("Actions", a, self.context)
         n, reader = len(self.context), self.first if self.embedding is None else self.embedding[0]
@@ -118,14 +118,14 @@ class ActionScore:
     @torch.no_grad()
     def value(self, a: Tensor) -> Tensor:
         """f(x, a), shape (n,), for actions a (n, d)."""
-        a = self._taken(a)
+        a = self._checked(a)
         f = self._forward(a)[2] @ self.output
         return f if self.output_bias is None else f + self.output_bias
 
     @torch.no_grad()
     def __call__(self, a: Tensor) -> Tensor:
         """grad_a f(x, a), shape (n, d), for actions a (n, d)."""
-        a = self._taken(a)
+        a = self._checked(a)
         u, (first, *hidden), _ = self._forward(a)  # with SiLU the first two are pre-activations
         g = self.output.expand_as(first)
         for s, (matrix, _) in zip(reversed(hidden), reversed(self.hidden), strict=True):

@@ -1,4 +1,4 @@
-"""The interface that training is written against: what an objective is."""
+"""The interface of an objective, as training uses it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ MODEL = "model"
 
 
 class Outcome(NamedTuple):
-    """What an objective says of one batch.
+    """What an objective returns for one batch.
 
     Attributes:
         losses: scalars to minimise, with their graphs: one under :data:`MODEL` and one for every
-            part of the objective's own. Each moves only the parameters it is named for; one
-            whose graph has none of them leaves them, and their optimiser, as they are.
+            part of the objective's own. Each changes only the parameters of its name. If its graph
+            holds none of them, they and their optimiser stay as they are.
         carry: what the objective takes to the next batch.
         report: scalars for the history, detached; ``loss`` is always among them.
     """
@@ -70,7 +70,7 @@ class Objective(Protocol):
         ...
 
     def check(self, model: EnergyModel) -> None:
-        """Refuse a model that this cannot train; asked once, before the first update.
+        """Refuse a model that this cannot train; called once, before the first update.
 
         Raises:
             InputError: says what to use instead.
@@ -108,16 +108,16 @@ class WithoutParts:
     """For objectives that train nothing beside the model and carry nothing along."""
 
     def check(self, model: EnergyModel) -> None:
-        """Any model will do."""
+        """Every model is accepted."""
 
     def parts(
         self, state_dim: int, action_dim: int, *, generator: torch.Generator
     ) -> nn.ModuleDict:
-        """None."""
+        """No parts."""
         return nn.ModuleDict()
 
     def part_optimizers(self) -> Mapping[str, PartOptimizer]:
-        """None."""
+        """No parts, no optimisers."""
         return {}
 
     def begin(self, pairs: Pairs, *, generator: torch.Generator) -> Carry:

@@ -1,4 +1,4 @@
-"""What every objective shares that contrasts demonstrated pairs with the ends of chains."""
+"""Shared by the objectives that contrast demonstrated pairs with the ends of chains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What objectives share that read demonstrated pairs alone: no chains, no proposal."""
+"""Shared by the objectives that need only demonstrated pairs: no chains, no proposal."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class FromData(WithoutParts):
         checks.non_negative("data_noise", self.data_noise, most=checks.LARGEST_SQUARED)
 
     def noisy(self, batch: Pairs, generator: torch.Generator) -> Pairs:
-        """The batch with the noise that ``data_noise`` asks for."""
+        """The batch with noise of standard deviation ``data_noise`` on its actions."""
         return with_noise(batch, self.data_noise, generator)
 
     @property

@@ -91,7 +91,7 @@ class DiffusionRecovery(FromData):
         return scales_of(pairs)
 
     def sigmas(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Sigma_t of every level, and the noise that a_t has gathered; (levels,) each.
+        """The noise sigma_t of every level, and the noise gathered by a_t; (levels,) each.
 
         As shares of the standard deviation of all actions.
         """

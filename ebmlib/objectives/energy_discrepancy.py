@@ -1,4 +1,4 @@
-"""Energy discrepancy: the data against themselves after a little diffusion."""
+"""Energy discrepancy: the data in contrast with the same data after a little diffusion."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ebmlib.sampling.proposals import spread_of
 @register("EnergyDiscrepancy")
 @dataclass(frozen=True)
 class EnergyDiscrepancy(FromData):
-    """The level of f at the data against its level where diffusion there and back leads.
+    """Contrast f at the data with f where diffusion away and back leads.
 
         L(theta) = mean log [ w / M + (1 / M) sum_j exp( f(x, a_j) - f(x, a) ) ],
         a_t = a + sqrt(t) xi,        a_j = a_t + sqrt(t) xi_j,        xi ~ N(0, I)
@@ -32,7 +32,7 @@ class EnergyDiscrepancy(FromData):
     likelihood as t grows. With few draws it is biased, and w, which keeps a single bad draw from
     deciding, has a bias too: both fall like 1 / M.
 
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         batch_size, data_noise: see :class:`~ebmlib.objectives.data.FromData`.

@@ -1,4 +1,4 @@
-"""Maximum likelihood with the exact gradient, on a grid of actions: what others approximate."""
+"""Maximum likelihood with the exact gradient, on a grid of actions, which others approximate."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class ExactLikelihood(FromData):
         L(theta) = -mean [ f(x, a) - log Z(x) ],    log Z(x) = log sum_g exp f(x, a_g) + log V
 
     (Eq 2.2 and 2.3 of section 2.3, without their sampler). The box holds all demonstrated actions
-    and a margin. Outside of it the density counts as 0, and what f says there is not trained. Look
-    at the spacing: it should be no more than the standard deviation of the narrowest peak.
+    and a margin. Outside of it the density counts as 0, and f is not trained there. Check the
+    spacing: it should be no more than the standard deviation of the narrowest peak.
 
-    An update costs batch_size (1 + G) evaluations of the network, forth and back, and memory for
-    all of them. G grows with the power of the dimension.
+    An update costs batch_size (1 + G) evaluations of the network, forward and backward, and
+    memory for all of them. For the same spacing G grows exponentially with the dimension.
 
     Attributes:
         batch_size, data_noise: see :class:`~ebmlib.objectives.data.FromData`.

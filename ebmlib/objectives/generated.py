@@ -1,4 +1,4 @@
-"""What objectives share whose negatives come from a generator that is trained beside the model."""
+"""Shared by the objectives whose negatives come from a generator, trained beside the model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import Carry
 from ebmlib.objectives.data import FromData
-from ebmlib.objectives.networks import Generator
+from ebmlib.objectives.networks import ActionGenerator
 from ebmlib.objectives.noise import Contrasted
 from ebmlib.objectives.scales import scales_of
 
@@ -44,9 +44,9 @@ class Generated(FromData):
 
     def generator_of(
         self, state_dim: int, action_dim: int, generator: torch.Generator
-    ) -> Generator:
+    ) -> ActionGenerator:
         """The generator before training."""
-        return Generator(
+        return ActionGenerator(
             state_dim, action_dim, self.latent_dim, self.generator_dim, generator=generator
         )
 

@@ -41,7 +41,7 @@ class ImportanceLikelihood(NoiseContrast):
     Unlike ranking NCE the sum leaves out the demonstrated action, so that f can rise without bound
     where draws of q never fall.
 
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see

@@ -33,9 +33,9 @@ class ImprovedContrastiveDivergence(ContrastiveDivergence):
     (Du, Li, Tenenbaum and Mordatch, "Improved contrastive divergence training of energy-based
     models", 2021). The chains' ends a^ depend on theta too, which contrastive divergence leaves
     out. Here f is held fixed and a^ is differentiated, through the last ``through`` steps of the
-    chain. The entropy is that of neighbours among the chains of one state (Kozachenko and Leonenko
-    1987, Goria et al. 2005). The paper takes the nearest from its buffer of images; the gradient
-    has a finite variance only if k d > 2, so actions need the third.
+    chain. The entropy is estimated from neighbours among the chains of one state (Kozachenko and
+    Leonenko 1987, Goria et al. 2005). The paper takes the nearest from its buffer of images; the
+    gradient has a finite variance only if k d > 2, so actions need the third.
 
     An update costs that of contrastive divergence and ``through`` more steps, differentiated.
 
@@ -47,7 +47,7 @@ class ImprovedContrastiveDivergence(ContrastiveDivergence):
             sgld_dim / chains_per_state pairs.
         neighbour: k.
         kl_weight: w.
-        through: steps that are differentiated.
+        through: how many of the last steps are differentiated.
     """
 
     chains_per_state: int = 16
@@ -93,7 +93,7 @@ class ImprovedContrastiveDivergence(ContrastiveDivergence):
     ) -> Outcome:
         """The loss of one batch; reports what contrastive divergence does, and the new term."""
         batch = with_noise(batch, self.data_noise, generator)
-        # all pairs may be fewer than a batch: their chains are then as many as asked for, each
+        # all pairs may be fewer than a batch: each still has ``chains_per_state`` chains
         count = len(batch.states) * self.chains_per_state
         negatives = self.start.draw(batch, count, carry, self.sampler, generator=generator)
         fork = self.sampler.steps - self.through
@@ -108,12 +108,13 @@ class ImprovedContrastiveDivergence(ContrastiveDivergence):
         kept = self.start.keep(carry, negatives, chain.actions)
         outcome = self.outcome(model, batch, (negatives.states, chain.actions), chain, kept)
         # the last steps again, with noise of their own: another end of the same law
-        ends = self.walked(model, negatives.states, chain.positions[0], fork, generator)
+        before = chain.positions[0]
+        ends = self.differentiable_ends(model, negatives.states, before, fork, generator)
         kl = self.divergence(model, negatives.states, ends, len(batch.states))
         total = outcome.losses[MODEL] + self.kl_weight * kl
         return outcome._replace(losses={MODEL: total}, report=outcome.report | {"kl": kl.detach()})
 
-    def walked(
+    def differentiable_ends(
         self,
         model: EnergyModel,
         x: Tensor,

@@ -28,7 +28,7 @@ class InfoNCE(NoiseContrast):
     behavioural cloning. With q = N(0, r^2) and data N(mu, s^2), s < r, exp f has the mean
     mu r^2 / (r^2 - s^2) and the variance s^2 r^2 / (r^2 - s^2).
 
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see

@@ -18,7 +18,7 @@ from ebmlib.sampling.chain import run_chain
 
 @dataclass(frozen=True)
 class PairTarget:
-    """f as a log density of the concatenated pair (x, a); its score by automatic derivatives."""
+    """f as a log density of the concatenated pair (x, a); autograd computes its score."""
 
     model: EnergyModel
 
@@ -27,7 +27,7 @@ class PairTarget:
         return self.model(x, a)
 
     def value(self, pair: Tensor) -> Tensor:
-        """F at pairs (n, d_x + d_a), shape (n,)."""
+        """Values f at pairs (n, d_x + d_a), shape (n,)."""
         with torch.no_grad(), evaluating(self.model):
             return self._f(pair)
 
@@ -47,8 +47,8 @@ class JointContrastiveDivergence(Contrast):
 
     over demonstrated pairs (x, a) and the ends (x^, a^) of chains on the pair. Unlike
     :class:`~ebmlib.objectives.ContrastiveDivergence` the chain moves the state too. Its state
-    starts at a demonstrated one with noise that is broad against the data's own, its action from
-    N(0, alpha^2 I). One alpha serves state and action, and R is that of the pair.
+    starts at a demonstrated one with noise that is broader than the data's own, its action from
+    N(0, alpha^2 I). One alpha serves state and action, and R is the mean step of the pair.
 
     Attributes:
         sampler, sgld_dim, reg_l1, reg_l2: see :class:`~ebmlib.objectives.contrast.Contrast`.

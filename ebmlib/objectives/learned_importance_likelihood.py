@@ -28,7 +28,7 @@ class LearnedImportanceLikelihood(LearnedNoise):
     (see :class:`~ebmlib.objectives.learned_noise.LearnedNoise` for the source). log Z^ is low by
     about Var(w) / (2 M Z^2), w = exp f / q_phi, which L(phi) makes small.
 
-    An update costs batch_size (1 + negatives) evaluations of the model, forth and back, and
+    An update costs batch_size (1 + negatives) evaluations of the model, forward and backward, and
     batch_size of the proposal's network.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What objectives share whose proposal is a mixture density network, trained beside the model."""
+"""Shared by the objectives whose proposal is a trained mixture density network."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class LearnedNoise(FromData):
 
     with f and the draws held fixed: as M grows its gradient is that of the divergence
     KL(p_theta || q_phi) of the model to the proposal (Gustafsson, Danelljan and Schoen, "Learning
-    proposals for practical energy-based regression", 2022). There the network reads features of
-    the model's own; here it reads the state.
+    proposals for practical energy-based regression", 2022). In that paper the network
+    reads features of the model; here it reads the state.
 
     Attributes:
         batch_size, data_noise: see :class:`~ebmlib.objectives.data.FromData`.
@@ -71,7 +71,7 @@ class LearnedNoise(FromData):
         carry: Carry,
         generator: torch.Generator,
     ) -> tuple[Contrasted, Tensor]:
-        """F and log q at all 1 + M actions of each state, log q without a graph; and L(phi)."""
+        """Values f and log q (without a graph) at all 1 + M actions of each state; and L(phi)."""
         states, actions, _ = self.noisy(batch, generator)
         q = parts[PROPOSAL](carry, states)
         noise = mixture.sample(carry, q, self.negatives, generator=generator)

@@ -25,9 +25,9 @@ class LearnedRankingNCE(LearnedNoise):
 
     (Gustafsson, Danelljan and Schoen, "Learning proposals for practical energy-based regression",
     2022; see :class:`~ebmlib.objectives.learned_noise.LearnedNoise`). Consistent for every M and
-    every q_phi; the closer q_phi is to the model, the more a draw tells.
+    every q_phi; the closer q_phi is to the model, the more informative is a draw.
 
-    An update costs batch_size (1 + negatives) evaluations of the model, forth and back, and
+    An update costs batch_size (1 + negatives) evaluations of the model, forward and backward, and
     batch_size of the proposal's network.
 
     Attributes:

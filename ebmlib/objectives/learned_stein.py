@@ -105,5 +105,5 @@ class LearnedSteinDiscrepancy(FromData):
 
 
 def _derivative(c: Tensor, a: Tensor, i: int) -> Tensor:
-    """D c_i / d a_i, shape (n,), with its graph."""
+    """The derivative d c_i / d a_i, shape (n,), with its graph."""
     return torch.autograd.grad(c[:, i].sum(), a, create_graph=True)[0][:, i]

@@ -38,7 +38,7 @@ class LevelShift(nn.Module):
         self.network = EnergyModel(smooth, state_dim + 1, action_dim, generator=generator)
 
     def forward(self, carry: Carry, x: Tensor, a: Tensor, t: Tensor) -> Tensor:
-        """T h(x, t, a), shape (n,), for states (n, d_x), actions (n, d) and levels (n,).
+        """The shift t h(x, t, a), shape (n,), for states (n, d_x), actions (n, d), levels (n,).
 
         ``carry`` holds the scales of the data (``objectives/scales.py``).
         """

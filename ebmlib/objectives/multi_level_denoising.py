@@ -73,7 +73,7 @@ class MultiLevelDenoising(FromData):
         return scales_of(pairs)
 
     def sigma(self, carry: Carry, t: Tensor) -> Tensor:
-        """Sigma_t in the units of the action."""
+        """The noise level sigma_t in the units of the action."""
         ratio = self.largest / self.smallest
         return carry["action_scale"] * self.smallest * ratio**t
 

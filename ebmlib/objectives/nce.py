@@ -46,7 +46,7 @@ class LogNormaliser(nn.Module):
 @register("NCE")
 @dataclass(frozen=True)
 class NCE(NoiseContrast):
-    """A classifier that tells demonstrated actions from k draws of q each, with log Z(x) learned.
+    """A classifier of demonstrated actions against k draws of q each, with log Z(x) learned.
 
         L(theta, c) = -mean log sigma(g(a)) - sum_{j=1}^{k} mean log sigma(-g(a_j)),
         g(a) = f(x, a) - c(x) - log q(a | x) - log k,
@@ -55,7 +55,7 @@ class NCE(NoiseContrast):
     unnormalized statistical models", 2010). At the optimum f - c is the log density, so that the
     trained part ``log_z`` is log Z(x): the density is normalised without an integral.
 
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see

@@ -28,11 +28,11 @@ class NCEPlus(FromData):
 
     with a width w_k drawn anew each time, xi ~ N(0, I) (Gustafsson et al., "How to train your
     energy-based model for regression", 2020). As m grows this becomes the likelihood of the
-    jittered labels: their variance is larger by b^2 mean w_k^2. With few draws there is a bias of
-    its own, since the noise knows the label and so tells it apart: ranking NCE's proof needs a q
-    that depends on x alone.
+    jittered labels: their variance is larger by b^2 mean w_k^2. With few draws there is a
+    further bias, since the noise depends on the label: ranking NCE's proof needs a q that depends
+    on x alone.
 
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         batch_size, data_noise: see :class:`~ebmlib.objectives.data.FromData`.

@@ -31,7 +31,7 @@ class Perceptron(nn.Module):
         return self.output(silu(self.second(silu(self.first(torch.cat(inputs, dim=-1))))))
 
 
-class Generator(nn.Module):
+class ActionGenerator(nn.Module):
     """A scaled action of a state and a latent: W z + c(x, z), z ~ N(0, I).
 
     c is a perceptron whose last layer is 0 before training, so that training begins with a

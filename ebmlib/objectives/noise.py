@@ -1,4 +1,4 @@
-"""What objectives share that contrast demonstrated actions with draws from a proposal."""
+"""Shared by the objectives that contrast demonstrated actions with draws from a proposal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STATE_UNIT, _ACTION_UNIT = "state_unit", "action_unit"
 
 
 class Contrasted(NamedTuple):
-    """f and log q at the demonstrated action and at the noise of n states.
+    """Values f and log q at the demonstrated action and at the noise, for n states.
 
     Attributes:
         f: f(x, a), (n, 1 + m), the demonstrated action first.
@@ -46,7 +46,7 @@ class NoiseContrast(WithoutParts):
     """Contrast with draws from a proposal whose density is known; no chains.
 
     Attributes:
-        proposal: q; what it takes from the data is carried along.
+        proposal: q; its fit to the data is carried along.
         negatives: draws for every demonstrated action.
         batch_size: demonstrated pairs of an update.
         data_noise: standard deviation of Gaussian noise added to the demonstrated actions of each
@@ -58,10 +58,10 @@ class NoiseContrast(WithoutParts):
             mean square of the actions' standard deviations (the scales of
             :meth:`~ebmlib.models.energy.EnergyModel.fit_standardisation`).
 
-    Noise on states and actions, fresh at every update, makes the density that is learned the data's
-    smoothed by the noise's kernel (Bishop, "Training with noise is equivalent to Tikhonov
-    regularization", 1995): a kernel density of the same widths is what an unlimited network would
-    arrive at.
+    With fresh noise on states and actions at every update, the density that is learned is that of
+    the data smoothed by the kernel of the noise (Bishop, "Training with noise is equivalent to
+    Tikhonov regularization", 1995): an unlimited network would learn a kernel density of the same
+    widths.
     """
 
     proposal: Proposal = field(default_factory=GaussianProposal)
@@ -96,7 +96,7 @@ class NoiseContrast(WithoutParts):
         return carry
 
     def noisy(self, batch: Pairs, carry: Carry, generator: torch.Generator) -> Pairs:
-        """The batch with the noise asked for on its actions and states; at 0 nothing is drawn."""
+        """The batch with noise on its actions and states; at a noise of 0 nothing is drawn."""
         in_spreads = self.noise_unit == "spread"
         batch = with_noise(
             batch, self.data_noise, generator, carry[_ACTION_UNIT] if in_spreads else 1.0

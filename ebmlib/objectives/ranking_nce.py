@@ -1,4 +1,4 @@
-"""Ranking noise contrastive estimation: tell the demonstrated action from m draws (section 2.3)."""
+"""Ranking noise contrastive estimation: find the demonstrated action among m draws (2.3)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ class RankingNCE(NoiseContrast):
 
     (Ma and Collins, "Noise contrastive estimation and negative sampling for conditional models:
     consistency and statistical efficiency", 2018). Consistent for every m; as m grows its gradient
-    becomes that of the likelihood by importance sampling. What f says of the state alone cancels.
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    becomes that of the likelihood by importance sampling. A part of f that depends on the state
+    alone cancels.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see

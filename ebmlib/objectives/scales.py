@@ -1,6 +1,6 @@
 """The data's own location and scale, carried along for networks that are parts of an objective.
 
-A part sees (x - m_x) / s_x and a - m_a over s_a: the scale of a state is the standard deviation of
+A part sees (x - m_x) / s_x and (a - m_a) / s_a: the scale of a state is the standard deviation of
 each dimension (1 for a constant), that of actions is one number, averaged over directions.
 """
 

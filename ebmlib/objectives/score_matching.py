@@ -27,7 +27,7 @@ class ScoreMatching(FromData):
 
     (Hyvarinen, "Estimation of non-normalized statistical models by score matching", 2005). log Z
     cancels and nothing is sampled. At the optimum grad_a f is the score of the data's density; how
-    much mass two modes hold that are far apart does not show in it. Needs a network with two
+    mass is shared between modes that are far apart does not show in it. Needs a network with two
     derivatives: ``activation="silu"``.
 
     An update costs batch_size evaluations of the network and d backward passes through its

@@ -30,7 +30,7 @@ class Scored(NamedTuple):
         return torch.autograd.grad(product, self.actions, create_graph=True)[0]
 
     def trace(self) -> Tensor:
-        """Tr grad_a^2 f, shape (n,): one backward pass for each dimension."""
+        """The trace tr grad_a^2 f, shape (n,): one backward pass for each dimension."""
         a = self.actions
         axes = torch.eye(a.shape[1], dtype=a.dtype, device=a.device)
         along = (self.derivative(axis.expand_as(self.actions)) for axis in axes)
@@ -38,7 +38,7 @@ class Scored(NamedTuple):
 
 
 def scored(model: EnergyModel, x: Tensor, a: Tensor) -> Scored:
-    """F and grad_a f at states (n, d_x) and actions (n, d), in one pass of the model."""
+    """Values f and grad_a f at states (n, d_x) and actions (n, d), in one pass of the model."""
     a = a.detach().requires_grad_()
     f = model(x, a)
     return Scored(a, f, torch.autograd.grad(f.sum(), a, create_graph=True)[0])
@@ -47,8 +47,8 @@ def scored(model: EnergyModel, x: Tensor, a: Tensor) -> Scored:
 def demand_smooth(objective: object, model: EnergyModel) -> None:
     """Refuse a model whose score is not differentiable.
 
-    With ReLU layers grad_a f is a sum of steps: how it depends on the state and on the biases is
-    where the steps are, which no derivative sees, and tr grad_a^2 f is 0 almost everywhere.
+    With ReLU layers grad_a f is a sum of steps. The state and the biases move the steps, which no
+    derivative sees, and tr grad_a^2 f is 0 almost everywhere.
 
     Raises:
         InputError: says which activation to use.

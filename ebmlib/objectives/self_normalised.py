@@ -31,7 +31,7 @@ class SelfNormalisedLikelihood(NoiseContrast):
     gradient, whatever the number of draws: at the optimum f - c is the log density, and c, the
     trained part ``log_z``, is log Z(x).
 
-    An update costs batch_size (1 + negatives) evaluations of the network, forth and back.
+    An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
         proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see

@@ -14,7 +14,7 @@ from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import MODEL, Carry, Outcome
 from ebmlib.objectives.generated import GENERATOR, Generated
-from ebmlib.objectives.networks import Generator
+from ebmlib.objectives.networks import ActionGenerator
 from ebmlib.objectives.scales import in_action_units, scaled_states
 
 
@@ -69,7 +69,7 @@ class SteinGenerator(Generated):
     ) -> Outcome:
         """The losses of one batch; reports that of the model and the levels of f."""
         data = self.noisy(batch, generator)
-        g, p = cast(Generator, parts[GENERATOR]), self.particles
+        g, p = cast(ActionGenerator, parts[GENERATOR]), self.particles
         x = scaled_states(carry, data.states)
         z = g.latents(len(x), p, like=x, generator=generator)
         a = g(x[:, None].expand(-1, p, -1), z)

@@ -15,7 +15,7 @@ from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.models.energy import EnergyModel
 from ebmlib.objectives.base import MODEL, Carry, Outcome, PartOptimizer
 from ebmlib.objectives.generated import GENERATOR, Generated
-from ebmlib.objectives.networks import Generator
+from ebmlib.objectives.networks import ActionGenerator
 from ebmlib.objectives.scales import in_action_units, scaled_states
 
 POSTERIOR = "posterior"
@@ -29,7 +29,7 @@ class NoisyGenerator(nn.Module):
         mean: g.
     """
 
-    def __init__(self, mean: Generator) -> None:
+    def __init__(self, mean: ActionGenerator) -> None:
         super().__init__()
         self.mean = mean
         self.log_sigma = nn.Parameter(torch.tensor(-1.0))

@@ -1,4 +1,4 @@
-"""What a policy is."""
+"""The interfaces of policies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Policy(Protocol):
 
 @runtime_checkable
 class Costed(Protocol):
-    """A policy that knows what its actions cost, so that a long rollout can fuse its chains."""
+    """A policy that reports what its actions cost, so that a long rollout can fuse its chains."""
 
     def operations(self, states: Tensor) -> float:
         """Multiplications and additions of one call of ``act`` for states (n, d_x)."""
@@ -30,5 +30,5 @@ class Remembering(Protocol):
     """A policy whose actions depend on its own earlier ones."""
 
     def remembering(self) -> Policy:
-        """The policy for one batch of rollouts, from their starts on: it remembers them."""
+        """A policy for one batch of rollouts, from their starts on; it remembers their actions."""
         ...

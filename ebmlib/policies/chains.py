@@ -1,4 +1,4 @@
-"""What policies share whose actions are made from the ends of chains."""
+"""Shared by the policies that make actions from the ends of chains."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class ChainPolicy(ABC):
 
     @property
     def like(self) -> Tensor | None:
-        """A tensor of the dtype and on the device of the model, if it has any."""
+        """A tensor with the dtype and the device of the model, if it has them."""
         return like_of(self.model)
 
-    def _taken(self, states: Tensor) -> Tensor:
-        """States (n, d_x) of any real type as the model takes them; refuses what has no room.
+    def _checked(self, states: Tensor) -> Tensor:
+        """States (n, d_x) of any real type as the model takes them, if memory holds their chains.
 
         Raises:
             InputError: they are not finite, of another shape, or too many.

@@ -20,4 +20,4 @@ class Draw(ChainPolicy):
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        return self._ends(self._taken(states), generator)
+        return self._ends(self._checked(states), generator)

@@ -23,12 +23,12 @@ class EndRule(Protocol):
 
     @property
     def steps(self) -> int:
-        """No trajectory has more actions."""
+        """Most actions of a trajectory."""
         ...
 
     @property
     def horizon(self) -> int:
-        """Actions of a whole demonstration, which a clock counts in."""
+        """Actions of a whole demonstration, in units of which a clock counts."""
         ...
 
     def end(self, path: FloatArray, states: FloatArray | None) -> tuple[int, str]:
@@ -36,7 +36,7 @@ class EndRule(Protocol):
 
         Args:
             path: positions.
-            states: demonstrated positions (n, d), or None where they are not at hand.
+            states: demonstrated positions (n, d), or None if they are not known.
         """
         ...
 
@@ -47,7 +47,7 @@ class FixedSteps:
     """A trajectory ends after so many actions.
 
     Attributes:
-        steps: the number of actions; the demonstrations' own, on average.
+        steps: the number of actions.
     """
 
     steps: int = 100
@@ -57,7 +57,7 @@ class FixedSteps:
 
     @property
     def horizon(self) -> int:
-        """The same number."""
+        """The number of actions."""
         return self.steps
 
     def end(self, path: FloatArray, states: FloatArray | None) -> tuple[int, str]:
@@ -75,13 +75,13 @@ class Arrival:
     begins). It has left the data once it is farther than ``away`` from every demonstrated position.
 
     Raises:
-        InputError: ends that are no positions, or a number that is out of its bounds.
+        InputError: ends that are not positions, or a number out of bounds.
 
     Attributes:
         ends: where the demonstrations ended.
         radius: how near counts as arrived.
         earliest: actions before which nothing has arrived.
-        steps: no trajectory has more actions.
+        steps: most actions of a trajectory.
         horizon: actions of a demonstration, on average.
         away: how far from every demonstrated position counts as having left.
     """
@@ -112,9 +112,9 @@ class Arrival:
     def of(cls, demonstrations: Demonstrations) -> Arrival:
         """The rule for demonstrations.
 
-        The radius is twice the distance at which an end has another one beside it (the median), at
-        least a step; trajectories arrive after 3/4 of the shortest demonstration and go on for at
-        most 3/2 of the longest; a quarter of the extent of the data is too far from them.
+        The radius is twice the median distance of an end to the nearest other end, and at least a
+        step. Trajectories arrive after at least 3/4 of the shortest demonstration and go on for at
+        most 3/2 of the longest. They have left the data at a quarter of the data's extent.
         """
         paths = demonstrations.trajectories
         ends = np.array([x[-1] for x in paths])

@@ -41,7 +41,7 @@ class EXP(ChainPolicy):
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        states = self._taken(states)
+        states = self._checked(states)
         jitter = self.sampler.alpha if self.jitter is None else self.jitter
         candidates = self._population(states)
         if jitter > 0:

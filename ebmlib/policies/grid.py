@@ -27,8 +27,8 @@ from ebmlib.models.energy import EnergyModel
 
 SPACING = 1.5  # cells per noise width
 REACH = 3.0  # noise widths around a demonstrated action
-SEPARATE = 0.1
-_MOST = 20_000
+SEPARATE = 0.1  # modes are separate below this share of the largest mass
+_MOST_CELLS = 20_000
 _CANDIDATES = 32  # of one draw
 
 
@@ -68,10 +68,10 @@ class ActionGrid:
         h = SPACING * width
         low = actions.amin(dim=0) - REACH * width
         cells = ((actions.amax(dim=0) + REACH * width - low) / h).ceil().long() + 1
-        if int(cells.prod()) > _MOST:
+        if int(cells.prod()) > _MOST_CELLS:
             raise InputError(
                 f"A grid of cells as narrow as {h:.2g} would have {int(cells.prod())}, at most "
-                f"{_MOST}: add noise to the actions (data_noise) or use chains."
+                f"{_MOST_CELLS}: add noise to the actions (data_noise) or use chains."
             )
         axes = [low[i] + h * torch.arange(int(cells[i])).to(low) for i in range(d)]
         points = torch.stack(torch.meshgrid(*axes, indexing="ij"), dim=-1).reshape(-1, d)
@@ -115,7 +115,7 @@ class GridPolicy(ABC):
         return self._f(states, self.grid.points[None]).softmax(dim=1)
 
     def _f(self, states: Tensor, actions: Tensor) -> Tensor:
-        """F(x, a), (n, g), for actions (n or 1, g, d)."""
+        """Values f(x, a), (n, g), for actions (n or 1, g, d)."""
         return self.model(states[:, None], actions)
 
 
@@ -188,7 +188,7 @@ def modes_of(mass: Tensor, grid: ActionGrid, separate: float = SEPARATE) -> Mode
 
     Cells with more than ``separate`` times the largest mass of their state form the modes: those
     that touch belong to one. Every other cell belongs to the mode that a walk to the highest
-    neighbour leads to; lower peaks than that are no modes.
+    neighbour leads to. Lower peaks are not modes.
 
     Args:
         mass: (n, g), rows sum to 1.
@@ -239,13 +239,13 @@ def _components(high: Tensor, neighbours: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Committed(GridPolicy):
-    """One road of several: a mode is taken by its mass and kept while it exists.
+    """One mode of several: it is drawn by its mass and kept while it exists.
 
-    Where p(a | x) has one mode this is E[a | x]. Where it has several, the mean of the roads is a
-    road that nobody took (section 3.3 of the thesis leaves this open). Here one mode is drawn by
-    its mass, and the action is the expectation within it. At the next step a rollout that has
-    committed itself goes on with the mode nearest to its last action; it draws again once no mode
-    is nearer than half the distance between them, or once there was only one.
+    Where p(a | x) has one mode this is E[a | x]. Where it has several, E[a | x] lies between them,
+    where nobody went (section 3.3 of the thesis leaves this open). Here one mode is drawn by its
+    mass, and the action is the expectation within it. At the next step the rollout takes the mode
+    nearest to its last action. It draws again if that mode is farther away than half the distance
+    to the next mode, or if there was only one mode.
 
     Attributes:
         separate: see :func:`modes_of`.
@@ -254,7 +254,7 @@ class Committed(GridPolicy):
     separate: float = SEPARATE
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
-        """A mode by its mass for every state, without a past."""
+        """Actions of states without a past: every mode is drawn by its mass."""
         return self.remembering().act(states, generator=generator)
 
     def remembering(self) -> Remembered:
@@ -301,7 +301,7 @@ def _by_mass(modes: Modes, n: int, generator: torch.Generator) -> Tensor:
 
 
 def _smallest(values: Tensor, groups: Tensor, n: int) -> Tensor:
-    """Where the smallest value of every group is, (n,)."""
+    """The index of the smallest value of every group, (n,)."""
     least = values.new_full((n,), torch.inf).scatter_reduce_(0, groups, values, "amin")
     found = torch.zeros(n, dtype=torch.long, device=values.device)
     here = (values == least[groups]).nonzero()[:, 0]

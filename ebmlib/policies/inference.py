@@ -14,16 +14,16 @@ from ebmlib.policies.grid import ActionGrid, Committed, GridDraw, GridEXP, GridM
 from ebmlib.policies.ml import ML
 from ebmlib.sampling.inference import Inference
 
-KINDS: dict[str, type[ChainPolicy]] = {"exp": EXP, "ml": ML, "draw": Draw}
-"""The policies by the names of :data:`ebmlib.sampling.inference.ESTIMATES`."""
+CHAIN_POLICIES: dict[str, type[ChainPolicy]] = {"exp": EXP, "ml": ML, "draw": Draw}
+"""The policies by chains, by the names of :data:`ebmlib.sampling.inference.ESTIMATES`."""
 
-ON_GRIDS: dict[str, type[GridPolicy]] = {
+GRID_POLICIES: dict[str, type[GridPolicy]] = {
     "exp": GridEXP,
     "ml": GridML,
     "draw": GridDraw,
     "road": Committed,
 }
-"""The policies by the names of :data:`ebmlib.sampling.inference.BY_GRID`."""
+"""The policies on a grid, by the names of :data:`ebmlib.sampling.inference.GRID_ESTIMATES`."""
 
 
 def policy_of(
@@ -41,7 +41,7 @@ def policy_of(
         grid: the grid around the demonstrated actions, where the inference is by a grid.
 
     Raises:
-        InputError: the inference is by a grid, and there is none.
+        InputError: the inference is by a grid, and none is given.
     """
     if inference.grid is not None:
         if grid is None:
@@ -49,22 +49,22 @@ def policy_of(
                 "This inference needs a grid: pass grid=ActionGrid.around(actions, width), or use "
                 "TrainedPolicy.of(trained)."
             )
-        return ON_GRIDS[inference.estimate](model, grid)
+        return GRID_POLICIES[inference.estimate](model, grid)
     return chains_of(model, inference, features)
 
 
 def chains_of(
     model: EnergyModel, inference: Inference, features: StateFeatures = POSITION
 ) -> ChainPolicy:
-    """The same by chains, whether or not the inference is by a grid.
+    """The policy by chains, even if the inference is by a grid.
 
     Raises:
         InputError: chains have no such estimate.
     """
-    checks.one_of("estimate", inference.estimate, KINDS)
+    checks.one_of("estimate", inference.estimate, CHAIN_POLICIES)
     options: dict[str, int] = {}
     if inference.population is not None:
         options["population"] = inference.population
     if inference.estimate == "exp" and features != POSITION:
         options["positions"] = model.action_dim  # a position has as many numbers as a displacement
-    return KINDS[inference.estimate](model, inference.kernel, **options)
+    return CHAIN_POLICIES[inference.estimate](model, inference.kernel, **options)

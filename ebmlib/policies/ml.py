@@ -20,7 +20,7 @@ class ML(ChainPolicy):
     The ascent is the sampler at temperature 0. It starts at the origin and at ``population`` - 1
     noise starts, goes on in blocks of K steps until the best f of every state rises by less than
     ``tolerance`` in a block or ``blocks`` are done, and the best point at the end of a block
-    wins. A model without a mode in reach (training does not forbid f to rise forever) thus gives
+    wins. A model without a mode in reach (training does not keep f from rising forever) thus gives
     the best point found.
 
     Attributes:
@@ -39,7 +39,7 @@ class ML(ChainPolicy):
 
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        states = self._taken(states)
+        states = self._checked(states)
         ascent = self.sampler.ascent()
         candidates = self._population(states)
         score = self.model.score(candidates)

@@ -45,7 +45,7 @@ class TrainedPolicy:
         end: when a trajectory ends.
         scales: normalised units per unit of the drawing, one per demonstration, (N,).
         offsets: where each demonstration started, in units of the drawing, (N, d).
-        name: of the demonstrations.
+        name: the name of the demonstrations.
         configuration: the run that trained it, as JSON-ready data.
         provenance: the store's record of it (key, data digest, versions, device, time).
         grid: the actions that the density is evaluated at, where the inference is by a grid.
@@ -66,7 +66,7 @@ class TrainedPolicy:
 
     @classmethod
     def of(cls, trained: Trained) -> TrainedPolicy:
-        """The policy of a trained run, drawn as the run says.
+        """The policy of a trained run, with the inference of the run.
 
         Where the inference is by a grid, the grid lies around the demonstrated actions, and
         trajectories end where demonstrations end (:class:`~ebmlib.policies.ends.Arrival`).
@@ -96,14 +96,14 @@ class TrainedPolicy:
         )
 
     def policy(self, estimate: str | None = None) -> Policy:
-        """The policy; ``estimate`` (``"exp"``, ``"ml"``, ``"draw"``, ...) for the stored one."""
+        """The policy; ``estimate`` (``"exp"``, ``"ml"``, ...) replaces the stored one."""
         inference = self.inference
         if estimate is not None:
             inference = replace(inference, estimate=estimate, population=None)
         return policy_of(self.model, inference, self.features, self.grid)
 
     def chains(self, estimate: str) -> ChainPolicy:
-        """The policy by chains, whose number can be replaced."""
+        """The policy by chains, even if the stored inference is by a grid."""
         inference = replace(self.inference, estimate=estimate, population=None)
         return chains_of(self.model, inference, self.features)
 
@@ -201,7 +201,7 @@ class TrainedPolicy:
         """Read a policy that :meth:`save` wrote, on any machine.
 
         Raises:
-            InputError: the file is no policy, or of a later format.
+            InputError: the file is not a policy, or of a later format.
             StoreError: it is missing or damaged.
         """
         tensors, record = files.load_tensors(
@@ -219,8 +219,8 @@ class TrainedPolicy:
                 raise
             reason = " ".join(str(error).split())
             raise StoreError(
-                f"{path} is no policy that this version can read ({reason}); write it again with "
-                "TrainedPolicy.save or train NAME --out FILE."
+                f"{path} is not a policy that this version can read ({reason}); write it again "
+                "with TrainedPolicy.save or train NAME --out FILE."
             ) from error
 
     @classmethod

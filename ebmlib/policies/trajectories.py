@@ -48,7 +48,7 @@ def rollout(
     Args:
         policy: an action for every state.
         starts: x_0 of every trajectory, positions (b, d): a tensor, an array or lists of any real
-            type. They are taken in the dtype and to the device of the policy if it has them
+            type. They are converted to the dtype and the device of the policy if it has them
             (``like``).
         steps: t, the number of actions.
         generator: for the policy.
@@ -85,7 +85,7 @@ def rollout(
             x = transition(past.positions, a)
             if not torch.isfinite(x).all():
                 raise DivergenceError(
-                    f"A trajectory left the finite numbers at step {step}; start nearer to the "
+                    f"A trajectory's position is not finite after step {step}; start nearer to the "
                     "demonstrations or train longer."
                 )
             past = past.advance(a, x)

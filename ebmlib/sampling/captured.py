@@ -20,8 +20,8 @@ from ebmlib.sampling.checked import form, tensors_of
 from ebmlib.sampling.fused import FusedChain
 from ebmlib.sampling.sgld import SGLD, noise
 
-_KEPT = 4  # captured updates: of a training, of its policy, and two more
-_WARM_UPS = 3  # what PyTorch asks for before a capture
+_MAX_UPDATES = 4  # captured updates that are kept: of a training, of its policy, and two more
+_WARM_UPS = 3  # what PyTorch requires before a capture
 
 Capture = Callable[[Callable[[], None], torch.device], Callable[[], None]]
 """Turns an update into a function that repeats it."""
@@ -132,7 +132,7 @@ class Captured:
         if key not in self._updates:
             self._updates[key] = _Update(target, inner.shape[1], self._capture)
         self._updates.move_to_end(key)
-        while len(self._updates) > _KEPT:
+        while len(self._updates) > _MAX_UPDATES:
             self._updates.popitem(last=False)
         drifts = torch.tensor(kernel.drifts(), dtype=inner.dtype, device=inner.device)
         return CapturedChain(self._updates[key], target, kernel, drifts)

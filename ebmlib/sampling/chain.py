@@ -21,11 +21,11 @@ class Chain(NamedTuple):
 
     Attributes:
         actions: end positions, (n, d).
-        length: sum of step lengths of every chain, (n,) in float64, or None if not asked for.
+        length: sum of step lengths of every chain, (n,) in float64, or None without ``length``.
         steps: K.
-        recorded: the step numbers asked for, 0 being the start, ascending.
+        recorded: the recorded step numbers, ascending; 0 is the start.
         positions: positions after the recorded steps, (len(recorded), n, d).
-        values: f there, (len(recorded), n), or None if the target cannot tell it.
+        values: f there, (len(recorded), n), or None if the target has no value.
         acceptance: mean acceptance probability of every chain, (n,) in float64; None for a kernel
             that never rejects.
     """
@@ -60,9 +60,9 @@ def run_chain(
 ) -> Chain:
     """Run the kernel's K updates from ``start`` (n, d).
 
-    What is asked for changes what is reported, never the positions: the noise of every step is
-    drawn on its own, so the same seed gives the same chain whatever is recorded. Updates are made
-    by a fused chain where one is permitted and found (:mod:`ebmlib.sampling.fused`).
+    ``length`` and ``record`` change what is reported, never the positions: the noise of every step
+    is drawn on its own, so the same seed gives the same chain whatever is recorded. Updates
+    are made by a fused chain where one is permitted and found (:mod:`ebmlib.sampling.fused`).
 
     Args:
         kernel: the kernel.
@@ -74,9 +74,8 @@ def run_chain(
         record: step numbers from 0 (the start) to K at which to report positions and f.
 
     Raises:
-        InputError: a record outside 0 ... K, a start that is not finite or not
-            (n, d), or a noise level that is
-            still in units of the data.
+        InputError: a record outside 0 ... K, a start that is not finite or not (n, d), or a noise
+            level that is still in units of the data.
         DivergenceError: a position that is not finite.
     """
     start = as_tensor("Starts", start, like_of(target))
@@ -104,7 +103,7 @@ def run_chain(
             positions.append(a)
     if not torch.isfinite(a).all():
         raise DivergenceError(
-            f"The chain left the finite numbers within {kernel.steps} steps at alpha = "
+            f"A chain's position is not finite after {kernel.steps} steps at alpha = "
             f"{kernel.alpha:g}; lower alpha or train with regularisation."
         )
     return Chain(

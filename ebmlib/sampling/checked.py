@@ -2,9 +2,9 @@
 
 A kernel that was compiled for this machine may be wrong on it: another compiler, another card. So
 before the first use on a device, and for each form of network, a fused chain makes a few updates of
-a small random network of that form, and the eager path makes the same; and its noise is looked at
-on a flat energy. The next candidate is asked where one disagrees or fails, and the eager path is
-taken where none is left.
+a small random network of that form, and the eager path makes the same; and its noise is tested on a
+flat energy. If a candidate disagrees or fails the next one is tried; if none is left, the eager
+path is taken.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Candidate:
     """One way of fusing chains.
 
     Attributes:
-        name: what a sentence calls it, such as ``"the Triton kernel"``.
+        name: its name in messages, such as ``"the Triton kernel"``.
         make: the fused chain of a target and a kernel, or None where it has none for them; raises
             ImportError where the machine lacks what it needs.
     """
@@ -45,16 +45,16 @@ class Candidate:
 
 
 class FirstThatAgrees:
-    """The maker that asks candidates in order; each is checked once per device and form of network.
+    """Tries candidates in order; each is checked once per device and form of network.
 
-    What is not used is said in one sentence, once: a log line where it is absent, a log line and a
-    warning where it disagrees or fails.
+    A candidate that is not used is reported once, in one sentence: by a log line if it is absent,
+    by a log line and a warning if it disagrees or fails.
     """
 
     def __init__(self, candidates: Sequence[Candidate]) -> None:
         self._candidates = tuple(candidates)
         self._reasons: dict[tuple[object, ...], str | None] = {}
-        self._said: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(self, target: ActionScore, kernel: SGLD) -> FusedChain | None:
         """The chain of the first candidate that has one and agrees with the eager path, or None."""
@@ -72,21 +72,22 @@ class FirstThatAgrees:
         try:
             reason = disagreement(candidate.make, target)
         except ImportError as error:
-            self._say(f"Without {error.name} chains are not fused by {candidate.name}.", warn=False)
+            sentence = f"Without {error.name} chains are not fused by {candidate.name}."
+            self._report(sentence, warn=False)
             return "absent"
-        except Exception as error:  # compilers and drivers raise what they like
+        except Exception as error:  # compilers and drivers may raise any error
             reason = f"it failed with {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         if reason is not None:
-            self._say(
+            self._report(
                 f"Chains on {target.context.device} are not fused by {candidate.name}: {reason}.",
                 warn=True,
             )
         return reason
 
-    def _say(self, sentence: str, *, warn: bool) -> None:
-        if sentence in self._said:
+    def _report(self, sentence: str, *, warn: bool) -> None:
+        if sentence in self._reported:
             return
-        self._said.add(sentence)
+        self._reported.add(sentence)
         _log.info("%s", sentence)
         if warn:
             warnings.warn(sentence, RuntimeWarning, stacklevel=4)
@@ -99,7 +100,7 @@ def tensors_of(score: ActionScore) -> list[Tensor]:
 
 
 def form(score: ActionScore) -> tuple[object, ...]:
-    """What a fused chain is made for: device, dtypes, widths and activations, not states."""
+    """What a fused chain depends on: device, dtypes, widths and activations, but no states."""
     context, *weights = tensors_of(score)
     widths = tuple((tuple(tensor.shape), tensor.dtype) for tensor in weights)
     flags = (score.embedding is None, score.residual, score.tanh, score.silu)
@@ -156,9 +157,9 @@ def _of_updates(make: Maker, target: ActionScore) -> str | None:
     for k in range(kernel.steps):
         state, info = kernel.step(score, k, state, generator=generator)
         expected += torch.linalg.vector_norm(info.moved, dim=1)
-    moved, should = end - start, state.actions - start
+    moved, expected_move = end - start, state.actions - start
     # the gradient jumps where an activation crosses 0, so that a rare chain may differ
-    close = torch.isclose(moved, should, rtol=1e-3, atol=1e-4).all(dim=1)
+    close = torch.isclose(moved, expected_move, rtol=1e-3, atol=1e-4).all(dim=1)
     if close.double().mean() < 0.95:
         return "its updates differ from the eager ones"
     if torch.isclose(length, expected, rtol=1e-3, atol=1e-4).double().mean() < 0.95:

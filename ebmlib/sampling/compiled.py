@@ -4,8 +4,8 @@
 chains and lets a block make all of its steps before the next begins. The system's compiler builds
 it at first use (under a second, once per machine: the network's sizes are arguments, not
 constants), the library is kept in a cache, and it is used only after it agreed with the eager
-score. Where anything of this fails, :func:`walk_of` returns None and the sampler takes the eager
-path; one log line says why.
+score. If any of this fails, :func:`walk_of` returns None and the sampler takes the eager path; one
+log line says why.
 
 Results are the same bits on one machine whatever the number of threads, and however the chains or
 the steps are divided among calls. They differ from the eager path in the last bits.
@@ -44,7 +44,7 @@ _FLAGS = "-O2 -std=gnu11 -fPIC -shared -ffp-contract=off -fno-math-errno".split(
 # walk.c writes its vectors and unrolling out; without these clang takes three times as long
 _FLAGS += "-fno-tree-vectorize -fno-tree-slp-vectorize -fno-unroll-loops".split()
 _CPU_FLAGS: tuple[tuple[str, ...], ...] = (("-march=native",), ("-mcpu=native",), ())  # or none
-_MOST_OPERATIONS = 1 << 23  # of an update (h_dim 1000): it keeps pace so far, beyond was not tried
+_MOST_OPERATIONS = 1 << 23  # of an update (h_dim 1000): fast up to here, larger was not tried
 _NOISE_BLOCK = 1 << 21  # numbers of noise held at once: 8 MB in float32
 _WORK_WORTH_THREADS = 4e6  # operations; they take 40 us, about what starting threads may cost
 _lock = threading.Lock()
@@ -76,7 +76,7 @@ def available() -> bool:
 
 
 class Walk:
-    """Many SGLD updates of n chains in one call; the weights are those the score had when made."""
+    """Many SGLD updates of n chains in one call; weights are copied when it is made."""
 
     def __init__(self, library: ctypes.CDLL, score: ActionScore) -> None:
         d = score.first.shape[1] if score.embedding is None else score.embedding[0].shape[1]
@@ -181,10 +181,10 @@ def walk_of(score: ActionScore) -> Walk | None:
 def fused_chain(target: ActionScore, kernel: SGLD) -> fused.FusedChain | None:
     """The compiled walk with the noise of ``kernel``, or None (see :func:`walk_of`)."""
     # packing the weights takes as long as a step or two of a small batch: once per target
-    kept = target.__dict__
-    if "_walk" not in kept:
-        kept["_walk"] = walk_of(target)
-    walk = kept["_walk"]
+    cache = target.__dict__
+    if "_walk" not in cache:
+        cache["_walk"] = walk_of(target)
+    walk = cache["_walk"]
     return None if walk is None else _FusedSGLD(walk, kernel)
 
 

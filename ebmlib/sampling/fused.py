@@ -1,9 +1,9 @@
-"""Fused chains: many updates in one call, found by what target, kernel and device are.
+"""Fused chains: many updates in one call, found by the types of target, kernel and device.
 
 A fused chain is registered for a type of target, a type of kernel and a type of device
 (:func:`register`); nothing of it is stored on a model. It makes the same updates as the eager
-path, with other last bits. So that the same job gives the same bits every time, whoever runs a
-whole job (a training, a rollout) decides once, by the job's size alone::
+path, but for the last bits. So that the same job gives the same bits every time, the code that runs
+a whole job (a training, a rollout) decides once, by the job's size alone::
 
     with fused.permitted(fused.worthwhile(operations_of_the_job)):
         ...
@@ -30,8 +30,8 @@ OPERATIONS_WORTH_FUSING = 1e12
 Building the compiled kernel takes 0.6 s (2 cores of an AMD EPYC at 2.6 GHz), loading it from the
 cache 10 ms. It saves 3 ms or more of every 10^9 operations: 38 against 22 ms for 50 steps of 512
 chains, 4.2 10^9 operations, and more in smaller or larger batches or on a busy machine. So
-0.2 10^12 operations pay for the building; five times that is asked, for other machines: 6 million
-updates of the default network, 120 epochs of a preset.
+0.2 10^12 operations pay for the building; the limit is five times as many, for other machines: 6
+million updates of the default network, 120 epochs of a preset.
 """
 
 
@@ -95,7 +95,7 @@ def is_permitted() -> bool:
 
 
 def operations_of(target: Target) -> float:
-    """Multiplications and additions of one score of one chain; 0 where a target does not say."""
+    """Multiplications and additions of one score of one chain; 0 if not known."""
     count = getattr(target, "operations", None)
     return 0.0 if count is None else float(count())
 

@@ -12,21 +12,23 @@ from ebmlib.sampling.sgld import SGLD
 ESTIMATES = ("exp", "ml", "draw")
 """The expectation E[a | x], the most probable action, one draw (section 3.3)."""
 
-BY_GRID = (*ESTIMATES, "road")
-"""What can be made of the density on a grid: these, and one of several roads."""
+GRID_ESTIMATES = (*ESTIMATES, "road")
+"""Estimates from the density on a grid: the same, and ``"road"``, the mean of one of several modes,
+which a rollout keeps (:class:`ebmlib.policies.grid.Committed`)."""
 
 
 @register("Inference")
 @dataclass(frozen=True)
 class Inference:
-    """The kernel whose chains end at actions, and what is made of their ends.
+    """The kernel whose chains end at actions, and the estimate that is made from them.
 
     Attributes:
         kernel: the chain; need not be the one that training used, if training used any.
-        estimate: one of :data:`ESTIMATES`, or with a grid of :data:`BY_GRID`.
+        estimate: one of :data:`ESTIMATES`, or with a grid of :data:`GRID_ESTIMATES`.
         population: chains for every state; the estimate's own default if None.
-        grid: no chains: the density is evaluated on a grid for noise of this standard deviation on
-            the actions, in units of their spread (:mod:`ebmlib.policies.grid`).
+        grid: if given, no chains are run: the density is evaluated on a grid, as fine as a model
+            needs that was trained with noise of this standard deviation on the actions, in units of
+            their spread (:mod:`ebmlib.policies.grid`).
     """
 
     kernel: Kernel = field(default_factory=SGLD)
@@ -36,7 +38,8 @@ class Inference:
 
     def __post_init__(self) -> None:
         checks.instance("kernel", self.kernel, Kernel, "SGLD(alpha=0.01, steps=100)")
-        checks.one_of("estimate", self.estimate, ESTIMATES if self.grid is None else BY_GRID)
+        known = ESTIMATES if self.grid is None else GRID_ESTIMATES
+        checks.one_of("estimate", self.estimate, known)
         if self.grid is not None:
             checks.positive("grid", self.grid, most=checks.LARGEST_SQUARED)
         if self.population is not None:

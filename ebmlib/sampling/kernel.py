@@ -93,9 +93,9 @@ UNITS = ("action", "s")
 def noise_start(
     alpha: float, n: int, d: int, generator: torch.Generator, like: Tensor | None
 ) -> Tensor:
-    """N(0, alpha^2 I), shape (n, d), in the dtype and device of ``like``.
+    """N(0, alpha^2 I), shape (n, d), in the dtype and on the device of ``like``.
 
-    Without it in float32 on the generator's device.
+    If ``like`` is None, in float32 on the generator's device.
     Algorithm 2 writes N(0, alpha I); the standard deviation of SGLD's own noise is alpha.
     """
     like = torch.empty(0, dtype=torch.float32, device=generator.device) if like is None else like

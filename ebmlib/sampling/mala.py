@@ -1,4 +1,4 @@
-"""The Metropolis-adjusted Langevin algorithm: SGLD's step as a proposal, accepted to be exact.
+"""The Metropolis-adjusted Langevin algorithm: SGLD's step as a proposal that is accepted or not.
 
 Roberts and Tweedie, "Exponential convergence of Langevin distributions and their discrete
 approximations" (1996). From a, with drift lambda = alpha^2 / 2 and xi ~ N(0, I),
@@ -57,7 +57,7 @@ class MALA:
     def step(
         self, target: Target, k: int, state: KernelState, *, generator: torch.Generator
     ) -> tuple[KernelState, Info]:
-        """One proposal for each of n chains, accepted or not; the equations stand above."""
+        """One proposal for each of n chains, accepted or not; see the equations above."""
         a, f, score = state
         assert f is not None and score is not None
         drift = self.alpha**2 / 2

@@ -85,7 +85,7 @@ class GaussianProposal:
         away = pairs.actions - pairs.actions.mean(dim=0)
         covariance = away.T @ away / len(away)
         eye = torch.eye(away.shape[1], dtype=away.dtype, device=away.device)
-        floor = (1e-3 * spread) ** 2 * eye  # a direction without any
+        floor = (1e-3 * spread) ** 2 * eye  # for a direction without spread
         return {
             "mean": pairs.actions.mean(dim=0),
             "factor": torch.linalg.cholesky(self.broaden**2 * (covariance + floor)),
@@ -109,7 +109,7 @@ class GaussianProposal:
 @register("UniformProposal")
 @dataclass(frozen=True)
 class UniformProposal:
-    """Q(a) uniform in the box that holds all demonstrated actions, and a margin around it.
+    """A uniform q(a) in the box around all demonstrated actions, with a margin.
 
     Attributes:
         margin: width added on each side, as a share of the box's width in that direction.
@@ -146,7 +146,7 @@ class UniformProposal:
 @register("MixtureProposal")
 @dataclass(frozen=True)
 class MixtureProposal:
-    """Q(a), an equal mixture of round Gaussians around demonstrated actions of any state.
+    """An equal mixture q(a) of round Gaussians around demonstrated actions of any state.
 
     q(a) = mean over centres c and widths w of N(a; c, w^2 spread^2 I), spread being the standard
     deviation of all actions, averaged over directions.

@@ -34,8 +34,9 @@ class SGLD:
         alpha: noise level (thesis: ``sgld_al``).
         steps: K, the number of updates (thesis: ``sgld_K``); 0 returns the start.
         temperature: T above; the ML estimate is T = 0.
-        drift: step along the score; alpha^2 / 2 if None. Set apart from alpha, the effective
-            temperature becomes about alpha^2 T / (2 drift) (ORACLES).
+        drift: step along the score; alpha^2 / 2 if None. With another drift the effective
+            temperature is about alpha^2 T / (2 drift)
+            (:func:`ebmlib.evaluation.gaussian.variance_with_drift`).
         final_alpha: anneal the noise level geometrically from alpha to this over the K steps
             (the annealing that section 2.4 calls correct); constant if None.
         unit: what alpha, final_alpha and the square root of drift are measured in: ``"action"``,
@@ -129,7 +130,7 @@ class SGLD:
 
 
 def noise(out: Tensor, scale: float, generator: torch.Generator) -> Tensor:
-    """Fill ``out`` with scale xi, xi ~ N(0, I); at scale 0 the generator is not asked."""
+    """Fill ``out`` with scale xi, xi ~ N(0, I); at scale 0 nothing is drawn."""
     if scale == 0:
         return out.zero_()
     return out.normal_(generator=generator).mul_(scale)

@@ -21,7 +21,7 @@ Bank = dict[str, Tensor]
 
 
 class Negatives(NamedTuple):
-    """Chains about to run: states (m, d_x), starts (m, d_a), their places in the data ids (m,)."""
+    """Chains about to run: states (m, d_x), starts (m, d_a), ids (m,): rows in the data."""
 
     states: Tensor
     start: Tensor
@@ -128,9 +128,9 @@ class ReplayStart:
     The last ``per_pair`` chain ends of every demonstrated pair are kept. A new chain goes on from
     one of its own pair's, at random, or with probability ``restart`` starts again from noise.
 
-    The chains' states are those of the batch, as with every start: only then does what f says of
-    the state alone cancel in the loss. In one buffer for all pairs the states of the chains would
-    drift away from those of the data, and f would grow at the ones without bound.
+    The chains' states are those of the batch, as with every start: only then does the
+    part of f that depends on the state alone cancel in the loss. In one buffer for all pairs the
+    states of the chains would drift away from those of the data, where f would grow without bound.
     """
 
     per_pair: int = 5
@@ -173,7 +173,7 @@ class ReplayStart:
         first = count.cumsum(0) - count  # where a pair's chains begin in this order
         turn = torch.empty_like(ids)
         turn[order] = torch.arange(len(ids), device=ids.device) - first[ids[order]]
-        kept = turn >= count[ids] - self.per_pair  # of several chains at one pair the last
+        kept = turn >= count[ids] - self.per_pair  # the last of several chains at a pair
         slots = (bank["ended"][ids] + turn) % self.per_pair
         actions = bank["actions"].clone()
         actions[ids[kept], slots[kept]] = ends[kept]

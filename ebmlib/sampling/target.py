@@ -22,7 +22,7 @@ class Target(Protocol):
     """
 
     def value(self, a: Tensor, /) -> Tensor:
-        """F at actions (n, d), shape (n,)."""
+        """Values f(a) at actions (n, d), shape (n,)."""
         ...
 
     def score(self, a: Tensor, /) -> Tensor:
@@ -62,13 +62,13 @@ class ScoreTarget:
 
 @dataclass(frozen=True)
 class ValueTarget:
-    """A target by its log density (n, d) -> (n,); the score is its automatic derivative."""
+    """A target given by its log density (n, d) -> (n,); autograd computes the score."""
 
     function: Callable[[Tensor], Tensor]
 
     @torch.no_grad()
     def value(self, a: Tensor) -> Tensor:
-        """F at actions (n, d), shape (n,)."""
+        """Values f(a) at actions (n, d), shape (n,)."""
         return self.function(a)
 
     def score(self, a: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def as_target(given: Target | Callable[[Tensor], Tensor]) -> Target:
     Raises:
         InputError: neither.
     """
-    # a field that is called ``score`` is not the method of that name
+    # a field ``score`` is not the method of that name
     if isinstance(given, Target) and inspect.ismethod(given.score):
         return given
     if callable(given):
@@ -95,7 +95,7 @@ def as_target(given: Target | Callable[[Tensor], Tensor]) -> Target:
 
 
 def values_at(target: Target, positions: list[Tensor]) -> Tensor | None:
-    """F at each of the positions (n, d), shape (len(positions), n); None where it is not known."""
+    """Values f at each of the positions (n, d), (len(positions), n); None if f is not known."""
     if not positions or not getattr(target, "has_value", True):
         return None
     return torch.stack([target.value(a) for a in positions])

@@ -1,6 +1,6 @@
 """Fused SGLD chains on a GPU by a Triton kernel (:mod:`ebmlib.sampling.triton_kernel`).
 
-Imported only where Triton is there; :mod:`ebmlib.sampling.cuda` decides whether it is used.
+Imported only where Triton is installed; :mod:`ebmlib.sampling.cuda` decides whether it is used.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from ebmlib.sampling import triton_kernel
 from ebmlib.sampling.sgld import SGLD
 
 WIDEST = 128
-"""Features of a layer: the activations of a block of twice the width fit no registers. Wider
-networks fill a card with the eager path's own matrix products."""
+"""Most features of a layer: at twice the width the activations of a block do not fit into
+registers. Wider networks fill a card with the eager path's own matrix products."""
 OLDEST = (8, 0)
-"""Compute capability (NVIDIA) from which on tensor cores multiply what float32 is split into."""
+"""Least compute capability (NVIDIA): its tensor cores multiply the parts of a split float32."""
 MOST_DIMENSIONS = 16
-"""Of an action; its products are written out, which no tensor core would do for so few."""
+"""Most dimensions of an action; its products are written out, too small for tensor cores."""
 _NARROWEST = 16  # sides of a matrix that a tensor core multiplies
 _BLOCKS = (16, 32)  # chains of a program; with 64 the registers overflow by kilobytes
 _WARPS = 8  # groups of 32 threads of a program; with 4 the registers overflow as well
@@ -83,7 +83,7 @@ def pack(score: ActionScore) -> Packed:
 
 
 def serves(score: ActionScore) -> bool:
-    """Whether the kernel has this network, and the card what the kernel needs.
+    """Whether the kernel can run this network on this card.
 
     The network must be in float32, at most :data:`WIDEST` wide, its actions of few dimensions. On
     the CPU the kernel runs in Triton's interpreter.
@@ -121,9 +121,9 @@ class TritonChain:
     """Consecutive updates of an SGLD chain, all in one launch.
 
     The seed of the kernel's own generator is drawn from the generator that is passed in, once for a
-    whole chain: by the call that makes update 0. The numbers are those of chain, update and
-    dimension, so neither what is recorded nor the size of a block changes them. They are other
-    numbers than the eager path draws, of the same law.
+    whole chain: by the call that makes update 0. A number depends on chain, update and
+    dimension alone, so neither what is recorded nor the size of a block changes it. The numbers are
+    not those of the eager path, but have the same law.
 
     Attributes:
         packed: the network at its states.
@@ -201,7 +201,7 @@ class TritonChain:
         drifts, scales = self._schedule
         if length is None:  # one kernel that always sums is compiled in half the time of two
             length = torch.zeros(n, dtype=torch.float64, device=a.device)
-        # of seed and noise one is not there and never read: any pointer does
+        # one of seed and noise is absent and never read: any pointer will do
         with torch.cuda.device_of(a):
             triton_kernel.walk[(-(-n // block),)](
                 a,
@@ -227,10 +227,10 @@ class TritonChain:
 
 
 def fused_chain(target: ActionScore, kernel: SGLD) -> TritonChain | None:
-    """The chain of a target, or None where the kernel does not have its network."""
+    """The chain of a target, or None where the kernel cannot run its network."""
     if not serves(target):
         return None
-    kept = target.__dict__  # packed once per target, as the compiled walk is
-    if "_packed" not in kept:
-        kept["_packed"] = pack(target)
-    return TritonChain(kept["_packed"], kernel)
+    cache = target.__dict__  # packed once per target, as the compiled walk is
+    if "_packed" not in cache:
+        cache["_packed"] = pack(target)
+    return TritonChain(cache["_packed"], kernel)

@@ -6,9 +6,10 @@ used here. :mod:`ebmlib.sampling.triton_chain` packs the weights and calls :func
 
 A program holds a block of chains in its registers, one row each, and reads the weights anew in
 every step, 32 rows or columns at a time: the 160 kB of the default network do not fit into
-registers, but stay in the caches. Widths
-are padded with zeros to powers of two. Zeros stay zeros in every activation, and padded rows and
-columns of the weights carry nothing on, so padding needs no masks.
+registers, but stay in the caches.
+
+Widths are padded with zeros to powers of two. Zeros stay zeros in every activation, and padded rows
+and columns of the weights carry nothing on, so padding needs no masks.
 
 With ``TRITON_INTERPRET=1`` the same text runs on the CPU, which is how it is tested.
 """
@@ -109,7 +110,7 @@ def spread(a, at, out, D: tl.constexpr, DN: tl.constexpr, WIDTH: tl.constexpr):
 
 @triton.jit
 def gather(g, at, D: tl.constexpr, DN: tl.constexpr, WIDTH: tl.constexpr):
-    """G M^T, shape (block, DN), for the (D, WIDTH) matrix at ``at``."""
+    """The product g M^T, shape (block, DN), for the (D, WIDTH) matrix at ``at``."""
     column = tl.arange(0, DN)[None, :]
     out = tl.zeros([g.shape[0], DN], tl.float32)
     for j in tl.static_range(D):

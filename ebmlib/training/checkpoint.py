@@ -1,4 +1,4 @@
-"""What a training needs to go on to the bits it would have had, as one file of tensors."""
+"""The state of a training as tensors, from which it resumes with the same bits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what :func:`optimizer_tensors` took."""
+    """Restore the state that :func:`optimizer_tensors` returned."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, quantity = name.split(".", 1)
@@ -28,5 +28,5 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
 
 
 def copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors as they are now."""
+    """A copy of the tensors as they are now."""
     return {name: tensor.detach().clone() for name, tensor in tensors.items()}

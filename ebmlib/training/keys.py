@@ -1,4 +1,4 @@
-"""The names under which the store keeps what a run trained, today's and those of version 0.1."""
+"""Keys: the names of trained runs in the store, today's and those of version 0.1."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ FIELDS_OF_VERSION_0_1: Mapping[str, tuple[str, ...]] = {
 def key(run: Run, data_digest: str, observers: Mapping[str, Any] | None = None) -> str:
     """The name under which the store keeps the result: a digest of all that determines it.
 
-    The path of a drawing is not part of it, what is drawn is. The device is not part of it (it
-    stands in the record), and neither is ``run.inference``, which changes no weight.
+    The content of a drawing is part of it, the path of its file is not. Neither is the device (it
+    is in the record), nor ``run.inference``, which changes no weight.
     """
     parts = {
         "energy": config.identity(run.energy),
@@ -50,7 +50,9 @@ def key(run: Run, data_digest: str, observers: Mapping[str, Any] | None = None) 
     if run.features != POSITION:
         parts["features"] = config.identity(run.features)
     if observers:
-        parts["observers"] = {name: _of_observer(name, o) for name, o in sorted(observers.items())}
+        parts["observers"] = {
+            name: _identity_of(name, observer) for name, observer in sorted(observers.items())
+        }
     return config.digest(parts)[:_LENGTH]
 
 
@@ -96,7 +98,7 @@ def _as_version_0_1(value: Any) -> Any:
     return described
 
 
-def _of_observer(name: str, observer: Callable[..., Any]) -> Any:
+def _identity_of(name: str, observer: Callable[..., Any]) -> Any:
     """What identifies an observer: its code, and its fields if it is a dataclass.
 
     Raises:
@@ -112,7 +114,7 @@ def _of_observer(name: str, observer: Callable[..., Any]) -> Any:
         source = textwrap.dedent(inspect.getsource(kind))
     except (OSError, TypeError) as error:
         raise InputError(
-            f"The code of observer {name!r} cannot be read, so that its key cannot tell it from "
+            f"The code of observer {name!r} cannot be read, so a key cannot distinguish it from "
             f"others ({error}); write it in a file, as a function or a dataclass with __call__."
         ) from error
     code = config.digest(source)

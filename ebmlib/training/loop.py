@@ -70,7 +70,7 @@ class TrainingConfig:
         """Learning rate of an epoch (counted from 0).
 
         Args:
-            epoch: which.
+            epoch: the number of the epoch.
             first: the rate of epoch 0, if it is not ``lr``; it decays by the same factor.
         """
         first = self.lr if first is None else first
@@ -84,14 +84,14 @@ class TrainingConfig:
 
 @dataclass
 class TrainingResult:
-    """What training leaves.
+    """The result of a training.
 
     Attributes:
         model: the trained model, in evaluation mode.
         history: one float per epoch and quantity (``loss``, ``R``, ``f_data``, ``f_chain``,
             ``f_magnitude``, ``gradient_norm/<layer>``, and what observers added; an observer's
             quantity is NaN in epochs where it was not reported).
-        snapshots: epoch -> weights, as :class:`TrainingConfig` asked.
+        snapshots: epoch -> weights, by ``snapshot_every`` of :class:`TrainingConfig`.
         seconds: time spent in the loop, over all resumptions.
         parts: what the objective trained beside the model, by name.
         fused: whether chains were allowed to be fused (:mod:`ebmlib.sampling.fused`).
@@ -175,7 +175,7 @@ class _Loop:
         )
 
     def put_back(self, weights: Mapping[str, Tensor]) -> None:
-        """Load what :meth:`weights` copied."""
+        """Restore what :meth:`weights` copied."""
         own = {n: w for n, w in weights.items() if not n.startswith("parts.")}
         self.model.load_state_dict(own)
         self.parts.load_state_dict(files.under_prefix("parts", weights))
@@ -218,7 +218,7 @@ class _Loop:
         files.save_tensors(path, tensors, record, files.IN_STORE)
 
     def load(self, path: Path) -> None:
-        tensors, record = files.load_tensors(path, remedy="it is of no use any more")
+        tensors, record = files.load_tensors(path, remedy="it cannot be used")
         self.model.load_state_dict(files.under_prefix("model", tensors))
         self.parts.load_state_dict(files.under_prefix("parts", tensors))
         for name, optimizer in self.optimizers.items():
@@ -241,7 +241,7 @@ class _Loop:
         if not 0 <= record["epoch"] <= self.config.epochs:
             raise ValueError(f"it is at epoch {record['epoch']} of {self.config.epochs}")
         self.epoch, self.seconds = record["epoch"], record["seconds"]
-        self.fused = record["fused"]  # the training goes on by the path it began with
+        self.fused = record["fused"]  # the training goes on with the path it began with
 
     def result(self) -> TrainingResult:
         """What is trained so far."""
@@ -287,7 +287,7 @@ def train(
             made from ``generator`` if None.
         observers: further functions (epoch, model) -> numbers for the history; the objective's
             report and the per-layer gradient norms are always recorded.
-        checkpoint_path: file for checkpoints, removed by no one here; None keeps none.
+        checkpoint_path: file for checkpoints, which is not removed; no checkpoints if None.
         task: name for progress.
 
     Raises:
@@ -323,9 +323,10 @@ def train(
 
 
 def _check_last_update(loop: _Loop, path: Path | None) -> None:
-    """An update can leave weights that are not finite although its loss was; later ones see it."""
+    """Check the weights after the last update; those of earlier updates show in the next loss."""
     if not all(torch.isfinite(p).all() for m in loop.trained.values() for p in m.parameters()):
-        raise _stopped(DivergenceError("the last update left weights not finite"), loop, path)
+        error = DivergenceError("the last update left weights that are not finite")
+        raise _stopped(error, loop, path)
 
 
 def _operations(model: EnergyModel, pairs: Pairs, objective: Objective) -> float:
@@ -373,7 +374,7 @@ def _update(
     try:
         numbers, carry = _gradient(loop, pairs, objective, size, watchers)
     except DivergenceError:
-        # as if the epoch had not begun: a resumed training must not get past it by other noise
+        # as if the epoch had not begun: with other noise a resumed training could pass it
         loop.generator.set_state(generator_state)
         for name, module in loop.trained.items():
             module.load_state_dict(buffers[name], strict=False)
@@ -423,7 +424,7 @@ def _backward(losses: Mapping[str, Tensor], trained: Mapping[str, nn.Module]) ->
     """Leave in every module's parameters the gradient of the loss that is named for it."""
     if losses.keys() != trained.keys():
         raise InputError(
-            f"An objective gives one loss for each of {', '.join(trained)}, got "
+            f"An objective must return one loss for each of {', '.join(trained)}, got "
             f"{', '.join(losses) or 'none'}."
         )
     gradients: list[tuple[nn.Parameter, Tensor | None]] = []
@@ -448,12 +449,12 @@ def _save_or_warn(loop: _Loop, path: Path) -> bool:
 
 def _stopped(error: DivergenceError, loop: _Loop, path: Path | None) -> DivergenceError:
     """The error with its epoch and remedy; saves the checkpoint, attaches the last good state."""
-    kept = "error.result"
+    where = "error.result"
     if path is not None and _save_or_warn(loop, path):
-        kept += f" and (good.*) in {path}"
+        where += f" and (good.*) in {path}"
     stopped = DivergenceError(
         f"Training stopped at epoch {loop.epoch} of {loop.config.epochs}: "
-        f"{str(error).rstrip('.')}; the last weights with a finite loss are in {kept}; "
+        f"{str(error).rstrip('.')}; the last weights with a finite loss are in {where}; "
         "lower alpha or lr, or raise reg_l2."
     )
     loop.put_back(loop.good)

@@ -1,4 +1,4 @@
-"""Table 4.1 with values: the thesis names the hyper-parameters, these are ours.
+"""Table 4.1 with values: the thesis names the hyper-parameters, the values are ours.
 
 Every preset is Figure 3.2's network without spectral normalisation, trained by contrastive
 divergence with noise-started chains. The noise level fits all four data sets because they share

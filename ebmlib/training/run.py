@@ -79,8 +79,8 @@ class Run:
         return getattr(self.objective, "sampler", None)
 
     @property
-    def drawing(self) -> Inference:
-        """How actions are drawn: ``inference``, or the objective's own chain.
+    def effective_inference(self) -> Inference:
+        """How actions are drawn: ``inference``, or by default the objective's own chain.
 
         Raises:
             InputError: the objective has no chain and no inference is given.
@@ -104,7 +104,7 @@ class Run:
             InputError: a name that no part has (the known ones are listed), or a bad value.
         """
         run = self
-        # what decides which parts there are comes first
+        # names that replace whole parts come first
         for name in sorted(changes, key=lambda name: name not in _CHOICES):
             run = run._with_one(name, changes[name])
         return run
@@ -118,7 +118,7 @@ class Run:
         if name == "objective":
             kept = self.inference
             if kept is None and self.sampler is not None and not hasattr(value, "sampler"):
-                kept = self.drawing
+                kept = self.effective_inference
             return replace(self, objective=value, inference=kept)
         places = self._places()
         if name not in places:
@@ -133,10 +133,10 @@ class Run:
     def _inference(self) -> Inference:
         if self.inference is None and self.sampler is None:
             return Inference()
-        return self.drawing
+        return self.effective_inference
 
     def _places(self) -> dict[str, tuple[str, ...]]:
-        """The place of every hyper-parameter by its names; the first of one name counts."""
+        """The place of every hyper-parameter by its names; the first part with a name has it."""
         own, sampler = ("objective",), ("objective", "sampler")
         if self.sampler is None:
             sampler = ("inference", "kernel")
@@ -146,7 +146,7 @@ class Run:
             (self.training, ("training",)),
             (self.energy, ("energy",)),
             (self.objective, own),
-            *((inner, (*own, name)) for name, inner in _parts_of(self.objective, "sampler")),
+            *((inner, (*own, name)) for name, inner in _fields_of(self.objective, "sampler")),
             (self.data, ("data",)),
             (self.features, ("features",)),
             (self._inference(), ("inference",)),
@@ -190,8 +190,8 @@ class Run:
         """The run with every noise level in the units of the action.
 
         Args:
-            scale: gives the data's own noise scale s (``demonstrations.action_scale``); asked only
-                where a noise level is in units of s.
+            scale: returns the data's own noise scale s (``demonstrations.action_scale``); called
+                only if a noise level is in units of s.
         """
         run = self
         if self.sampler is not None and self.sampler.unit != "action":
@@ -210,7 +210,7 @@ class Run:
         """The run that :meth:`to_dict` described.
 
         Raises:
-            InputError: it describes no run, or something that is not known here.
+            InputError: it does not describe a run, or names an unknown class.
         """
         run = config.from_dict(data)
         checks.instance("run", run, cls, 'Run(DemonstrationConfig("circle"))')
@@ -246,8 +246,8 @@ _NAMES_OF_SAMPLERS = {
 _NAMES_OF_DATA = {"dataset_sigma": "sigma", "dataset": "source", "data_seed": "seed"}
 
 
-def _parts_of(part: Any, but: str) -> Iterator[tuple[str, Any]]:
-    """The configurations within a configuration, by field, without one of them."""
+def _fields_of(part: Any, but: str) -> Iterator[tuple[str, Any]]:
+    """The fields of a configuration that are configurations, but for the field ``but``."""
     for f in fields(part):
         inner = getattr(part, f.name)
         if f.name != but and dataclasses.is_dataclass(inner):
@@ -266,19 +266,19 @@ def device_of(name: str = "auto") -> torch.device:
     """The device that ``auto``, ``cpu``, ``cuda`` or ``cuda:1`` names.
 
     Raises:
-        InputError: another word. DeviceError: a GPU that is not there.
+        InputError: another word. DeviceError: a GPU that does not exist.
     """
-    there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return torch.device("cuda" if there else "cpu")
+        return torch.device("cuda" if gpus else "cpu")
     if name == "cpu":
         return torch.device("cpu")
     kind, colon, number = str(name).partition(":")
     if kind != "cuda" or (colon and not number.isdecimal()):
         raise InputError(f"device must be auto, cpu, cuda or cuda:N, got {name!r}.")
-    if int(number or 0) >= there:
+    if int(number or 0) >= gpus:
         raise DeviceError(
-            f"Device {name} was asked for and {there} GPUs are here; use --device auto or cpu."
+            f"There is no device {name}, as this machine has {gpus} GPUs; use --device auto or cpu."
         )
     return torch.device(name)
 

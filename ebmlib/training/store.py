@@ -58,8 +58,8 @@ class Trained:
         run: its configuration.
         result: model, history and snapshots.
         record: provenance (key, data digest, versions, device, time, seconds).
-        loaded: it came from the store.
-        given: the demonstrations it was trained on, if they are at hand.
+        loaded: whether it came from the store.
+        given: the demonstrations it was trained on, if they are in memory.
     """
 
     run: Run
@@ -83,14 +83,14 @@ class Trained:
         """How the run draws actions, with its noise level in the units of the action."""
         scale = self.record.get("action_scale")
         ask = self.demonstrations.action_scale if scale is None else lambda: float(scale)
-        return self.run.in_actions(ask).drawing
+        return self.run.in_actions(ask).effective_inference
 
     @cached_property
     def demonstrations(self) -> Demonstrations:
-        """What it was trained on: read again where they are not at hand, with a warning if changed.
+        """What it was trained on; read again if not in memory, with a warning if changed.
 
         Raises:
-            InputError: the drawing is not where it was.
+            InputError: the drawing is no longer where it was.
         """
         if self.given is not None:
             return self.given
@@ -134,19 +134,19 @@ class Store:
 
         Raises:
             StoreError: the store cannot be written, or is another user's. Raised before training
-                where it can be known;
-                if room runs out at the end the result is kept in a folder that the message names.
+                where possible; if room runs out at the end, the result is kept in a folder that the
+                message names.
             DivergenceError: see :func:`ebmlib.training.loop.train`; nothing is entered.
-            InputError: an observer that no key can tell from others.
+            InputError: an observer that no key can distinguish from others.
         """
         demonstrations = demonstrations or run.demonstrations()
         data = demonstrations.digest()
         key = keys.key(run, data, observers)
         old = None if observers else keys.key_of_version_0_1(run, data)
-        # what is there loads from a full or read-only store, and while another process trains
-        for known in (key, old):
-            if known is not None and (
-                trained := self._load_sound(known, run, demonstrations, device)
+        # an entry loads from a full or read-only store too, and while another process trains
+        for name in (key, old):
+            if name is not None and (
+                trained := self._load_undamaged(name, run, demonstrations, device)
             ):
                 return trained
         self._prepare()
@@ -155,7 +155,7 @@ class Store:
             if trained is not None:
                 return trained
             work = self.root / f"{key}.work"
-            with _told(f"The store {self.root} cannot be written", files.IN_STORE):
+            with _as_store_error(f"The store {self.root} cannot be written", files.IN_STORE):
                 work.mkdir(exist_ok=True)
             result = execute(
                 run,
@@ -175,14 +175,16 @@ class Store:
         """The entry whose key starts with ``key``.
 
         Raises:
-            InputError: none or several start so.
+            InputError: no key or several start with it.
             StoreError: the entry is damaged, or was made by a version that knows other classes.
         """
-        matches = [known for known in self.keys() if known.startswith(key)] if key else []
+        entries = self.keys()
+        matches = [name for name in entries if name.startswith(key)] if key else []
         if len(matches) != 1:
-            known = ", ".join(self.keys()) or "none"
-            what = "No entry" if not matches else f"{len(matches)} entries"
-            raise InputError(f"{what} of the store start with {key!r}; keys: {known}.")
+            raise InputError(
+                f"{key!r} must be the start of one key of the store, got {len(matches)} matches; "
+                f"keys: {', '.join(entries) or 'none'}."
+            )
         record, tensors = self._read(matches[0])
         run = _run_of(record)
         return Trained(run, _result(run, record, tensors, device), record, loaded=True)
@@ -196,7 +198,7 @@ class Store:
         return [name for name in self._folders() if _KEY.fullmatch(name)]
 
     def _folders(self) -> list[str]:
-        """Folders of the store that have a record, as entries have, and are no remains."""
+        """Folders of the store that have a record like an entry, without remains of kills."""
         try:
             names = sorted(os.listdir(self.root)) if self.root.exists() else []
         except OSError as error:
@@ -215,8 +217,8 @@ class Store:
         for key in self._folders():
             if not _KEY.fullmatch(key):
                 warnings.warn(
-                    f"{self.root / key} is no entry of the store although it has a run.json; move "
-                    "it elsewhere.",
+                    f"{self.root / key} is not an entry of the store but has a run.json; move it "
+                    "elsewhere.",
                     stacklevel=2,
                 )
                 continue
@@ -234,43 +236,44 @@ class Store:
     def clear(self, key: str | None = None) -> list[str]:
         """Remove one entry (its full key or a unique start of it), or all; returns the keys.
 
-        An entry leaves its place in one step, so that who loads it meanwhile finds it whole or not
-        at all. A training that is under way is left alone, and so is what is no entry.
+        An entry is removed in one step, so that a process that loads it meanwhile finds it whole or
+        not at all. Trainings under way and folders that are not entries are left alone.
 
         Raises:
-            InputError: no entry or several start so.
+            InputError: no key or several start with it.
             StoreError: some could not be removed; the others were.
         """
         chosen = self.keys()
         if key is not None:
-            chosen = [known for known in chosen if known.startswith(key)]
+            chosen = [name for name in chosen if name.startswith(key)]
             if len(chosen) != 1:
                 raise InputError(
-                    f"{len(chosen)} entries of the store start with {key!r}; name one."
+                    f"{key!r} must be the start of one key of the store, got {len(chosen)} "
+                    "matches; store list prints the keys."
                 )
         removed, failed = [], []
-        for known in chosen:
-            aside = self.root / f"{known}.cleared.{secrets.token_hex(4)}"
+        for name in chosen:
+            aside = self.root / f"{name}.cleared.{secrets.token_hex(4)}"
             try:
-                os.replace(self.root / known, aside)
+                os.replace(self.root / name, aside)
                 shutil.rmtree(aside)
             except FileNotFoundError:  # another process cleared it a moment ago
                 continue
             except OSError as error:
-                failed.append(f"{known} ({error.strerror})")
+                failed.append(f"{name} ({error.strerror})")
             else:
-                removed.append(known)
+                removed.append(name)
         if key is None:
             self._clear_remains()
         if failed:
             raise StoreError(
                 f"{len(failed)} entries of the store {self.root} could not be removed: "
-                f"{', '.join(failed)}; ask who owns them."
+                f"{', '.join(failed)}; ask their owner."
             )
         return removed
 
     def _clear_remains(self) -> None:
-        """Remove what kills and damage left, but nothing of a training that is under way."""
+        """Remove the remains of kills and damage, but nothing of a training that is under way."""
         for kind in ("damaged", "cleared"):
             for rest in self.root.glob(f"*.{kind}.*"):
                 shutil.rmtree(rest, ignore_errors=True)
@@ -288,14 +291,14 @@ class Store:
         """Hold the lock of a key, which any user of a shared store may take."""
         path = self.root / f"{key}.lock"
         lock = filelock.FileLock(path, mode=_MODE)
-        with _told(
+        with _as_store_error(
             f"The lock {path} cannot be taken", "remove it if no training is under way, or name "
             "another place in EBMLIB_STORE or --store",
         ):  # fmt: skip
             lock.acquire()
         try:
             with suppress(OSError):
-                path.chmod(_MODE)  # whatever the umask of who was first
+                path.chmod(_MODE)  # also where the first user's umask forbids it
             yield
         finally:
             lock.release()
@@ -312,10 +315,10 @@ class Store:
                 "in EBMLIB_STORE or --store."
             ) from error
 
-    def _load_sound(
+    def _load_undamaged(
         self, key: str, run: Run, demonstrations: Demonstrations, device: torch.device | str
     ) -> Trained | None:
-        """The entry if it is there and undamaged; changes nothing."""
+        """The entry if it exists and is undamaged; changes nothing."""
         if not _has_record(self.root / key):
             return None
         try:
@@ -336,10 +339,11 @@ class Store:
             result = _result(run, record, tensors, device)
         except StoreError as error:
             if isinstance(error.__cause__, PermissionError):
-                raise  # it is another user's, and whole for all we know
+                raise  # it is another user's, and may be whole
             aside = self.root / f"{key}.damaged.{time.time_ns()}"
             what = f"The damaged entry {entry} cannot be set aside"
-            with _told(what, "ask who owns it, or name another place in EBMLIB_STORE or --store"):
+            remedy = "ask its owner, or name another place in EBMLIB_STORE or --store"
+            with _as_store_error(what, remedy):
                 os.replace(entry, aside)
             warnings.warn(f"{error} Set aside as {aside.name}; training again.", stacklevel=3)
             return None
@@ -354,11 +358,12 @@ class Store:
             raise _damaged(entry, error) from error
         if record["weights_sha256"] != hashlib.sha256(weights).hexdigest():
             raise _damaged(entry, "its weights were changed")
-        tensors, of = files.load_tensors(  # what version 0.1 wrote has the digest above alone
+        # files of version 0.1 have the digest above alone
+        tensors, weights_record = files.load_tensors(
             entry / "model.safetensors", sealed=False, remedy=_remedy(entry)
         )
-        if of.get("key", key) != key:
-            raise _damaged(entry, f"its weights are those of entry {of['key']}")
+        if (owner := weights_record.get("key", key)) != key:
+            raise _damaged(entry, f"its weights belong to entry {owner}")
         return record, tensors
 
     def _enter(self, key: str, result: TrainingResult, record: dict[str, Any]) -> None:
@@ -379,12 +384,12 @@ class Store:
                     shutil.rmtree(temporary, ignore_errors=True)
                 continue
             raise StoreError(
-                f"The store {self.root} took no more ({failure}); the trained model is in "
+                f"The store {self.root} cannot be written ({failure}); the trained model is in "
                 f"{temporary}: free some room and move it to {self.root / key}."
             )
         kept = ", the last checkpoint is kept"
         raise StoreError(
-            f"Neither the store {self.root} nor {tempfile.gettempdir()} took the trained model "
+            f"Neither the store {self.root} nor {tempfile.gettempdir()} can hold the trained model "
             f"({failure}); free some room and call again"
             f"{kept if (self.root / f'{key}.work' / _CHECKPOINT).exists() else ''}."
         )
@@ -398,7 +403,7 @@ def _write(folder: Path, result: TrainingResult, record: dict[str, Any]) -> None
     path = folder / "model.safetensors"
     files.save_tensors(path, tensors, {"key": record["key"]}, files.IN_STORE)
     record["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-    whole = record | {"history": _writable(result.history)}
+    whole = record | {"history": _without_nan(result.history)}
     text = json.dumps(whole | {"record_sha256": _digest_of_record(whole)}, indent=1)
     files.write_bytes(folder / "run.json", text.encode(), files.IN_STORE)
 
@@ -421,8 +426,8 @@ _CHECKPOINT = "checkpoint.safetensors"
 
 
 @contextmanager
-def _told(what: str, remedy: str) -> Iterator[None]:
-    """Say what failed and what to do where the system refuses."""
+def _as_store_error(what: str, remedy: str) -> Iterator[None]:
+    """Turn an error of the system into a StoreError: what failed, and what to do."""
     try:
         yield
     except StoreError:
@@ -444,8 +449,8 @@ def _remedy(entry: Path) -> str:
 def _damaged(entry: Path, why: str | Exception) -> StoreError:
     if isinstance(why, PermissionError):
         return StoreError(
-            f"Entry {entry.name} of the store may not be read by you; ask who owns "
-            f"{entry} to allow it, or name another place in EBMLIB_STORE or --store."
+            f"You may not read entry {entry.name} of the store; ask the owner of {entry} to allow "
+            "it, or name another place in EBMLIB_STORE or --store."
         )
     why = why if isinstance(why, str) else checks.short(why)
     return StoreError(f"Entry {entry.name} of the store is damaged ({why}); {_remedy(entry)}.")
@@ -473,7 +478,7 @@ def _record(entry: Path) -> dict[str, Any]:
     if digest != _digest_of_record(record):
         raise _damaged(entry, "its record was changed")
     if record["key"] != entry.name:
-        raise _damaged(entry, f"its record is that of entry {checks.short(record['key'])}")
+        raise _damaged(entry, f"its record belongs to entry {checks.short(record['key'])}")
     return record
 
 
@@ -487,17 +492,18 @@ def _run_of(record: Mapping[str, Any]) -> Run:
         return Run.from_dict(record["run"])
     except InputError as error:
         raise StoreError(
-            f"Entry {record['key']} of the store was made by another version ({error}) Load it "
-            f"with that one, or remove it with python -m ebmlib store clear {record['key']}."
+            f"Entry {record['key']} of the store was made by another version "
+            f"({str(error).rstrip('.')}); load it with that version, or remove it with "
+            f"python -m ebmlib store clear {record['key']}."
         ) from error
 
 
 def _digest_of_record(record: Mapping[str, Any]) -> str:
-    """SHA-256 of a record as it comes back from JSON, whatever its layout on disk."""
+    """SHA-256 of a record as it comes back from JSON; its layout on disk does not matter."""
     return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
 
-def _writable(history: dict[str, list[float]]) -> dict[str, list[float | None]]:
+def _without_nan(history: dict[str, list[float]]) -> dict[str, list[float | None]]:
     """JSON has no NaN: epochs in which an observer reported nothing become null."""
     return {
         name: [value if value == value else None for value in column]

@@ -85,7 +85,7 @@ def export_policy(model: EnergyModel, demonstrations: Demonstrations, run: Run) 
     The demonstrations travel apart (:func:`export_demonstrations`), since several policies share
     them.
     """
-    sampler = run.drawing.kernel
+    sampler = run.effective_inference.kernel
     return {
         "dataset": demonstrations.name,
         "alpha": sampler.alpha,

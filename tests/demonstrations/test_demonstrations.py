@@ -118,8 +118,8 @@ def test_check_assumptions_refuses_each_breach():
     check_assumptions([line, 1.005 * line])
     for bad, message in [
         ([], "no demonstrations"),
-        ([line + 1], "not at the origin"),
-        ([line + 1e-12], "not at the origin"),
+        ([line + 1], "must start at the origin"),
+        ([line + 1e-12], "must start at the origin"),
         ([line, 2 * line], "lengths must agree"),
         ([line, 1.05 * line], "lengths must agree"),
         ([line, np.array([[0.0], [1]])], "dimensions"),

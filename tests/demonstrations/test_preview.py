@@ -105,4 +105,4 @@ def test_a_preview_goes_to_a_file_and_never_over_the_drawing(
     assert drawing.read_bytes() == before
     assert run("train", str(drawing), "--columns", "x,y", *SMALL) == 2
     assert run("train", str(drawing), "--columns", "x,,y", *SMALL) == 2
-    assert "names with commas" in capsys.readouterr().err
+    assert "names separated by commas" in capsys.readouterr().err

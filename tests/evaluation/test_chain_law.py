@@ -11,7 +11,12 @@ from ebmlib import SGLD, InputError, seeding
 from ebmlib.demonstrations.dataset import DemonstrationConfig, load_demonstrations
 from ebmlib.evaluation import gaussian, gumbel
 from ebmlib.evaluation.chain_law import ChainLaw, total_variation
-from ebmlib.evaluation.data_density import action_density, expected_action, known, sample_actions
+from ebmlib.evaluation.data_density import (
+    action_density,
+    expected_action,
+    has_known_density,
+    sample_actions,
+)
 from ebmlib.evaluation.exact import Grid, density
 
 S, ALPHA = 1.0, 0.8  # c = 0.16: the discretisation shows
@@ -139,7 +144,7 @@ def test_actions_of_another_demonstration_have_the_demonstrated_density(generato
 
 def test_the_demonstrated_density_is_known_for_copies_of_one_path_only():
     mouse = load_demonstrations(DemonstrationConfig("mouse1"))
-    assert not known(mouse)
+    assert not has_known_density(mouse)
     with pytest.raises(InputError, match="mouse1"):
         expected_action(mouse, torch.zeros(1, 2))
 

@@ -393,13 +393,15 @@ def test_an_objective_without_chains_has_a_policy_by_the_run_s_inference(tiny_ru
     with pytest.raises(
         InputError, match="RankingNCE trains without chains, so the run must say how"
     ):
-        _ = bare.drawing
+        _ = bare.effective_inference
     changed = tiny_run.with_(objective="ranking-nce", negatives=5, sgld_dim=16)
     assert changed.objective == RankingNCE(negatives=5, batch_size=16)
-    assert changed.drawing.kernel == tiny_run.objective.sampler, "how actions are drawn is kept"
-    assert changed.with_(alpha=0.3, K=7).drawing.kernel == SGLD(0.3, 7)
+    assert changed.effective_inference.kernel == tiny_run.objective.sampler, (
+        "how actions are drawn is kept"
+    )
+    assert changed.with_(alpha=0.3, K=7).effective_inference.kernel == SGLD(0.3, 7)
     trained = Store(tmp_path).train_or_load(changed)
-    assert trained.inference == changed.drawing
+    assert trained.inference == changed.effective_inference
 
 
 def test_seeds_of_parts_leave_the_model_s_own_alone(tiny_run):

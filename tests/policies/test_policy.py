@@ -226,7 +226,7 @@ def test_other_things_that_cannot_be_rolled_out_are_refused(generator):
     for steps in (0, -1, 2.0, "many", True):
         with pytest.raises(InputError, match="trajectory steps must be a whole number"):
             rollout(policy, torch.zeros(1, 2), steps, generator=generator())
-    with pytest.raises(DivergenceError, match="left the finite numbers at step 0"):
+    with pytest.raises(DivergenceError, match="position is not finite after step 0"):
         rollout(
             policy,
             torch.zeros(1, 2),

@@ -27,13 +27,18 @@ def test_the_book_s_values_are_the_book_s_run():
     assert dataclasses.replace(run, inference=None) == book  # so the store has its model
     other = laboratory.run_of("circle", **SETTINGS, K=200, alpha=0.02, seed=3)
     assert (other.sampler.steps, other.sampler.alpha, other.seed) == (200, 0.02, 3)
-    assert other.drawing.kernel == other.sampler  # and actions are drawn with the same chain
+    assert (
+        other.effective_inference.kernel == other.sampler
+    )  # and actions are drawn with the same chain
 
 
 def test_an_objective_without_chains_is_drawn_from_with_the_page_s_chain():
     run = laboratory.run_of("circle", objective="nce", policy="ml", reg_l1=0.0, alpha=0.005, K=7)
-    assert (run.drawing.kernel.steps, run.drawing.kernel.alpha) == (7, 0.005)
-    assert run.drawing.estimate == "ml" and run.sampler is None
+    assert (run.effective_inference.kernel.steps, run.effective_inference.kernel.alpha) == (
+        7,
+        0.005,
+    )
+    assert run.effective_inference.estimate == "ml" and run.sampler is None
     with pytest.raises(InputError, match="nce is trained without reg_l1"):
         laboratory.run_of("circle", objective="nce", policy="ml", reg_l1=0.1)
 
@@ -63,7 +68,7 @@ class Trained:
     def __init__(self, alpha, steps):
         self.demonstrations = load_demonstrations(DemonstrationConfig("circle"))
         self.run = preset("circle").with_(alpha=alpha, K=steps)
-        self.inference = self.run.drawing
+        self.inference = self.run.effective_inference
 
 
 def test_the_sanity_check_is_its_formula():
@@ -95,7 +100,7 @@ def test_the_verdict_says_what_to_change():
     assert [what.split()[0] for what in bad] == ["noise", "chain", "mean", "total", "KL(data"]
     assert found.bad == 5 and "lower alpha" in found._repr_html_()
     trained.run = trained.run.with_(alpha=0.001)
-    trained.inference = trained.run.drawing
+    trained.inference = trained.run.effective_inference
     low = laboratory.verdict(trained, checked, far | {"kl": math.nan}, ends, 0.5)
     assert "raise alpha" in str(low) and "KL" not in str(low)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ebmlib.demonstrations.dataset import load_demonstrations
 from ebmlib.demonstrations.pairs import Pairs, pairs_of
 from ebmlib.evaluation.chain_law import ChainLaw
-from ebmlib.evaluation.data_density import expected_action, known
+from ebmlib.evaluation.data_density import expected_action, has_known_density
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.models.energy import EnergyModel
 from ebmlib.models.score import ActionScore
@@ -90,7 +90,7 @@ def estimators(cell: Cell) -> dict[str, Any]:
         "DRAW": Draw(model, sampler),
     }
     data = trained.demonstrations
-    best = expected_action(data, pairs.states) if known(data) else None
+    best = expected_action(data, pairs.states) if has_known_density(data) else None
     found: dict[str, Any] = {"prior": prior}
     for name, policy in policies.items():
         a = policy.act(pairs.states, generator=generator)

@@ -15,7 +15,7 @@ from ebmlib.demonstrations.pairs import Pairs, pairs_of
 from ebmlib.errors import DivergenceError
 from ebmlib.evaluation import gaussian
 from ebmlib.evaluation.chain_law import ChainLaw, total_variation
-from ebmlib.evaluation.data_density import action_density, known
+from ebmlib.evaluation.data_density import action_density, has_known_density
 from ebmlib.evaluation.exact import Grid, model_density
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.store import Trained
@@ -189,7 +189,7 @@ def chain_length(cell: Cell) -> dict[str, Any]:
 
 def kl(trained: Trained, small: bool, generator: torch.Generator) -> float:
     """KL(data || model), nats, over held-out states; NaN where the data's density is unknown."""
-    if not known(trained.demonstrations):
+    if not has_known_density(trained.demonstrations):
         return math.nan
     states = held_out(trained, 4 if small else 48, generator).states
     grid = Grid(RADIUS, points=55)

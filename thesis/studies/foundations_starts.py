@@ -12,7 +12,7 @@ import torch
 from ebmlib.demonstrations.dataset import load_demonstrations
 from ebmlib.demonstrations.pairs import pairs_of
 from ebmlib.evaluation import gaussian
-from ebmlib.evaluation.data_density import action_density, known
+from ebmlib.evaluation.data_density import action_density, has_known_density
 from ebmlib.evaluation.exact import Grid, GridDensity, model_density
 from thesis.conditions import ALPHAS, DATASETS, STARTS, STEPS
 from thesis.study import Cell, Study
@@ -87,7 +87,7 @@ def convergence(cell: Cell) -> dict[str, Any]:
         (of a constant density on the grid), ``model_std`` and ``border`` of the last model.
     """
     found = _curves(cell)
-    if not known(cell.trained.demonstrations):
+    if not has_known_density(cell.trained.demonstrations):
         return found
     states = _states(cell, 3 if cell.small else 12)
     data = action_density(cell.trained.demonstrations, states, GRID)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from ebmlib.demonstrations.dataset import Demonstrations
-from ebmlib.evaluation.data_density import expected_action, known
+from ebmlib.evaluation.data_density import expected_action, has_known_density
 from thesis.study import Cell, Study
 
 SPACING = 0.25
@@ -78,7 +78,7 @@ def _share(found: NDArray[np.float64], actions: NDArray[np.float64]) -> float:
 
 def attainable(data: Demonstrations) -> float:
     """What the expected action explains and no function of the state can better, NaN if unknown."""
-    if not known(data):
+    if not has_known_density(data):
         return float("nan")
     expected = expected_action(data, torch.tensor(data.states)).numpy()
     return _share(expected, data.actions)

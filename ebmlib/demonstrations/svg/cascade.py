@@ -2,11 +2,11 @@
 
 In order of rising precedence (CSS Cascade 4, SVG 2 section 6.6): presentation attributes, rules of
 style sheets by specificity and order, ``style`` attributes, then the same again for ``!important``.
-A declaration with an invalid value is passed over. Only the properties that decide what is drawn
-where are looked at (:data:`COUNT`).
+A declaration with an invalid value is ignored. Only the properties that decide what is drawn, and
+where, are read (:data:`RELEVANT`).
 
-Tests for media are answered for a light screen. A rule whose test needs more than the file is
-refused where it holds one of these properties, and passed over where it does not.
+Media queries are evaluated for a light screen. A rule whose condition cannot be evaluated from the
+file alone is refused if it sets one of these properties, and ignored if it does not.
 """
 
 from __future__ import annotations
@@ -37,19 +37,21 @@ from ebmlib.demonstrations.svg.values import (
 from ebmlib.errors import InputError
 
 _GEOMETRY = {"x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d"}
-_PLACED = {"transform", "transform-origin", "transform-box", "translate", "rotate", "scale"}
-_ELSEWHERE = {"offset-path", "offset", "zoom", "all"}
-_SEEN = {"display", "visibility", "opacity"}
+_TRANSFORMS = {"transform", "transform-origin", "transform-box", "translate", "rotate", "scale"}
+_UNSUPPORTED = {"offset-path", "offset", "zoom", "all"}
+_VISIBILITY = {"display", "visibility", "opacity"}
 _PAINTED = {"fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "color"}
 _FONT = {"font-size", "font"}
 CUTS = {"clip-path", "mask", "mask-image"}
 _ANIMATED = {"animation", "animation-name"}
-COUNT = _GEOMETRY | _PLACED | _ELSEWHERE | _SEEN | _PAINTED | _FONT | _ANIMATED | CUTS
+RELEVANT = _GEOMETRY | _TRANSFORMS | _UNSUPPORTED | _VISIBILITY | _PAINTED | _FONT
+RELEVANT |= _ANIMATED | CUTS
 
-# Presentation attributes; those of the geometry mean something on some elements only.
-_ATTRIBUTES = _SEEN | _PAINTED | {"transform", "transform-origin", "font-size", "clip-path", "mask"}
-_OF = {
-    "svg": {"x", "y", "width", "height"},  # of attributes only: browsers look at no others
+# Presentation attributes; those of the geometry apply to some elements only.
+_ATTRIBUTES = _VISIBILITY | _PAINTED
+_ATTRIBUTES |= {"transform", "transform-origin", "font-size", "clip-path", "mask"}
+_GEOMETRY_OF = {
+    "svg": {"x", "y", "width", "height"},  # as attributes only: browsers ignore them in styles
     "rect": {"x", "y", "width", "height", "rx", "ry"},
     "use": {"x", "y", "width", "height"},
     "symbol": {"x", "y", "width", "height"},
@@ -58,7 +60,7 @@ _OF = {
     "path": {"d"},
 }
 _SERVERS = {"linearGradient", "radialGradient", "pattern"}
-_WIDE = {"inherit", "initial", "unset", "revert", "revert-layer"}
+_CSS_WIDE = {"inherit", "initial", "unset", "revert", "revert-layer"}
 _DISPLAYS = {
     "none", "inline", "block", "contents", "inline-block", "flex", "inline-flex", "grid",
     "flow-root", "inline-grid", "list-item", "run-in", "table", "inline-table", "table-row",
@@ -66,7 +68,9 @@ _DISPLAYS = {
     "table-header-group", "table-footer-group", "table-column-group",
     "math", "ruby", "-webkit-box", "-webkit-inline-box", "flow",
 }  # fmt: skip
-_PROPERTY = re.compile(rf"(?<![-\w])(?:{'|'.join(sorted(COUNT - _FONT - CUTS))})\s*:", re.IGNORECASE)
+_PROPERTY = re.compile(
+    rf"(?<![-\w])(?:{'|'.join(sorted(RELEVANT - _FONT - CUTS))})\s*:", re.IGNORECASE
+)
 _HARMLESS = {
     "charset", "font-face", "page", "counter-style", "property", "font-feature-values",
     "color-profile", "font-palette-values", "view-transition", "viewport",
@@ -76,7 +80,7 @@ _HARMLESS = {
 
 # Browsers take numbers without unit for these in style attributes and not in style sheets.
 _STRICT = {"width", "height", "font-size"}
-_SOME = Lengths(100.0, 100.0, plain=False)  # to see whether a value is valid
+_TRIAL = Lengths(100.0, 100.0, plain=False)  # to see whether a value is valid
 
 
 class Value(NamedTuple):
@@ -100,10 +104,10 @@ class Cascade:
         label: the file's name, for messages.
 
     Attributes:
-        notes: one sentence for each thing that was passed over.
+        notes: one sentence for each thing that was left out.
 
     Raises:
-        InputError: a rule that counts and cannot be evaluated.
+        InputError: a relevant rule that cannot be evaluated.
     """
 
     def __init__(self, root: Element, label: str) -> None:
@@ -113,7 +117,7 @@ class Cascade:
             e.get("id", "") for e in root.iter() if tag(e) in _SERVERS and e.get("id") is not None
         }
         self._matcher = cssselect2.Matcher()
-        self._any = False
+        self._has_rules = False
         self._moving: set[str] = set()
         for element in root.iter():
             if tag(element) == "style" and _is_css(element):
@@ -122,14 +126,14 @@ class Cascade:
                 )
                 if self._medium(tokens(element.get("media", ""))):
                     self._add(sheet, {})
-        self._matched = self._match(root) if self._any else {}
+        self._matched = self._match(root) if self._has_rules else {}
 
     def declared(self, element: Element) -> dict[str, Value]:
-        """What is declared for an element, by property; of invalid values the next one counts."""
+        """The declarations of an element, by property; invalid ones are ignored."""
         found: dict[str, Value] = {}
         kind = tag(element)
         for name in element.attrib:
-            if name in _ATTRIBUTES or name in _OF.get(kind, ()):
+            if name in _ATTRIBUTES or name in _GEOMETRY_OF.get(kind, ()):
                 value = self._attribute(name, element.attrib[name])
                 if value and self._valid(name, value, attribute=True):
                     found[name] = Value(value, True)
@@ -144,7 +148,7 @@ class Cascade:
         return found
 
     def animated(self, value: Value | None) -> str | None:
-        """The name of an animation that moves or hides what it is put on, if the value has one."""
+        """The name of an animation in the value that moves or hides its element, if any."""
         for token in value.tokens if value else ():
             name = getattr(token, "value", None)
             if token.type in ("ident", "string") and name in self._moving:
@@ -157,9 +161,9 @@ class Cascade:
         return tokens(value)
 
     def _valid(self, name: str, value: Sequence[Token], attribute: bool = False) -> bool:
-        """Whether a browser takes the declaration; what is only evaluated later is taken here."""
+        """Whether a browser accepts the declaration; values evaluated later are accepted here."""
         word = keyword(value)
-        if word in _WIDE or _has_variable(value):
+        if word in _CSS_WIDE or _has_variable(value):
             return True
         if name == "display":
             names = [token.lower_value for token in value if token.type == "ident"]
@@ -177,14 +181,14 @@ class Cascade:
             return len(value) == 1 and value[0].type in kinds and getattr(value[0], "value", 1) >= 0
         if name == "transform-origin":
             return _is_origin(value, attribute)
-        if attribute:  # what cannot be read there is refused by name, not passed over
+        if attribute:  # there an unreadable value is refused by name, not ignored
             return True
         try:
             if name in _GEOMETRY - {"d"} and word != "auto":
                 least = -math.inf if name in ("x", "y", "cx", "cy") else 0.0
-                return length(value, "x", _SOME._replace(plain=True)) >= least
+                return length(value, "x", _TRIAL._replace(plain=True)) >= least
             if name == "transform":
-                transforms.of_list(value, False, _SOME)
+                transforms.of_list(value, False, _TRIAL)
         except InvalidValueError:
             return False
         except CannotEvaluateError:
@@ -192,22 +196,22 @@ class Cascade:
         return True
 
     def _rules(self, nodes: Sequence[Any]) -> Iterator[_Rule]:
-        """The declarations of a block that count."""
+        """The relevant declarations of a block."""
         for node in nodes:
             if node.type == "declaration":
                 custom = node.name.startswith("--")
                 name = node.name if custom else node.lower_name
                 name = name.removeprefix("-webkit-")
-                if custom or name in COUNT:
+                if custom or name in RELEVANT:
                     yield _Rule(name, strip(node.value), node.important)
-            elif node.type in ("qualified-rule", "at-rule") and _counts(node):
+            elif node.type in ("qualified-rule", "at-rule") and _is_relevant(node):
                 raise InputError(
                     f"{self.label} has a nested style rule ({text(node.prelude)}), which is not "
                     "read; write it as a rule of its own."
                 )
 
     def _add(self, nodes: Sequence[Any], namespaces: dict[str | None, str]) -> None:
-        """Add the rules of a style sheet or of a block that holds for it."""
+        """Add the rules of a style sheet, or of a block in it whose condition holds."""
         for node in nodes:
             if node.type == "qualified-rule":
                 rules = list(self._rules(tinycss2.parse_blocks_contents(node.content)))
@@ -226,7 +230,7 @@ class Cascade:
                 f"{self.label} has a style rule for {text(node.prelude)!r}, which cannot be read "
                 f"({error}); save it as plain SVG."
             ) from error
-        self._any = True
+        self._has_rules = True
         for selector in selectors:
             if selector.pseudo_element is None:
                 self._matcher.add_selector(selector, rules)
@@ -242,11 +246,11 @@ class Cascade:
                 prefix = parts[0].value if parts[0].type == "ident" else None
                 namespaces[prefix] = getattr(url, "value", "")
         elif name == "import":
-            self.notes.append(f"a style sheet elsewhere is not read (@import {text(node.prelude)})")
+            self.notes.append(f"an imported style sheet is not read (@import {text(node.prelude)})")
         elif name.endswith("keyframes"):
-            if node.content is not None and _counts(node):
+            if node.content is not None and _is_relevant(node):
                 self._moving |= {t.value for t in node.prelude if t.type in ("ident", "string")}
-        elif name not in _HARMLESS and node.content is not None and _counts(node):
+        elif name not in _HARMLESS and node.content is not None and _is_relevant(node):
             holds = self._medium(node.prelude) if name == "media" else self._unknown(node)
             if holds:
                 inner = tinycss2.parse_rule_list(
@@ -286,7 +290,7 @@ class Cascade:
         return scheme[1] == "light"
 
     def _match(self, root: Element) -> dict[Element, list[_Rule]]:
-        """Per element the declarations of the rules that apply, later ones stronger."""
+        """For each element the declarations of the rules that match it, in rising precedence."""
         matched = {}
         try:
             for wrapper in cssselect2.ElementWrapper.from_xml_root(root).iter_subtree():
@@ -311,8 +315,8 @@ def _is_css(element: Element) -> bool:
     return known and element.get("type", "").strip().lower() in ("", "text/css")
 
 
-def _counts(node: Any) -> bool:
-    """Whether a block holds a property that counts."""
+def _is_relevant(node: Any) -> bool:
+    """Whether a block sets a relevant property."""
     return bool(_PROPERTY.search(tinycss2.serialize(node.content or [])))
 
 

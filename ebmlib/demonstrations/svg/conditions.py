@@ -1,4 +1,4 @@
-"""The tests on elements: whether they fit the reader, and which branch of a ``switch`` is drawn."""
+"""Conditional attributes, and which branch of a ``switch`` is drawn (SVG 2, section 5.8)."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ _TESTED = SHAPES | {"svg", "g", "a", "switch", "use", "text", "image", "foreignO
 
 
 def branch(switch: Element, space: str) -> list[Element]:
-    """The first child of a ``switch`` whose tests hold."""
+    """The first child of a ``switch`` whose conditional attributes hold."""
     for child in switch:
-        if namespace(child) == space and tag(child) in _TESTED and fits(child):
+        if namespace(child) == space and tag(child) in _TESTED and conditions_hold(child):
             return [child]
     return []
 
 
-def fits(element: Element) -> bool:
-    """Whether the tests on an element hold for an English reader (SVG 2, section 5.8)."""
+def conditions_hold(element: Element) -> bool:
+    """Whether the conditional attributes of an element hold for an English reader."""
     languages = element.get("systemLanguage")
     if languages is not None:
         wanted = [word.strip().lower() for word in languages.split(",")]

@@ -1,4 +1,4 @@
-"""The XML of a drawing: bytes to elements, with limits, and what is no drawing refused."""
+"""The XML of a drawing: bytes to elements, within limits; other files are refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, ParseError
 import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
-from ebmlib.demonstrations.containers import not_what_its_name_says
+from ebmlib.demonstrations.containers import other_kind_of_file
 from ebmlib.errors import InputError
 
 MAX_BYTES = 64 * 2**20
@@ -35,11 +35,11 @@ def parse(name: str) -> Element:
     except FileNotFoundError as error:
         raise InputError(f"There is no file {name}; check the path.") from error
     except (OSError, ValueError) as error:
-        said = getattr(error, "strerror", None) or error
-        raise InputError(f"{name} cannot be read: {said}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{name} cannot be read: {reason}.") from error
     if not data.strip():
         raise InputError(f"{name} is empty; expected an SVG file.")
-    if problem := not_what_its_name_says(data[:512]):
+    if problem := other_kind_of_file(data[:512]):
         raise InputError(f"{name} {problem}.")
     try:
         root: Element = defusedxml.ElementTree.fromstring(data)
@@ -70,5 +70,5 @@ def namespace(element: Element) -> str:
 
 
 def reference(element: Element) -> str | None:
-    """What ``href`` names; it goes before ``xlink:href``."""
+    """The target of ``href``, or without it that of ``xlink:href``."""
     return element.get("href", element.get(f"{{{XLINK}}}href"))

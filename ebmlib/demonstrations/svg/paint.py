@@ -11,7 +11,7 @@ from ebmlib.demonstrations.svg.values import Token, keyword, words
 
 
 class Paint(enum.Enum):
-    """What a ``fill`` or ``stroke`` leaves behind."""
+    """Whether a ``fill`` or ``stroke`` can be seen."""
 
     NONE = "none"
     SEEN = "seen"
@@ -45,7 +45,7 @@ def read(values: Sequence[Token], servers: Collection[str]) -> Paint | None:
 
 
 def colour(values: Sequence[Token]) -> Paint | None:
-    """Whether a colour can be seen, None if it is no colour."""
+    """Whether a colour can be seen, None if it is not a colour."""
     values = words(values)
     if keyword(values) == "currentcolor":
         return Paint.CURRENT
@@ -59,7 +59,7 @@ def colour(values: Sequence[Token]) -> Paint | None:
         if found == "currentcolor":
             return Paint.CURRENT
         return Paint.SEEN if found.alpha > 0 else Paint.NONE
-    # Colours that are mixed from others, and those of the system, are not evaluated: they are seen.
+    # Mixed colours and those of the system are not evaluated: they count as seen.
     known = {"color-mix", "light-dark", "contrast-color", "rgb", "rgba", "hsl", "hsla", "color"}
     mixed = values[0].type == "function" and values[0].lower_name in known - {"rgb", "rgba"}
     return Paint.SEEN if mixed or keyword(values) in _SYSTEM else None

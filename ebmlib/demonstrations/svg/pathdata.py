@@ -31,7 +31,7 @@ class PathDataError(ValueError):
 
 
 def commands(data: str) -> list[tuple[str, list[float]]]:
-    """The commands of path data with the arguments of one each.
+    """The commands of path data, each with one set of arguments.
 
     Raises:
         PathDataError: the text does not fit the grammar.
@@ -69,8 +69,8 @@ def _arguments(letter: str, data: str, place: int, first: bool) -> tuple[list[fl
         if match is None:
             if i == 0 and not first and at == _end(_BLANK, data, place):
                 return None, place
-            said = repr(data[at : at + 20]) if at < len(data) else "the end"
-            raise PathDataError(f"{letter} takes {_ARGUMENTS[letter]} numbers, got {said}")
+            found_text = repr(data[at : at + 20]) if at < len(data) else "the end"
+            raise PathDataError(f"{letter} takes {_ARGUMENTS[letter]} numbers, got {found_text}")
         found.append(float(match[0]))
         place = match.end()
     return found, place
@@ -84,8 +84,8 @@ def _end(pattern: re.Pattern[str], data: str, place: int) -> int:
 def subpaths(data: str) -> list[Subpath]:
     """The segments of path data, cut at every moveto, where a pen would be lifted.
 
-    A moveto that nothing follows draws nothing and leaves nothing, nor does an arc that ends where
-    it begins; an arc with a radius of 0 is a line (SVG 2, section 9.5.1).
+    A moveto without a segment gives no subpath, and an arc that ends where it begins gives no
+    segment; an arc with a radius of 0 is a line (SVG 2, section 9.5.1).
 
     Raises:
         PathDataError: the text does not fit the grammar.
@@ -146,8 +146,8 @@ def _arc(
         return Line(start, end)
     exact = _EllipticalArc(start, radius, math.radians(turn), large != sweep, sweep == 1, end)
     arc = Arc(start, radius, turn, large, sweep, end)
-    # svgpathtools takes the angle from a cosine: of an arc that is nearly flat nothing is left of
-    # it, and it may go once around the ellipse.
+    # svgpathtools takes the angle from a cosine, which has no correct digits for a nearly flat arc,
+    # so that the arc may go once around the ellipse.
     return arc if abs(math.radians(arc.delta) - exact.swept) < 1e-7 * abs(exact.swept) else exact
 
 

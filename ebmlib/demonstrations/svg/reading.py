@@ -2,7 +2,7 @@
 
 A walk over the tree, as SVG 2 says how it is rendered (chapter 5): ``svg``, ``g``, ``a``, the first
 fitting branch of a ``switch`` and what ``use`` names are entered; shapes become strokes. Everything
-else is passed over: ``defs``, ``symbol``, clip paths, masks, markers, patterns, text, images,
+else is ignored: ``defs``, ``symbol``, clip paths, masks, markers, patterns, text, images,
 children of ``desc``, of shapes and of foreign namespaces, and elements that SVG does not know.
 
 What counts as a demonstration:
@@ -18,8 +18,8 @@ A stroke of width or opacity 0, a ``transparent`` or missing paint, ``opacity: 0
 hidden``, ``display: none`` and a transform without extent are not drawn. Clip paths, masks,
 filters and the edge of the page do not cut; a note says how many strokes are under a clip path or a
 mask, or wholly outside the page. Language tests are answered for English, media tests
-for a light screen. What would need more than the file (style sheets under unknown conditions, units
-of the window, animations that move a shape) is refused by name.
+for a light screen. What the file alone does not determine (style sheets under unknown conditions,
+units of the window, animations that move a shape) is refused by name.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class DrawnStrokes(NamedTuple):
     Attributes:
         strokes, times: as in :class:`Drawing`.
         elements: the name of the element of each stroke, such as ``path``.
-        notes: one clause for each thing that was left out or taken in a way that may surprise.
+        notes: one clause for each thing that was left out or read in a way that may surprise.
     """
 
     strokes: tuple[FloatArray, ...]
@@ -80,7 +80,7 @@ def read_svg(path: str | os.PathLike[str]) -> Drawing:
 
     Raises:
         InputError: the file is missing, unreadable, not an SVG, uses entities, shows no shape, or
-            something in it cannot be evaluated (see the module's text).
+            something in it cannot be evaluated (see the module's docstring).
     """
     return Drawing(*read_drawing(path)[:2])
 
@@ -134,7 +134,7 @@ class _Stroke(NamedTuple):
     cut: bool
 
 
-@np.errstate(all="ignore")  # what overflows is refused by name below
+@np.errstate(all="ignore")  # an overflow is refused by name below
 def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> list[_Stroke]:
     """The pieces of a shape with a length, where they are drawn."""
     try:
@@ -151,8 +151,8 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
         left_out["empty"] += 1
         return []
     filled = [points for points in local if shape.style.filled and _area(points)]
-    unsaid = not shape.style.said and shape.style.filled
-    if not (shape.style.stroked or filled or unsaid):
+    undeclared = not shape.style.paint_declared and shape.style.filled
+    if not (shape.style.stroked or filled or undeclared):
         left_out["not painted"] += 1
         return []
     stamps = _time_stamps(shape.element, local, label)
@@ -171,7 +171,7 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
 
 
 def _outside(root: Element, strokes: list[_Stroke]) -> int:
-    """How many strokes no point of which lies on the page, where the file gives it a view box."""
+    """How many strokes lie wholly outside the page; 0 for a file without a view box."""
     page = transforms.view_box(root.get("viewBox"))
     if page is None or page.width is None or page.height is None:
         return 0

@@ -1,7 +1,7 @@
 """The shapes of SVG (SVG 2, chapter 10) and paths as subpaths.
 
-Each begins where SVG 2 says that it begins: circles and ellipses at three o'clock, going the way
-that is clockwise on the screen, rectangles at the top left.
+Each begins where SVG 2 says that it begins: circles and ellipses at three o'clock, clockwise
+on the screen, rectangles at the top left.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _points(written: str, closed: bool) -> list[Subpath]:
     if leftover:
         raise PathDataError(f"unexpected {leftover[:20]!r}")
     if len(numbers) % 2:
-        raise PathDataError(f"points has {len(numbers)} numbers, which are no pairs")
+        raise PathDataError(f"points must hold pairs of numbers, got {len(numbers)} numbers")
     corners = [complex(x, y) for x, y in zip(numbers[::2], numbers[1::2], strict=True)]
     if closed and len(corners) > 1 and corners[-1] != corners[0]:
         corners.append(corners[0])

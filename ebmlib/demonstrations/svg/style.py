@@ -31,12 +31,12 @@ class Style(NamedTuple):
 
     Attributes:
         visible: ``visibility``.
-        fill, stroke: what the paint leaves behind.
+        fill, stroke: whether the paint can be seen.
         color: whether ``color`` can be seen.
         stroke_width: in user units.
         fill_opacity, stroke_opacity: 0 to 1.
         font: ``font-size`` in pixels.
-        said: whether anything said how to paint; else only the initial values count.
+        paint_declared: whether a fill or a stroke was declared; else both have initial values.
         variables: custom properties.
         transparent: whether a group around has an ``opacity`` of 0.
     """
@@ -49,7 +49,7 @@ class Style(NamedTuple):
     fill_opacity: float = 1.0
     stroke_opacity: float = 1.0
     font: float = MEDIUM
-    said: bool = False
+    paint_declared: bool = False
     variables: Mapping[str, tuple[Token, ...]] = {}
     transparent: bool = False
 
@@ -69,11 +69,11 @@ class Style(NamedTuple):
 
 
 def resolved(declared: Mapping[str, Value], outer: Style) -> tuple[dict[str, Value], Style]:
-    """Replace variables and the words ``inherit``, ``initial``, ``unset`` and their kin.
+    """Replace variables and the words ``inherit``, ``initial``, ``unset`` and the like.
 
     Returns:
-        The declarations that are left, and the style of the element's parent with the properties
-        reset whose initial value is asked for and with the element's variables.
+        The other declarations; and the parent's style with the element's variables, in which each
+        property that is declared ``initial`` is reset.
     """
     variables = dict(outer.variables)
     for name, value in declared.items():
@@ -118,7 +118,7 @@ def computed(declared: Mapping[str, Value], outer: Style, by: Lengths, cascade: 
             # "transparent" by a variable may turn out invalid: then the property is unset.
             if (found := paint.read(values, cascade.servers)) is not None:
                 changes[name] = found
-                changes["said"] = True
+                changes["paint_declared"] = True
         elif name == "color":
             colour = paint.colour(values)
             if colour is not None and colour is not Paint.CURRENT:

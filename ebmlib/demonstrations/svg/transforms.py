@@ -191,7 +191,7 @@ def of_longhands(
 
 
 def origin(values: Sequence[Token], box: Box, by: Lengths) -> tuple[float, float]:
-    """Where ``transform-origin`` lies: the box's own origin if it says nothing."""
+    """Where ``transform-origin`` lies: the box's own origin if it is empty."""
     parts = words(values)
     if not parts:
         return 0.0, 0.0
@@ -219,7 +219,7 @@ def origin(values: Sequence[Token], box: Box, by: Lengths) -> tuple[float, float
     return found[0], found[1]
 
 
-def about(centre: tuple[float, float], inner: FloatArray) -> FloatArray:
+def about_point(centre: tuple[float, float], inner: FloatArray) -> FloatArray:
     """A transform carried out about a point."""
     x, y = centre
     if x == 0 and y == 0:

@@ -14,7 +14,7 @@ import numpy as np
 from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.demonstrations.svg import transforms
 from ebmlib.demonstrations.svg.cascade import CUTS, Cascade, Value
-from ebmlib.demonstrations.svg.conditions import branch, fits
+from ebmlib.demonstrations.svg.conditions import branch, conditions_hold
 from ebmlib.demonstrations.svg.document import SVG, namespace, reference, tag
 from ebmlib.demonstrations.svg.shapes import SHAPES, size
 from ebmlib.demonstrations.svg.style import Style, computed, font, resolved
@@ -37,7 +37,7 @@ _REPORTED = {
 }  # fmt: skip
 _MOVES = {"animateTransform", "animateMotion"}
 _SETS = {"animate", "set"}
-_UNMOVED = {"opacity", "fill", "stroke", "stroke-width", "stroke-dashoffset", "stroke-dasharray",
+_HARMLESS = {"opacity", "fill", "stroke", "stroke-width", "stroke-dashoffset", "stroke-dasharray",
             "fill-opacity", "stroke-opacity", "color", "stop-color"}  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class Drawn(NamedTuple):
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an element stands: what is around it."""
+    """An element, and what it takes over from the elements around it."""
 
     element: Element
     matrix: FloatArray
@@ -98,8 +98,8 @@ def drawn_shapes(
     Args:
         root: the outermost element.
         name: the file's name, for messages.
-        left_out: is counted up for what is passed over.
-        notes: is extended by what the reader may want to know.
+        left_out: a counter of what is left out, which is increased.
+        notes: a list of remarks for the user, which is extended.
 
     Raises:
         InputError: something that decides what is drawn and cannot be evaluated.
@@ -144,9 +144,9 @@ class _Walk:
             if known and kind in _REPORTED:
                 self.left_out[_REPORTED[kind]] += 1
             if kind == "foreignObject" and any(e.tag == f"{{{SVG}}}svg" for e in element.iter()):
-                raise CannotEvaluateError("it holds a drawing that HTML places")
+                raise CannotEvaluateError("it holds a drawing that is placed by HTML")
             return []
-        if element is not self.root and not fits(element):
+        if element is not self.root and not conditions_hold(element):
             return []
         declared, outer = resolved(self.cascade.declared(element), place.style)
         if "all" in declared:
@@ -165,7 +165,7 @@ class _Walk:
         lengths = place.lengths._replace(font=pixels, root_font=self.root_font)
         style = computed(declared, outer, lengths, self.cascade)._replace(font=pixels)
         self._refuse_movement(element, declared)
-        place = replace(place, cut=place.cut or any(map(_named, map(declared.get, CUTS))))
+        place = replace(place, cut=place.cut or any(map(_is_set, map(declared.get, CUTS))))
         if kind in SHAPES:
             if not style.visible:
                 self.left_out["hidden"] += 1
@@ -272,7 +272,7 @@ class _Walk:
         return _children(replace(place, matrix=place.matrix @ inner, lengths=lengths))
 
     def _refuse_movement(self, element: Element, declared: Mapping[str, Value]) -> None:
-        """Refuse animations that move or hide: what is drawn would depend on when one looks."""
+        """Refuse animations that move or hide: what is drawn would depend on the time."""
         for name in ("offset-path", "offset", "zoom"):
             value = declared.get(name)
             if value and text(value.tokens) not in ("none", "normal", "1", "100%"):
@@ -283,7 +283,7 @@ class _Walk:
         for child in element:
             kind = tag(child)
             moves = kind in _MOVES or (
-                kind in _SETS and child.get("attributeName", "") not in _UNMOVED
+                kind in _SETS and child.get("attributeName", "") not in _HARMLESS
             )
             if moves and child.get("begin", "0s").strip() != "indefinite":
                 raise CannotEvaluateError(f"<{kind}> moves or hides it")
@@ -329,14 +329,14 @@ def _own_matrix(
     if "transform" in declared:
         value = declared["transform"]
         result = result @ transforms.of_list(value.tokens, value.attribute, sized)
-    about = (box.x, box.y)
+    centre = (box.x, box.y)
     if "transform-origin" in declared:
         value = declared["transform-origin"]
-        about = transforms.origin(value.tokens, box, sized._replace(plain=value.attribute))
-    return transforms.about(about, result)
+        centre = transforms.origin(value.tokens, box, sized._replace(plain=value.attribute))
+    return transforms.about_point(centre, result)
 
 
-def _named(value: Value | None) -> bool:
+def _is_set(value: Value | None) -> bool:
     """Whether a value says anything but ``none``."""
     return value is not None and keyword(value.tokens) != "none"
 

@@ -19,8 +19,8 @@ _SIZES = {
     "xx-small": 9.0, "x-small": 10.0, "small": 13.0, "medium": 16.0, "large": 18.0, "x-large": 24.0,
     "xx-large": 32.0, "xxx-large": 48.0,
 }  # fmt: skip
-MEDIUM = 16.0  # the font size where nothing says another
-_DEEP = 40  # nested variables and calculations beyond it are refused
+MEDIUM = 16.0  # the font size where none is declared
+_MAX_DEPTH = 40  # nested variables and calculations beyond it are refused
 
 
 class CannotEvaluateError(ValueError):
@@ -28,11 +28,11 @@ class CannotEvaluateError(ValueError):
 
 
 class InvalidValueError(CannotEvaluateError):
-    """A value that the grammar does not allow: a browser passes the declaration over."""
+    """A value that the grammar does not allow: a browser ignores the declaration."""
 
 
 class Lengths(NamedTuple):
-    """What relative lengths refer to, in pixels; None where the file does not tell.
+    """What relative lengths refer to, in pixels; None where the file does not say.
 
     Attributes:
         width, height: of the nearest viewport in its own units.
@@ -175,7 +175,7 @@ def substituted(
     values: Sequence[Token], variables: Mapping[str, Sequence[Token]], depth: int = 0
 ) -> tuple[Token, ...] | None:
     """The values with every ``var()`` replaced, or None where one has no value (CSS: unset)."""
-    if depth > _DEEP:
+    if depth > _MAX_DEPTH:
         raise CannotEvaluateError("var() nested without end")
     result: list[Token] = []
     for value in values:
@@ -223,7 +223,7 @@ def _sum(parts: list[Token], operand: Any, depth: int) -> float:
             return _sum(words(token.content), operand, depth + 1)
         return float(operand(token))
 
-    if depth > _DEEP or len(parts) % 2 == 0:
+    if depth > _MAX_DEPTH or len(parts) % 2 == 0:
         raise CannotEvaluateError(f"calc({text(parts)}) cannot be read")
     total, sign, product = 0.0, 1.0, atom(parts[0])
     for operator, token in zip(parts[1::2], parts[2::2], strict=True):

@@ -36,7 +36,7 @@ def write_svg(
         times: per stroke, (n,) increasing time stamps in milliseconds, or None.
         decimals: digits after the point; None keeps every bit.
         title: the drawing's title.
-        description: a longer text, shown by viewers that show it.
+        description: a longer text, which some viewers show.
 
     Raises:
         InputError: a stroke is not a finite (n, 2) array with a length, its time stamps do not fit
