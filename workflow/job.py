@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow import locks, progress, surroundings
+from workflow import cluster, locks, progress, surroundings
 from workflow.paths import BUILD, WorkflowError, progress_file
 
 LOG_EVERY = 10.0  # seconds between two progress lines in a job's log
@@ -40,6 +40,7 @@ def run(
     """
     jobs_lock = locks.hold_jobs_lock()
     locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
+    cluster.stop_with_run()
     told = progress_file(profile, name)
     begun = progress.begin(told)
     _isolate(told, profile)
