@@ -118,7 +118,8 @@ def engine(
     log_path.parent.mkdir(parents=True, exist_ok=True)
     since = time.time()
     _under_way(profile).write_text(f"{since}\n", encoding="utf-8")
-    display = terminal.Display(logs(profile), [*names, terminal.BOOK], since, log_path)
+    jobs = [*names, terminal.BOOK]
+    display = terminal.Display(logs(profile), jobs, since, log_path, remote=bool(run))
     with log_path.open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,

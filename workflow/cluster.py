@@ -200,7 +200,6 @@ def resources(kind: str, seconds: Any, config: Mapping[str, Any]) -> dict[str, A
         seconds: wildcards -> the seconds that such a job takes on two cores, or a number.
         config: what the Snakefile was told.
     """
-
     gpus = int(config.get("gpus_per_job", 1)) if config.get("device") == "cuda" else 0
     if not config.get("run"):  # on one machine GPUs are counted, and nothing else is asked for
         return {} if kind == "book" else {"gpu": gpus}
@@ -312,6 +311,7 @@ _STATES = {
     "time; give it more in set-resources of the profile",
     "NODE_FAIL": "its node was lost (SLURM: NODE_FAIL)",
     "CANCELLED": "it was taken out of the queue or killed (SLURM: CANCELLED)",
+    "FAILED": "it ended without saying why (SLURM: FAILED)",
     "PREEMPTED": "another user's job took its place (SLURM: PREEMPTED)",
 }
 
@@ -322,8 +322,8 @@ def reasons(log: str) -> dict[str, str]:
     Args:
         log: the text of Snakemake's own log.
     """
-    found = {}
-    for part in re.split(r"^(?=Error in (?:rule|group) )", log, flags=re.MULTILINE)[1:]:
+    found: dict[str, str] = {}
+    for part in re.split(r"^(?=Error in (?:rule|group)\b)", log, flags=re.MULTILINE)[1:]:
         state = _ENDED.search(part)
         refused = _REFUSED.search(part)
         if state:
@@ -332,14 +332,30 @@ def reasons(log: str) -> dict[str, str]:
             why = f"it was not taken into the queue: {' '.join(refused[1].split())}"
         else:
             continue
-        for log_file in re.findall(r"([\w.-]+)\.log \(check log file", part):
-            found[log_file] = why
-        found.setdefault("", why)
+        # The job's own log comes first, that of the executor second.
+        names = re.findall(r"^\s+log: (?:\S*/)?([^/\s,]+)\.log\b", part, re.MULTILINE)
+        found |= dict.fromkeys(names, why)
     return found
 
 
-def waiting(log: str) -> int:
-    """Return how many jobs were handed over and have neither ended nor failed, from the log."""
-    handed = len(re.findall(r"has been submitted with SLURM jobid", log))
-    ended = len(re.findall(r"^(?:Finished jobid|Error in (?:rule|group))", log, re.MULTILINE))
-    return max(0, handed - ended)
+class Handed:
+    """The jobs that Snakemake has handed over so far, by the names of their logs."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.offset = 0
+        self.names: set[str] = set()
+
+    def read(self) -> set[str]:
+        """Read what is new in Snakemake's log; return all names."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(self.offset)
+                new = file.read()
+        except OSError:
+            return self.names
+        whole = new[: new.rfind(b"\n") + 1]
+        self.offset += len(whole)
+        text = whole.decode("utf-8", "replace")
+        self.names |= set(re.findall(r"^\s+log: (?:\S*/)?(\S+)\.log$", text, re.MULTILINE))
+        return self.names

@@ -81,14 +81,14 @@ def _word(text: str) -> str:
 
 def add_executor(add: Callable[..., Any]) -> None:
     """Add the options for jobs on other machines."""
-    add("--executor", type=_word, metavar="NAME",
-        help="run the jobs through a Snakemake executor plugin: slurm, or another by its name")  # fmt: skip
+    through = "run the jobs through a Snakemake executor plugin: slurm, or another by its name"
+    profile = "with --executor: its options, a Snakemake profile (as a rule executors/NAME.yaml)"
+    gpus = "with --executor: GPUs for each job; jobs then compute on one"
+    add("--executor", type=_word, metavar="NAME", help=through)
     add("--partition", type=_word, metavar="P", help="with --executor: SLURM's partition")
     add("--account", type=_word, metavar="A", help="with --executor: SLURM's account")
-    add("--gpus-per-job", type=_count, metavar="N",
-        help="with --executor: GPUs for each job; jobs then compute on one")  # fmt: skip
-    add("--executor-profile", type=Path, metavar="FILE",
-        help="with --executor: its options, a Snakemake profile (as a rule executors/NAME.yaml)")  # fmt: skip
+    add("--gpus-per-job", type=_count, metavar="N", help=gpus)
+    add("--executor-profile", type=Path, metavar="FILE", help=profile)
 
 
 def executor(given: argparse.Namespace, error: Callable[[str], NoReturn]) -> Executor | None:
