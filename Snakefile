@@ -3,7 +3,8 @@
 #
 # config: profile (smoke, default, full), device (cpu, cuda), gpus ("0,1": which ones, with cuda),
 # seeds (how many, in the chapters that take several), only ("circle,intro": execute only these;
-# the book is rendered with the chapters executed so far).
+# the book is rendered with the chapters executed so far). With an executor, run_all.sh adds what
+# workflow/cluster.py says: run, partition, account, gpus_per_job.
 #
 # Models, chapters and, in the full profile, studies are jobs. Models meet in the store of trained
 # models: `model` trains those that chapters show, a study those of every seed; what the store has is
@@ -14,8 +15,12 @@ import sys
 
 sys.path.insert(0, workflow.basedir)
 from workflow import chapters as chapter_list
+from workflow import cluster
 from workflow.book import inputs as book_inputs
+from workflow.batch import SECONDS_PER_UPDATE
 from workflow.train import job_name
+
+cluster.arrive(config)
 
 PROFILE = config.get("profile", "default")
 DEVICE = config.get("device", "cpu")
@@ -29,11 +34,50 @@ WANTED = CHAPTERS.with_needs(ONLY or list(CHAPTERS.chapters))
 MODELS = {job_name(m): m for m in CHAPTERS.models(WANTED)} if PROFILE != "smoke" else {}
 LONG = "|".join(re.escape(job_name(m)) for m in CHAPTERS.long) or "(?!)"  # (?!): nothing
 if PROFILE == "full":
-    from thesis.studies import studies
+    from thesis.studies import studies, study
 
     STUDIES = list(studies())
 else:
     STUDIES = []
+# On a cluster every training of a study is a job as well; here a study trains its own, one by one.
+TRAININGS = {}
+if config.get("run"):
+    for name in STUDIES:
+        asked = study(name)
+        TRAININGS[name] = {
+            job_name(condition, seed): f"{condition} --seed {seed}"
+            for condition in (*asked.conditions, *asked.loads)
+            for seed in range(SEEDS or asked.planned_seeds)
+            if seed or job_name(condition) not in MODELS
+        }
+    MODELS |= {job: given for jobs in TRAININGS.values() for job, given in jobs.items()}
+
+
+def trainings(study_name):
+    """The jobs that train what a study measures; none on one machine."""
+    if not TRAININGS:
+        return []
+    asked = study(study_name)
+    first = map(job_name, (*asked.conditions, *asked.loads))
+    return [*(job for job in first if job in MODELS), *TRAININGS[study_name]]
+
+
+def seconds_of(condition):
+    from thesis.conditions import condition as run_of
+    from thesis.runs import sampler_updates
+
+    return sampler_updates(run_of(condition)) * SECONDS_PER_UPDATE
+
+
+def training_seconds(job):
+    return seconds_of(MODELS[job.model].partition(" ")[0])
+
+
+def study_seconds(job):
+    """As long as its trainings, which jobs of their own have done: the most that was seen."""
+    asked = study(job.name)
+    seeds = SEEDS or asked.planned_seeds
+    return seeds * sum(map(seconds_of, asked.conditions))
 
 
 wildcard_constraints:
@@ -65,8 +109,10 @@ rule model:
         f"{OUT}/logs/{{model}}.log",
     params:
         condition=lambda job: MODELS[job.model],
+    group:
+        lambda job: cluster.group(training_seconds(job)) if config.get("run") else None
     resources:
-        gpu=1 if DEVICE == "cuda" else 0,
+        **cluster.resources("model", training_seconds, config),
     shell:
         "exec python -m workflow.train {params.condition} --profile {PROFILE} --device {DEVICE}"
         " --gpus '{GPUS}' --output {output:q} > {log:q} 2>&1"
@@ -85,6 +131,7 @@ rule study:
     input:
         chapter_list.training_files(),
         chapter_list.study_files(),
+        lambda job: [f"{OUT}/models/{model}.done" for model in trainings(job.name)],
     output:
         f"{OUT}/results/{{name}}.json",
     log:
@@ -92,7 +139,7 @@ rule study:
     params:
         seeds=f"--seeds {SEEDS}" if SEEDS else "",
     resources:
-        gpu=1 if DEVICE == "cuda" else 0,
+        **cluster.resources("study", study_seconds, config),
     shell:
         "exec python -m workflow.measure {wildcards.name} {params.seeds} --device {DEVICE}"
         " --gpus '{GPUS}' --output {output:q} > {log:q} 2>&1"
@@ -119,7 +166,7 @@ rule chapter:
         values=lambda job: json.dumps(CHAPTERS.parameters(job.name, PROFILE, DEVICE, SEEDS)),
         text=lambda job: json.dumps(dict(CHAPTERS[job.name].text)),
     resources:
-        gpu=1 if DEVICE == "cuda" else 0,
+        **cluster.resources("chapter", 300, config),
     shell:
         # exec: the job is then Snakemake's own child and notices when Snakemake is gone.
         "exec python -m workflow.execute {wildcards.name} --profile {PROFILE}"
@@ -136,6 +183,8 @@ rule book:
         f"{OUT}/logs/book.log",
     params:
         draft="--draft" if ONLY else "",
+    resources:
+        **cluster.resources("book", 300, config),
     shell:
         "exec python -m workflow.book --profile {PROFILE} {params.draft} --done {output:q}"
         " > {log:q} 2>&1"

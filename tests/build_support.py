@@ -113,7 +113,7 @@ def make_project(root: Path) -> Project:
     for name in ("Snakefile", "_config.yml", "requirements.txt", "pyproject.toml", "run_all.sh"):
         root.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, root)
-    for folder in ("workflow", "book/assets", "book/frontend"):
+    for folder in ("workflow", "executors", "book/assets", "book/frontend"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "book" / "references.bib", root / "book")
     (root / "build").mkdir()

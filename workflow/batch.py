@@ -35,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow import chapters
+from workflow.cluster import Executor
 from workflow.paths import BUILD, PROFILES, ROOT, WorkflowError
 
 BATCHES = BUILD / "batch"
@@ -73,7 +74,7 @@ class Request:
     name: str | None = None
     profile: str | None = None
     device: str = "auto"
-    executor: str | None = None
+    executor: Executor | None = None
     jobs: int | None = None
     dry_run: bool = False
     yes: bool = False
@@ -141,7 +142,7 @@ class Batch:
 
 def parse(arguments: Sequence[str], parser: type[argparse.ArgumentParser]) -> Request:
     """Read the command line behind ``batch``; a mistake is told as the parser's class tells it."""
-    from workflow.options import _count, _device, _profile
+    from workflow.options import _count, _device, _profile, add_executor, executor
 
     reader = parser(
         prog="./run_all.sh batch", usage=argparse.SUPPRESS, description=USAGE, allow_abbrev=False,
@@ -157,7 +158,7 @@ def parse(arguments: Sequence[str], parser: type[argparse.ArgumentParser]) -> Re
     add("--profile", type=_profile, help="smoke, default or full")
     add("--device", type=_device, default="auto", help="auto, cpu, cuda or cuda:I")
     add("--jobs", type=_count, metavar="N", help="runs at once (as a rule: one per core)")
-    add("--executor", metavar="NAME", help="a Snakemake executor plugin that is installed: slurm")
+    add_executor(add)
     add("--dry-run", action="store_true", help="say how many runs and how long, and stop")
     add("--yes", action="store_true", help=f"start a batch of more than {ASKED_FROM:,} runs")
     add("--no-setup", action="store_true", help="install nothing")
@@ -169,7 +170,8 @@ def parse(arguments: Sequence[str], parser: type[argparse.ArgumentParser]) -> Re
                      "go with it")  # fmt: skip
     return Request(
         given.chapter, tuple(map(tuple, given.given)), given.table, given.file, given.name,
-        given.profile, given.device, given.executor, given.jobs, given.dry_run, given.yes,
+        given.profile, given.device, executor(given, reader.error), given.jobs, given.dry_run,
+        given.yes,
     )  # fmt: skip
 
 
@@ -436,7 +438,7 @@ def write_if_changed(path: Path, content: bytes) -> None:
 
 # --- how long ------------------------------------------------------------------------------------
 
-_SECONDS_PER_UPDATE = 1.5e-6
+SECONDS_PER_UPDATE = 1.5e-6
 """One step of one chain of Figure 3.2's network: the circle's preset trains in about 75 s on two
 cores with a C compiler. Used until a run of the chapter has been measured here."""
 
@@ -449,7 +451,7 @@ class Cost:
     """What a run costs: seconds beside training, seconds for a step of one chain, from how many."""
 
     beside: float = _SECONDS_BESIDE
-    per_update: float = _SECONDS_PER_UPDATE
+    per_update: float = SECONDS_PER_UPDATE
     measured: int = 0
 
     def of(self, injected: Mapping[str, Any]) -> float:
@@ -488,7 +490,7 @@ def measured_cost(chapter: str, profile: str, folder: Path | None = None) -> Cos
             continue
     if not beside:
         return Cost()
-    rate = training / done if done else _SECONDS_PER_UPDATE
+    rate = training / done if done else SECONDS_PER_UPDATE
     return Cost(sum(beside) / len(beside), rate, len(beside))
 
 
@@ -497,17 +499,23 @@ def measured_cost(chapter: str, profile: str, folder: Path | None = None) -> Cos
 
 def main(request: Request, known: chapters.ChapterList) -> int:
     """Do what the command line asks for; return the exit status."""
-    from workflow import devices
+    from workflow import cluster, devices
     from workflow.progress import duration
 
     batch = describe(request, known)
-    _check_executor(request.executor)
+    where = request.executor
+    if where is not None:
+        cluster.check(where)
     cost = measured_cost(batch.chapter, batch.profile)
-    device = devices.resolve(request.device)
-    cores = os.cpu_count() or 1
-    jobs = request.jobs or max(1, min(cores, len(batch)))
+    if where is None:
+        device = devices.resolve(request.device)
+        jobs = request.jobs or max(1, min(os.cpu_count() or 1, len(batch)))
+    else:
+        device = devices.elsewhere(request.device, where.gpus)
+        jobs = request.jobs or cluster.JOBS
     base = known.parameters(batch.chapter, batch.profile, device.kind)
-    total = sum(cost.of(base | run) for run in batch.runs()) / min(jobs, len(batch))
+    work = sum(cost.of(base | run) for run in batch.runs())
+    total = work / min(jobs, len(batch))
     source = (
         f"from {cost.measured} earlier runs of '{batch.chapter}' here"
         if cost.measured
@@ -526,7 +534,7 @@ def main(request: Request, known: chapters.ChapterList) -> int:
         raise WorkflowError(
             f"this batch has {len(batch):,} runs, more than {ASKED_FROM:,}; --yes starts it"
         )
-    return _run(batch, known, request, device, jobs)
+    return _run(batch, known, request, device, jobs, work / len(batch))
 
 
 def _agreed(count: int) -> bool:
@@ -535,39 +543,42 @@ def _agreed(count: int) -> bool:
     return input(f"Start {count:,} runs? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _check_executor(name: str | None) -> None:
-    if name is None:
-        return
-    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
-
-    known = sorted(ExecutorPluginRegistry().get_registered_plugins())
-    if name not in known:
-        raise WorkflowError(
-            f"Snakemake has no executor '{name}' here, only {', '.join(known)}; install "
-            f"snakemake-executor-plugin-{name}"
-        )
-
-
 def _run(
-    batch: Batch, known: chapters.ChapterList, request: Request, device: Any, jobs: int
+    batch: Batch,
+    known: chapters.ChapterList,
+    request: Request,
+    device: Any,
+    jobs: int,
+    seconds: float,
 ) -> int:
-    from workflow import batch_report, locks
+    from workflow import batch_report, cluster, locks
     from workflow.build import engine
+    from workflow.paths import logs
 
     place = f"batch/{batch.name}"
-    with locks.exclusive(locks.RUN_LOCK, locks.WAITING), locks.after_orphans() as jobs_lock:
+    where = request.executor
+    with (
+        locks.exclusive(locks.RUN_LOCK, locks.WAITING),
+        cluster.at_work(where) as run,
+        locks.after_orphans() as jobs_lock,
+    ):
         runs = prepare(batch, known, device.kind)
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
+        threads = max(1, (os.cpu_count() or 1) // jobs) if where is None else cluster.CORES
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
         config = [f"batch='{batch.name}'", f"device={device.kind}"]
         if device.gpus:
             config.append("gpus='" + ",".join(device.gpus) + "'")
-        workers = ("--executor", request.executor, "--jobs") if request.executor else ("--cores",)
+        if where is None:
+            workers = ["--cores", str(jobs), "--resources", f"gpu={len(device.gpus)}"]
+        else:
+            workers = cluster.arguments(where, request.jobs, logs(place) / where.name)
+            config += [*cluster.configuration(where, device.kind, run), f"seconds={seconds:.0f}"]
         command = [
             *(sys.executable, "-m", "workflow.engine", "--snakefile", "workflow/batch.smk"),
-            *(*workers, str(jobs), "--resources", f"gpu={len(device.gpus)}"),
-            *("--nolock", "--rerun-incomplete", "--keep-going", "--config", *config),
+            *(*workers, "--nolock", "--rerun-incomplete", "--keep-going", "--config", *config),
         ]
-        display, failed = engine(command, place, jobs_lock, [f"run.{number}" for number in runs])
+        names = [f"run.{number}" for number in runs]
+        display, failed = engine(command, place, jobs_lock, names, run)
         report = batch_report.make(batch.name)
     for reason in failed:
         print(reason, file=sys.stderr)

@@ -1,13 +1,21 @@
 # One batch (workflow/batch.py): a chapter executed with many parameters.
 #
-# config: batch (its folder in build/batch), device (cpu, cuda), gpus ("0,1": which ones, with cuda).
+# config: batch (its folder in build/batch), device (cpu, cuda), gpus ("0,1": which ones, with cuda),
+# seconds (of a run, as a rule); with an executor also what workflow/cluster.py says.
 import json
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir).parent))
+from workflow import cluster
+
+cluster.arrive(config)
 
 NAME = config["batch"]
 DEVICE = config.get("device", "cpu")
 GPUS = str(config.get("gpus", ""))
 OUT = f"build/batch/{NAME}"
+SECONDS = float(config.get("seconds", 0))
 RUNS = json.loads(Path(f"{OUT}/runs.json").read_text(encoding="utf-8"))["runs"]
 
 
@@ -34,8 +42,10 @@ rule run:
         f"{OUT}/logs/run.{{run}}.log",
     params:
         values=lambda job: json.dumps(RUNS[job.run]["injected"], sort_keys=True),
+    group:
+        lambda job: cluster.group(SECONDS) if config.get("run") else None
     resources:
-        gpu=1 if DEVICE == "cuda" else 0,
+        **cluster.resources("run", SECONDS, config),
     shell:
         # exec: the job is then Snakemake's own child and notices when Snakemake is gone.
         "exec python -m workflow.batch_run {NAME:q} {wildcards.run} --parameters {params.values:q}"

@@ -11,18 +11,24 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from workflow import chapters, devices, locks, options, seal, terminal
+from workflow import chapters, cluster, devices, locks, options, seal, terminal
 from workflow.paths import BUILD, ROOT, html, logs
 from workflow.progress import duration
 
 
 def build(wanted: options.Options, chapter_list: chapters.ChapterList) -> int:
     """Execute the chapters and render the book; return 0, or 1 if anything failed."""
-    device = devices.resolve(wanted.device)
+    where = wanted.executor
+    if where is None:
+        device = devices.resolve(wanted.device)
+    else:
+        cluster.check(where)
+        device = devices.elsewhere(wanted.device, where.gpus)
     names = chapter_list.with_needs(list(wanted.chapters) or list(chapter_list.chapters))
     cores = os.cpu_count() or 1
     jobs = wanted.jobs or max(1, min(cores, len(names)))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // jobs)))
+    threads = max(1, cores // jobs) if where is None else cluster.CORES
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     # Threads that spin while they wait take the cores from those they wait for, if others are at
     # work (benchmarks/threads.py); the bits of a result do not depend on it.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -33,25 +39,33 @@ def build(wanted: options.Options, chapter_list: chapters.ChapterList) -> int:
         config.append(f"seeds={wanted.seeds}")
     if wanted.chapters:
         config.append("only='" + ",".join(wanted.chapters) + "'")
-    command = [
-        *(sys.executable, "-m", "workflow.engine", "--cores", str(jobs)),
-        *("--resources", f"gpu={len(device.gpus)}"),
-        # Our own lock is held already, and a kernel lock needs no unlocking after a crash.
-        *("--nolock", "--rerun-incomplete", "--keep-going", "--config", *config, "--"),
-    ]
-    where = "cpu" if device.kind == "cpu" else f"cuda ({len(device.gpus)} GPU(s))"
+    if where is None:
+        workers = ["--cores", str(jobs), "--resources", f"gpu={len(device.gpus)}"]
+    else:
+        workers = cluster.arguments(where, wanted.jobs, logs(wanted.profile) / where.name)
     index = html(wanted.profile) / "index.html"
-    with locks.exclusive(locks.RUN_LOCK, locks.WAITING), locks.after_orphans() as jobs_lock:
+    with (
+        locks.exclusive(locks.RUN_LOCK, locks.WAITING),
+        cluster.at_work(where) as run,
+        locks.after_orphans() as jobs_lock,
+    ):
+        if where is not None:
+            config += cluster.configuration(where, device.kind, run)
+        command = [
+            *(sys.executable, "-m", "workflow.engine", *workers),
+            # Our own lock is held already, and a kernel lock needs no unlocking after a crash.
+            *("--nolock", "--rerun-incomplete", "--keep-going", "--config", *config, "--"),
+        ]
         if not index.exists():
             (BUILD / wanted.profile / "book.done").unlink(missing_ok=True)
-        print(f"Profile {wanted.profile}, device {where}, {jobs} at once.", flush=True)
+        print(f"Profile {wanted.profile}, {_described(device, wanted, jobs)}.", flush=True)
         _tell_untold(wanted.profile, names, "Before the last run was killed: ")
         for path in discard_damaged(wanted.profile):
             print(f"{path.relative_to(ROOT)} is damaged and is made again.", flush=True)
         begun = time.time()
         command.append("book" if wanted.book else "chapters")
         try:
-            display, failed = engine(command, wanted.profile, jobs_lock, names)
+            display, failed = engine(command, wanted.profile, jobs_lock, names, run)
         except BaseException:  # stopped by hand, most probably
             _tell_untold(wanted.profile, names)
             raise
@@ -80,25 +94,48 @@ def build(wanted: options.Options, chapter_list: chapters.ChapterList) -> int:
     return 0
 
 
+def _described(device: devices.Device, wanted: options.Options, jobs: int) -> str:
+    if wanted.executor is not None:
+        at_once = f"at most {wanted.jobs} jobs at once" if wanted.jobs else "jobs"
+        return f"device {device.kind} of the cluster, {at_once} through {wanted.executor.name}"
+    where = "cpu" if device.kind == "cpu" else f"cuda ({len(device.gpus)} GPU(s))"
+    return f"device {where}, {jobs} at once"
+
+
 def engine(
-    command: list[str], profile: str, jobs_lock: int, names: list[str]
+    command: list[str], profile: str, jobs_lock: int, names: list[str], run: str = ""
 ) -> tuple[terminal.Display, list[str]]:
-    """Run Snakemake, showing progress; return what happened and one sentence per failure."""
+    """Run Snakemake, showing progress; return what happened and one sentence per failure.
+
+    Args:
+        command: that runs it.
+        profile: whose logs it writes.
+        jobs_lock: the lock that its processes keep.
+        names: of the chapters that may be executed.
+        run: name of the run, if its jobs are on other machines (:mod:`workflow.cluster`).
+    """
     log_path = logs(profile) / "snakemake.log"
     log_path.parent.mkdir(parents=True, exist_ok=True)
     since = time.time()
     _under_way(profile).write_text(f"{since}\n", encoding="utf-8")
-    display = terminal.Display(logs(profile), [*names, terminal.BOOK], since, log_path)
+    jobs = [*names, terminal.BOOK]
+    display = terminal.Display(logs(profile), jobs, since, log_path, remote=bool(run))
     with log_path.open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, pass_fds=(jobs_lock,), start_new_session=True,
+            env={**os.environ, cluster.RUN: run} if run else None,
         )  # fmt: skip
         try:
             while process.poll() is None:
                 display.update()
                 time.sleep(0.1)
         finally:
+            if run and process.poll() is None:  # its jobs are in a queue: it takes them out
+                print("Taking the jobs out of the queue ...", flush=True)
+                with suppress(subprocess.TimeoutExpired, ProcessLookupError):
+                    process.send_signal(signal.SIGINT)
+                    process.wait(cluster.GRACE)
             # Nothing half-made counts as made, so stopping at once is safe. Of a Snakemake that was
             # killed alone the jobs are left.
             with suppress(ProcessLookupError, PermissionError):

@@ -43,6 +43,16 @@ def resolve(wanted: str) -> Device:
     return Device(table["kind"], tuple(table["gpus"]))
 
 
+def elsewhere(wanted: str, gpus: int | None) -> Device:
+    """Return the device of jobs on other machines: it is theirs, so nothing is asked here.
+
+    Args:
+        wanted: auto, cpu or cuda; auto is a GPU only where some are asked for.
+        gpus: how many GPUs each job asks for; None: the option was not given.
+    """
+    return Device("cuda" if wanted == "cuda" or gpus else "cpu")
+
+
 def _may_have_gpu() -> bool:
     places = (Path("/proc/driver/nvidia"), Path("/dev/dxg"), Path("/dev/kfd"))
     return shutil.which("nvidia-smi") is not None or any(place.exists() for place in places)

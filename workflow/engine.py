@@ -8,11 +8,23 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 
-from workflow import locks
+from workflow import cluster, locks
+
+
+def stop() -> None:
+    """End Snakemake and its processes; one that has jobs elsewhere takes them out of the queue."""
+    if os.environ.get(cluster.RUN):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(cluster.GRACE)
+    os.killpg(0, signal.SIGKILL)
+
 
 if __name__ == "__main__":
-    locks.die_with_parent(lambda: os.killpg(0, signal.SIGKILL))
+    # A run in the background is started with interrupts ignored; Snakemake needs them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    locks.die_with_parent(stop)
     from snakemake.cli import main
 
     main(sys.argv[1:])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from workflow import locks, progress, surroundings
+from workflow import cluster, locks, progress, surroundings
 from workflow.paths import BUILD, WorkflowError, progress_file
 
 LOG_EVERY = 10.0  # seconds between two progress lines in a job's log
@@ -40,7 +43,10 @@ def run(
     """
     jobs_lock = locks.hold_jobs_lock()
     locks.die_with_parent(lambda: print("stopped with the run that began it", flush=True))
+    cluster.stop_with_run()
     told = progress_file(profile, name)
+    if _failed_before(told):
+        return 1
     begun = progress.begin(told)
     _isolate(told, profile)
     if gpus:
@@ -50,20 +56,55 @@ def run(
     stop = threading.Event()
     watched = progress.Progress(told)
     threading.Thread(target=_log_progress, args=(watched, stop), daemon=True).start()
-    reason = ""
+    reason, again = "", False
     try:
         work()
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
         reason = explain(error) or _reason(error)
+        again = isinstance(error, (OSError, MemoryError))
+        again = again or any(words in reason for words in _PERHAPS)
     stop.set()
     seconds = round(time.time() - begun, 1)
     print(f"{'failed: ' + reason if reason else 'done'} after {progress.duration(seconds)}")
+    if reason and not again and os.environ.get(cluster.RUN):
+        _keep_log(told)
     progress.append(told, event="end", ok=not reason, seconds=seconds, reason=reason)
     if gpus:
         gpu_lock.release()
     jobs_lock.close()
     return 1 if reason else 0
+
+
+_PERHAPS = ("its kernel died", "MemoryError", "can't allocate memory", "out of memory")
+"""In reasons that another node, or more memory, may mend."""
+
+
+def _failed_before(told: Path) -> bool:
+    """Tell whether the work of this run failed already for a reason that no further attempt mends.
+
+    On a cluster a failed job is tried again, since its node, its time or its memory may have been
+    at fault. What the work itself has said is then repeated, with its log, and not done again.
+    """
+    kept, run = _kept_log(told), os.environ.get(cluster.RUN)
+    if not run or not kept.exists():
+        return False
+    of_run, _, log = kept.read_text(encoding="utf-8", errors="replace").partition("\n")
+    if of_run == run:
+        print(log, end="", flush=True)
+    return of_run == run
+
+
+def _keep_log(told: Path) -> None:
+    log = told.with_suffix(".log")
+    if log.exists():
+        sys.stdout.flush()
+        text = log.read_text(encoding="utf-8", errors="replace")
+        _kept_log(told).write_text(f"{os.environ[cluster.RUN]}\n{text}", encoding="utf-8")
+
+
+def _kept_log(told: Path) -> Path:
+    return told.with_suffix(".failed.txt")
 
 
 def results_folder(profile: str) -> Path:
@@ -82,6 +123,10 @@ def _isolate(told: Path, profile: str) -> None:
     surroundings.adopt()
     os.environ["EBMLIB_PROGRESS"] = str(told)
     os.environ.setdefault("EBMLIB_STORE", str(BUILD / "store"))
+    if os.environ.get(cluster.RUN):
+        # IPython keeps a data base there, and those of many nodes would meet on the shared disk.
+        os.environ["IPYTHONDIR"] = tempfile.mkdtemp(prefix="ipython-")
+        atexit.register(shutil.rmtree, os.environ["IPYTHONDIR"], ignore_errors=True)
     if profile == "full":
         os.environ.setdefault("EBMLIB_RESULTS", str(results_folder(profile)))
 

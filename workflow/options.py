@@ -6,11 +6,14 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from workflow import batch
 from workflow.batch import Request
+from workflow.cluster import Executor
 from workflow.paths import PROFILES
 
 DESCRIPTION = """\
@@ -32,6 +35,11 @@ profiles:
   default   what the book shows
   full      all seeds: hours
 
+on a cluster (the book's page "On a cluster" says more):
+  --executor slurm makes every model, study and chapter a job of SLURM, through Snakemake's plugin.
+  Its other options stand in a Snakemake profile, executors/slurm.yaml: the file to change or copy.
+  For another plugin, cluster-generic say, executors/cluster-generic.yaml is read where it is there.
+
 PYTHON=/path/to/python ./run_all.sh takes that Python to make the virtual environment.
 """
 
@@ -46,6 +54,7 @@ class Options:
     seeds: int | None = None
     device: str = "auto"
     jobs: int | None = None
+    executor: Executor | None = None
     book: bool = True
     setup: bool = True
     pytest: tuple[str, ...] = ()
@@ -62,6 +71,45 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got '{text}'")
     return int(text)
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[\w.,@+-]+", text):
+        raise argparse.ArgumentTypeError(f"expected a name, got '{text}'")
+    return text
+
+
+def add_executor(add: Callable[..., Any]) -> None:
+    """Add the options for jobs on other machines."""
+    through = "run the jobs through a Snakemake executor plugin: slurm, or another by its name"
+    profile = "with --executor: its options, a Snakemake profile (as a rule executors/NAME.yaml)"
+    gpus = "with --executor: GPUs for each job; jobs then compute on one"
+    add("--executor", type=_word, metavar="NAME", help=through)
+    add("--partition", type=_word, metavar="P", help="with --executor: SLURM's partition")
+    add("--account", type=_word, metavar="A", help="with --executor: SLURM's account")
+    add("--gpus-per-job", type=_count, metavar="N", help=gpus)
+    add("--executor-profile", type=Path, metavar="FILE", help=profile)
+
+
+def executor(given: argparse.Namespace, error: Callable[[str], NoReturn]) -> Executor | None:
+    """What the command line says of an executor; None: jobs run here."""
+    beside = ("partition", "account", "gpus_per_job", "executor_profile")
+    if given.executor is None:
+        if lone := [name for name in beside if getattr(given, name) is not None]:
+            option = lone[0].replace("_", "-")
+            error(f"--{option} says how jobs run on a cluster, so it goes with --executor slurm")
+        return None
+    if given.gpus_per_job is not None and given.device == "cpu":
+        error("--gpus-per-job asks for GPUs and --device cpu for none; leave one of them out")
+    if given.device.startswith("cuda:"):
+        error(
+            f"--device {given.device} names a GPU of this machine, and with --executor the cluster "
+            "chooses; use --device cuda"
+        )
+    profile = given.executor_profile
+    if profile is not None:
+        profile = Path(os.environ.get(batch.CALLED_FROM) or Path.cwd()) / profile
+    return Executor(given.executor, given.partition, given.account, given.gpus_per_job, profile)
 
 
 def _device(text: str) -> str:
@@ -132,8 +180,12 @@ def parse(arguments: list[str]) -> Options:
         help="auto (a GPU where there is one), cpu, cuda (all GPUs, one per chapter) or cuda:I",
     )
     parser.add_argument(
-        "--jobs", type=_count, metavar="N", help="chapters at once (as a rule: one per core)"
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="jobs at once (as a rule: one per core; with --executor: 50)",
     )
+    add_executor(parser.add_argument)
     parser.add_argument(
         "--no-book", action="store_true", help="execute the chapters and stop before the book"
     )
@@ -165,6 +217,7 @@ def parse(arguments: list[str]) -> Options:
         seeds=given.seeds,
         device=given.device,
         jobs=given.jobs,
+        executor=executor(given, parser.error),
         book=not given.no_book,
         setup=not given.no_setup,
     )

@@ -16,6 +16,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from workflow import cluster
 from workflow.paths import ROOT
 from workflow.progress import Progress, duration
 
@@ -27,12 +28,15 @@ BOOK = "book"
 class Display:
     """Reads the progress files of a run's chapters and writes to standard output."""
 
-    def __init__(self, folder: Path, names: list[str], since: float, log: Path) -> None:
+    def __init__(
+        self, folder: Path, names: list[str], since: float, log: Path, *, remote: bool = False
+    ) -> None:
+        self.handed = cluster.Handed(log) if remote else None
         self.folder = folder
         self.since = since
         self.log = log
         self.chapters = {name: Progress(folder / f"{name}.progress") for name in names}
-        self.reported: set[str] = set()
+        self.reported: dict[str, float] = {}  # and when that attempt of it began
         self.planned: int | None = None
         self.last_time = time.monotonic()
         # What is printed meanwhile goes above the lines that are redrawn: rich sees to that.
@@ -87,15 +91,20 @@ class Display:
     def failures(self) -> list[str]:
         """Return one sentence for each chapter that failed in this run, or for the book."""
         jobs = self._of_this_run().items()
-        return [
-            _failure(self.folder, name, job) for name, job in jobs if not (job.ended and job.ok)
-        ]
+        said = cluster.reasons(self.log.read_text("utf-8", "replace")) if self.handed else {}
+        sentences = []
+        for name, job in jobs:
+            why = said.pop(name, "")  # of its last attempt that failed; another one may have ended
+            if not (job.ended and job.ok):
+                sentences.append(_failure(self.folder, name, job, why))
+        return sentences + [f"{_called(name)} failed: {why}" for name, why in said.items()]
 
     def _report_ends(self) -> None:
         self._read()
         for name, chapter in self._of_this_run().items():
-            if chapter.ended and name not in self.reported:
-                self.reported.add(name)
+            begun = chapter.started or 0.0
+            if chapter.ended and self.reported.get(name) != begun:
+                self.reported[name] = begun
                 word = "done" if chapter.ok else "FAILED"
                 took = duration(chapter.seconds or 0)
                 # With the reason at once: nothing may come after this line.
@@ -104,8 +113,11 @@ class Display:
 
     def _lines(self) -> list[str]:
         """Return a line for each running job."""
-        running = self._of_this_run().items()
-        return [f"  {name}: {job.describe()}" for name, job in running if not job.ended]
+        jobs = self._of_this_run()
+        lines = [f"  {name}: {job.describe()}" for name, job in jobs.items() if not job.ended]
+        if self.handed and (waiting := self.handed.read() - set(jobs)):
+            lines.append(f"  in the queue: {len(waiting)} jobs that have not begun")
+        return lines
 
     def _running(self) -> Group:
         return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in self._lines()))
@@ -140,8 +152,8 @@ def failures(folder: Path, names: list[str], since: float) -> list[str]:
     return sentences
 
 
-def _failure(folder: Path, name: str, job: Progress) -> str:
-    reason = job.reason if job.ended else "it was killed, or memory ran out"
+def _failure(folder: Path, name: str, job: Progress, why: str = "") -> str:
+    reason = job.reason if job.ended and job.reason else why or "it was killed, or memory ran out"
     shown = folder.relative_to(ROOT) / name
     sentence = f"{_called(name)} failed: {reason} (log: {shown}.log"
     if (folder / f"{name}.failed.ipynb").exists():
