@@ -21,7 +21,7 @@ from ebmlib.objectives.stein_generator import SteinGenerator
 from ebmlib.sampling.proposals import MixtureProposal
 from ebmlib.sampling.starts import ReplayStart
 from ebmlib.training.loop import TrainingConfig, train
-from thesis.benchmark.batched import Slice, train_stack
+from thesis.benchmark.batched import Slice, stacked, train_stack
 from thesis.benchmark.problems import problem
 
 ENERGY = EnergyConfig(z_dim=6, h_dim=10, hidden_layers=1, activation="silu")
@@ -99,6 +99,20 @@ class _Fitted:
         if hasattr(self.objective, "start"):
             return self.objective.begin(pairs, generator=generator)
         return self.objective.begin(self.reference, generator=generator)
+
+
+def test_score_of_a_stack_is_each_models_own():
+    models = [EnergyModel(ENERGY, 2, 2, generator=seeding.generator(i)) for i in range(3)]
+    stack = stacked(models)
+    stack.rows = 12
+    generator = seeding.generator(9)
+    x, a = torch.empty((2, 24, 2)).normal_(generator=generator)  # two blocks of three times four
+    target = stack.score(x)
+    for s, model in enumerate(models):
+        rows = torch.cat([torch.arange(4 * s, 4 * s + 4), torch.arange(12 + 4 * s, 16 + 4 * s)])
+        own = model.score(x[rows])
+        assert torch.allclose(target.score(a)[rows], own.score(a[rows]), atol=1e-6)
+        assert torch.allclose(target.value(a)[rows], model(x[rows], a[rows]), atol=1e-6)
 
 
 def test_slices_do_not_touch_each_other():

@@ -58,7 +58,7 @@ def test_smoothing_adds_the_variance_of_the_noise():
     at = torch.linspace(-2, 2, 5).double()
     wide = law.smoothed(0.5)
     for t in at:  # the characteristic function of the first axis, real part, by draws and exactly
-        phase = (t * wide.location[:1, :, 0]).cos() * (-(t * wide.scale[:1, :, 0]) ** 2 / 2).exp()
+        phase = (t * wide.location[:1, :, 0]).cos() * (-((t * wide.scale[:1, :, 0]) ** 2) / 2).exp()
         assert_mean((t * noisy[:, 0]).cos(), (wide.log_weights[:1].exp() * phase).sum())
 
 

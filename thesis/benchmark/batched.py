@@ -16,7 +16,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -81,8 +81,68 @@ class StackedEnergy(EnergyModel):
         return _by_slice(f, s, k)
 
     def score(self, x: Tensor) -> Any:
-        """The target of chains at states x (S n, d_x)."""
+        """The target of chains at states x (k S n, d_x)."""
+        c = self.config
+        if c.activation == "silu" and c.embedding and c.residual and c.hidden_layers == 1:
+            return _StackedScore(self, x)
         return ValueTarget(lambda a: self(x, a))
+
+
+class _StackedScore:
+    """f and grad_a f of a stack with one residual hidden layer and SiLU, in closed form.
+
+    What the fixed states determine is computed once; weights are read as they are now.
+    """
+
+    def __init__(self, model: StackedEnergy, x: Tensor) -> None:
+        first, hidden, output = (cast(StackedLinear, layer) for layer in model.fcn)
+        fe_x, fe_a = cast(StackedLinear, model.fe_x), cast(StackedLinear, model.fe_a)
+        self.s = len(first.weight)
+        self.k = len(x) // model.rows if model.rows else 1
+        with torch.no_grad():
+            x = _by_slice(x, self.k, self.s) if self.k > 1 else x
+            at = nn.functional.silu(fe_x(x)).view(self.s, -1, fe_x.weight.shape[1])
+            z = at.shape[2]
+            biases = [cast(Tensor, layer.bias).detach()[:, None] for layer in (fe_a, first, hidden)]
+            self.bias_a, bias_0, self.bias_1 = biases
+            self.w_a, self.w_1 = fe_a.weight.detach(), hidden.weight.detach()
+            self.w_0 = first.weight.detach()[:, :, z:]
+            self.fixed = at @ first.weight.detach()[:, :, :z].mT + bias_0
+            self.out = output.weight.detach() / model.config.temperature  # (S, 1, h)
+
+    def _slices(self, a: Tensor) -> Tensor:
+        a = _by_slice(a, self.k, self.s) if self.k > 1 else a
+        return a.reshape(self.s, -1, a.shape[1])
+
+    def _rows(self, found: Tensor, shape: torch.Size) -> Tensor:
+        flat = found.reshape(shape)
+        return _by_slice(flat, self.s, self.k) if self.k > 1 else flat
+
+    @torch.no_grad()
+    def value(self, a: Tensor) -> Tensor:
+        """F at actions (k S n, d)."""
+        silu = nn.functional.silu
+        h = silu(torch.baddbmm(self.bias_a, self._slices(a), self.w_a.mT))
+        h = silu(torch.baddbmm(self.fixed, h, self.w_0.mT))
+        h = silu(torch.baddbmm(self.bias_1, h, self.w_1.mT)) + h
+        return self._rows((h @ self.out.mT), a.shape[:1])
+
+    @torch.no_grad()
+    def score(self, a: Tensor) -> Tensor:
+        """grad_a f, of the same shape."""
+        h, d_a = _silu_and_slope(torch.baddbmm(self.bias_a, self._slices(a), self.w_a.mT))
+        h, d_0 = _silu_and_slope(torch.baddbmm(self.fixed, h, self.w_0.mT))
+        _, d_1 = _silu_and_slope(torch.baddbmm(self.bias_1, h, self.w_1.mT))
+        g = torch.baddbmm(self.out, self.out * d_1, self.w_1)
+        g = (g * d_0) @ self.w_0
+        return self._rows((g * d_a) @ self.w_a, a.shape)
+
+
+def _silu_and_slope(s: Tensor) -> tuple[Tensor, Tensor]:
+    """s sigma(s), and its derivative sigma(s) (1 + s (1 - sigma(s)))."""
+    sigma = s.sigmoid()
+    h = s * sigma
+    return h, torch.addcmul(sigma, h, 1 - sigma)
 
 
 class StackedLogNormaliser(LogNormaliser):
@@ -177,7 +237,9 @@ class PerSlice(TorchFunctionMode):
             turn = iter(rows)
             return self._each(lambda **k: func(next(turn), *args[1:], **k), 0, kwargs)
         if func in (torch.rand, torch.randint):
-            place = next(i for i, v in enumerate(args) if isinstance(v, tuple | list) or func is torch.rand)
+            place = next(
+                i for i, v in enumerate(args) if isinstance(v, tuple | list) or func is torch.rand
+            )
             size = args[place] if isinstance(args[place], tuple | list) else args[place:]
             shape, axis = self._split(size)
             before = args[:place]

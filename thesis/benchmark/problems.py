@@ -202,16 +202,16 @@ def _skewed(x: Tensor) -> Law:
 
 
 def _ring(x: Tensor) -> Law:
-    """One curved mode: three quarters of a circle whose opening turns with the state."""
-    k = torch.linspace(-0.75 * math.pi, 0.75 * math.pi, 40, dtype=torch.float64)
-    angle = 0.5 * math.pi * x + k
+    """One curved mode: half a circle whose opening turns with the state."""
+    k = torch.linspace(-0.5 * math.pi, 0.5 * math.pi, 24, dtype=torch.float64)
+    angle = 0.75 * math.pi * x + k
     location = torch.stack([angle.cos(), angle.sin()], dim=2)
     weights = torch.full((len(x), len(k)), 1 / len(k), dtype=torch.float64)
     return _law(weights, location, torch.tensor(0.15).double())
 
 
 def _regression(x: Tensor) -> Law:
-    """A mixture of two for x < 0, a skewed law for x > 0 (as one-dimensional tests of energies have).
+    """A mixture of two for x < 0, a skewed law for x > 0, as tests of energy regression have it.
 
     Behind it are two components; right of 0 both are the same skewed law.
     """
