@@ -1,13 +1,13 @@
 """Many models of one method trained at once, by batched products of their weights.
 
-S models of one architecture are S slices of one. Row r of a batch belongs to slice r // n, n being
-the pairs of a slice's batch, and every linear layer multiplies each block of rows by its slice's
-weights (``torch.baddbmm``). An objective whose loss is a mean over rows needs no change: S times
-that mean is the sum of the slices' own losses, so each slice gets the gradient of its own.
-(torch.func's vmap cannot go around an objective, since objectives differentiate inside.)
+S models of one architecture are S slices of one. Row r of a batch belongs to slice r // n, n
+being the pairs of a slice's batch, and every linear layer multiplies each block of rows by its
+slice's weights (``torch.baddbmm``). An objective whose loss is a mean over rows needs no change:
+S times that mean is the sum of the slices' own losses, so each slice gets the gradient of its
+own. (torch.func's vmap cannot go around an objective, since objectives differentiate inside.)
 
-A slice draws from its own generator what it would draw alone (:class:`PerSlice`), so that its result
-depends neither on how many are trained at once nor on which.
+A slice draws from its own generator what it would draw alone (:class:`PerSlice`), so that its
+result depends neither on how many are trained at once nor on which.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class _StackedScore:
 
 
 def _silu_and_slope(s: Tensor) -> tuple[Tensor, Tensor]:
-    """s sigma(s), and its derivative sigma(s) (1 + s (1 - sigma(s)))."""
+    """SiLU, s sigma(s), and its derivative sigma(s) (1 + s (1 - sigma(s)))."""
     sigma = s.sigmoid()
     h = s * sigma
     return h, torch.addcmul(sigma, h, 1 - sigma)

@@ -16,7 +16,7 @@ from thesis.benchmark.problems import Law, Problem, problem
 from thesis.benchmark.settings import STATES
 
 LogDensity = Callable[[Tensor, Tensor], Tensor]
-"""States (n, d_x) and cells (g, d), float64 -> log density up to a constant of the state, (n, g)."""
+"""States (n, d_x), cells (g, d) -> log density up to a constant of the state, (n, g), float64."""
 
 _MARGINAL_STATES = 256
 _AT_ONCE = 4

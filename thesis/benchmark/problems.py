@@ -3,11 +3,11 @@
 Every problem is a mixture of products of skew-normal laws (Azzalini, "A class of distributions
 which includes the normal ones", 1985),
 
-    p(a | x) = sum_k w_k(x) prod_i (2 / s_ki) phi(z_ki) Phi(l_ki z_ki),    z_ki = (a_i - m_ki) / s_ki,
+    p(a | x) = sum_k w_k(x) prod_i (2 / s_ki) phi(z_ki) Phi(l_ki z_ki),    z_ki = (a_i - m_ki)/s_ki,
 
-whose density, sampler and mean are closed forms; with l = 0 a factor is Gaussian. States and actions
-are standardised by constants of the problem, never by those of a training set, so that settings mean
-the same for every training set.
+whose density, sampler and mean are closed forms; with l = 0 a factor is Gaussian. States and
+actions are standardised by constants of the problem, never by those of a training set, so that
+settings mean the same for every training set.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIZES = (256, 2048)
 """Pairs of a training set: a small and a large one."""
 
 _REFERENCE = 4096  # states and actions from which units and box are taken
-_CELLS = {1: 512, 2: 64}  # of an axis
+_CELLS = {1: 512, 2: 48}  # of an axis
 _POINTS = 8192  # quasi-random, for d = 3
 _MARGIN = 0.35  # of the width of the reference actions, on each side
 

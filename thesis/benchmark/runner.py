@@ -315,7 +315,7 @@ def _extras(objective: object, one: Learned, known: judging.Truth) -> dict[str, 
 
 
 def _levels(objective: MultiLevelDenoising, one: Learned, known: judging.Truth) -> dict[str, float]:
-    """KL of the data smoothed by the smallest and by the largest sigma to the model at both ends."""
+    """KL of the data smoothed by either end's sigma to the model at either end."""
     carry, law = one.carry, known.problem.law(known.states)
     shift = one.parts[LEVELS]
 

@@ -116,7 +116,7 @@ def _mixture_density(
 
 
 def _perceptron(width: int, lr: float, pairs: Pairs, seed: int, updates: int) -> LogDensity:
-    """A network for the mean, and the covariance of what it leaves on a fifth that it did not see."""
+    """A network for the mean, and the covariance of what it leaves on a fifth it did not see."""
     dims = (pairs.states.shape[1], pairs.actions.shape[1])
     network = Perceptron(*dims, width, generator=seeding.generator(seed, "weights"))
     kept = pairs.ids % _FOLDS == 0
