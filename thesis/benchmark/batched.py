@@ -61,6 +61,9 @@ class StackedLinear(nn.Module):
         return out.view(*x.shape[:-1], weight.shape[2])
 
 
+_NoMode = torch._C.DisableTorchFunction  # type: ignore[attr-defined]
+
+
 class StackedEnergy(EnergyModel):
     """S energy models as one; its score is differentiated, for the closed form knows one model.
 
@@ -73,6 +76,10 @@ class StackedEnergy(EnergyModel):
 
     def forward(self, x: Tensor, a: Tensor) -> Tensor:
         """F, (k S n, ...)."""
+        with _NoMode():  # nothing is drawn here, and every call that is looked at costs time
+            return self._forward(x, a)
+
+    def _forward(self, x: Tensor, a: Tensor) -> Tensor:
         k = len(x) // self.rows if self.rows else 1
         if k <= 1:
             return super().forward(x, a)
@@ -130,12 +137,13 @@ class _StackedScore:
     @torch.no_grad()
     def score(self, a: Tensor) -> Tensor:
         """grad_a f, of the same shape."""
-        h, d_a = _silu_and_slope(torch.baddbmm(self.bias_a, self._slices(a), self.w_a.mT))
-        h, d_0 = _silu_and_slope(torch.baddbmm(self.fixed, h, self.w_0.mT))
-        _, d_1 = _silu_and_slope(torch.baddbmm(self.bias_1, h, self.w_1.mT))
-        g = torch.baddbmm(self.out, self.out * d_1, self.w_1)
-        g = (g * d_0) @ self.w_0
-        return self._rows((g * d_a) @ self.w_a, a.shape)
+        with _NoMode():
+            h, d_a = _silu_and_slope(torch.baddbmm(self.bias_a, self._slices(a), self.w_a.mT))
+            h, d_0 = _silu_and_slope(torch.baddbmm(self.fixed, h, self.w_0.mT))
+            _, d_1 = _silu_and_slope(torch.baddbmm(self.bias_1, h, self.w_1.mT))
+            g = torch.baddbmm(self.out, self.out * d_1, self.w_1)
+            g = torch.bmm(g.mul_(d_0), self.w_0)
+            return self._rows(torch.bmm(g.mul_(d_a), self.w_a), a.shape)
 
 
 def _silu_and_slope(s: Tensor) -> tuple[Tensor, Tensor]:
@@ -221,11 +229,11 @@ class PerSlice(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Replace a random function by one call for each slice."""
-        kwargs = dict(kwargs or {})
-        if kwargs.get("generator") is None or len(self.generators) == 1:
-            if kwargs.get("generator") is not None:
-                kwargs["generator"] = self.generators[0]
-            return func(*args, **kwargs)
+        if not kwargs or kwargs.get("generator") is None:
+            return func(*args, **(kwargs or {}))
+        kwargs = dict(kwargs)
+        if len(self.generators) == 1:
+            return func(*args, **{**kwargs, "generator": self.generators[0]})
         if func is torch.Tensor.normal_:
             out, *rest = args
             shape, axis = self._split(out.shape)
