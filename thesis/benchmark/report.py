@@ -1,5 +1,6 @@
-"""From rows to blocks, ranks and comparisons (Demsar, "Statistical comparisons of classifiers over
-multiple data sets", 2006).
+"""From rows to blocks, ranks and comparisons.
+
+After Demsar, "Statistical comparisons of classifiers over multiple data sets", 2006.
 """
 
 from __future__ import annotations
