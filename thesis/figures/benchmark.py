@@ -43,8 +43,8 @@ def _named(axes: Axes, methods: list[str]) -> None:
 @figure(
     "benchmark-table",
     title="KL of the data to the model, methods and problems",
-    alt="A table of numbers on coloured cells. Rows are training methods in the order of their mean "
-    "rank, columns are problems with a small and a large training set. Cells are dark where the "
+    alt="A table of numbers on coloured cells. Rows are training methods in the order of their "
+    "mean rank, columns are problems with a small and a large training set. Cells are dark where the "
     "divergence is small.",
 )
 def table(source: Source) -> Figure:
@@ -77,8 +77,8 @@ def _short(value: float) -> str:
 @figure(
     "benchmark-ranks",
     title="mean ranks of training methods and the critical difference",
-    alt="Dots on horizontal lines: the mean rank of each training method over problems and training "
-    "sizes, best at the top, in the colour of its family. A bar shows how far two ranks must be "
+    alt="Dots on horizontal lines: the mean rank of each training method over problems and "
+    "training sizes, best at the top, in the colour of its family. A bar shows how far two ranks must be "
     "apart to be told apart. Filled dots differ from exact likelihood after Holm's correction.",
 )
 def ranks(source: Source) -> Figure:
@@ -110,8 +110,8 @@ def ranks(source: Source) -> Figure:
 @figure(
     "benchmark-runs",
     title="every run of every training method",
-    alt="Dots on horizontal lines, one line for each training method and one dot for each run, at the "
-    "run's divergence as a share of the mutual information. A vertical line at one marks models "
+    alt="Dots on horizontal lines, one line for each training method and one dot for each run, at "
+    "the run's divergence as a share of the mutual information. A vertical line at one marks models "
     "that are no better than one that ignores the state; crosses are runs that diverged.",
 )
 def runs(source: Source) -> Figure:
