@@ -41,6 +41,7 @@ ORDER = [
     "thesis.probe",
     "thesis.carry",
     "thesis.search thesis.claim thesis.figure",
+    "thesis.benchmark",
     "thesis.claims",
     "thesis.figures",
     "thesis.verdicts",
@@ -111,6 +112,7 @@ PACKAGES = (
     *("ebmlib.training", "ebmlib.policies", "ebmlib.evaluation", "ebmlib.figures"),
     *("ebmlib.comparison",),
     *("ebmlib.widgets", "thesis.studies", "thesis.claims", "thesis.figures"),
+    *("thesis.benchmark",),
 )
 DRAWS_FIGURES = ("ebmlib.figures", "ebmlib.widgets", "thesis.figures")
 

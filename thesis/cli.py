@@ -26,6 +26,7 @@ examples:
   python -m thesis claim C27
   python -m thesis study basins --seeds 5 --out measured/
   python -m thesis carry
+  python -m thesis benchmark search --profile smoke
 """
 
 
@@ -86,6 +87,16 @@ def _parser() -> terminal.Parser:
         "--from", dest="start", metavar="COMMIT", help="default: where each was last proved"
     )
     carrying.set_defaults(action=_carry)
+
+    trained = commands.add_parser(
+        "benchmark", help="every training method on conditional densities that are known"
+    )
+    trained.add_argument("step", choices=("search", "freeze", "run"))
+    trained.add_argument("--profile", default="committed", help="full, committed or smoke")
+    trained.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
+    trained.add_argument("--problems", nargs="+", metavar="NAME", help="default: all; run only")
+    trained.add_argument("--out", type=Path, metavar="DIR", help="default: build/benchmark")
+    trained.set_defaults(action=_benchmark)
 
     sealing = commands.add_parser(
         "seal",
@@ -197,6 +208,24 @@ def _check_publishable(known: Study, options: argparse.Namespace, small: bool) -
         raise InputError(
             f"Committed results name the commit they were measured at, got {commit}; commit first."
         )
+
+
+def _benchmark(options: argparse.Namespace) -> None:
+    from thesis.benchmark import runner
+    from thesis.benchmark.problems import NAMES
+
+    folder = options.out or Path("build/benchmark")
+    methods = options.methods or list(runner.ALL)
+    for name in methods:
+        checks.one_of("method", name, runner.ALL)
+    for name in options.problems or []:
+        checks.one_of("problem", name, NAMES)
+    if options.step == "search":
+        runner.search(options.profile, folder, methods)
+    elif options.step == "freeze":
+        print(f"wrote {runner.freeze(options.profile, folder)}", file=sys.stderr)
+    else:
+        runner.run(options.profile, folder, methods, options.problems or NAMES)
 
 
 def _seal(options: argparse.Namespace) -> None:

@@ -1,0 +1,1 @@
+"""Every training method on one set of conditional densities, judged by the exact truth."""

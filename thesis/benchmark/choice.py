@@ -1,0 +1,131 @@
+"""Which method for which data: questions about the data, answered by measured rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ebmlib.errors import InputError
+from thesis.benchmark.problems import SIZES
+from thesis.benchmark.report import CONTROL, Block, Report
+from thesis.benchmark.settings import METHODS
+
+_SMALL, _LARGE = SIZES[0], SIZES[-1]
+ENERGIES = tuple(METHODS)
+WITHOUT_GRID = tuple(name for name in METHODS if name != CONTROL)
+_CHAINS = tuple(name for name, method in METHODS.items() if method.family == "chains")
+WITHOUT_CHAINS = tuple(name for name in WITHOUT_GRID if name not in _CHAINS)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """One question, and the blocks that answer it.
+
+    Attributes:
+        name: a word for it.
+        question: about the data or about what is wanted.
+        problems: whose blocks answer it.
+        sizes: of training sets.
+        number: by which methods are ordered, the lowest first.
+        among: methods that may be used.
+    """
+
+    name: str
+    question: str
+    problems: tuple[str, ...]
+    sizes: tuple[int, ...]
+    number: str
+    among: tuple[str, ...]
+
+
+BRANCHES = (
+    Branch("grid", "Few dimensions, and a grid can be afforded in training",
+           ("fork", "circle", "ring", "skewed", "regression"), SIZES, "kl", ENERGIES),
+    Branch("small", "Few demonstrations, no grid",
+           ("fork", "circle", "ring", "skewed", "regression"), (_SMALL,), "kl", WITHOUT_GRID),
+    Branch("large", "Many demonstrations, no grid",
+           ("fork", "circle", "ring", "skewed", "regression"), (_LARGE,), "kl", WITHOUT_GRID),
+    Branch("modes", "Several modes whose shares matter",
+           ("fork", "regression"), (_LARGE,), "mode_share", WITHOUT_GRID),
+    Branch("curved", "One curved mode", ("ring",), SIZES, "kl", WITHOUT_GRID),
+    Branch("noise", "Noise that is skewed and changes with the state",
+           ("skewed",), SIZES, "kl", WITHOUT_GRID),
+    Branch("cube", "Three dimensions", ("cube",), SIZES, "kl", WITHOUT_GRID),
+    Branch("mean", "Only the mean action is used (EXP)",
+           ("fork", "circle", "ring", "skewed", "regression"), SIZES, "exp", WITHOUT_GRID),
+    Branch("quick", "Seconds of training matter most, among those within twice the best KL",
+           ("fork", "circle", "ring", "skewed", "regression"), (_LARGE,), "seconds",
+           WITHOUT_CHAINS),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was measured at a branch.
+
+    Attributes:
+        branch: which.
+        methods: the best, in order.
+        values: their numbers: geometric means over blocks and seeds.
+        control: exact likelihood's number there.
+        runs: how many runs stand behind each number.
+    """
+
+    branch: Branch
+    methods: tuple[str, ...]
+    values: tuple[float, ...]
+    control: float
+    runs: int
+
+
+def answer(report: Report, name: str, count: int = 3) -> Answer:
+    """The best methods at a branch.
+
+    Raises:
+        InputError: no branch of that name, or none of its problems was run.
+    """
+    branch = next((b for b in BRANCHES if b.name == name), None)
+    if branch is None:
+        raise InputError(f"Branches are {', '.join(b.name for b in BRANCHES)}, got {name!r}.")
+    blocks = [b for b in report.blocks if b[0] in branch.problems and b[1] in branch.sizes]
+    if not blocks:
+        raise InputError(f"No problem of the branch {name} was run; run {branch.problems}.")
+    own = {m: mean_of(report, m, branch.number, blocks) for m in branch.among
+           if m in report.methods}  # fmt: skip
+    if branch.number == "seconds":
+        kl = {m: mean_of(report, m, "kl", blocks) for m in own}
+        own = {m: v for m, v in own.items() if kl[m] <= 2 * min(kl.values())}
+    order = sorted((m for m in own if np.isfinite(own[m])), key=lambda m: own[m])[:count]
+    control = mean_of(report, CONTROL, branch.number, blocks)
+    runs = len(blocks) * report.seeds
+    return Answer(branch, tuple(order), tuple(own[m] for m in order), control, runs)
+
+
+def mean_of(report: Report, method: str, number: str, blocks: Sequence[Block]) -> float:
+    """Geometric mean over seeds and blocks; infinite if a run has not the number."""
+    found = np.concatenate([report.values(method, number, *b) for b in blocks])
+    if not np.isfinite(found).all():
+        return float("inf")
+    return float(np.exp(np.log(np.maximum(found, 1e-12)).mean()))
+
+
+def table(report: Report, names: Sequence[str]) -> str:
+    """Answers as a table in Markdown, the exact likelihood beside them."""
+    units = {"kl": "KL, nats", "mode_share": "error of the shares", "exp": "EXP's error",
+             "seconds": "seconds"}  # fmt: skip
+    lines = [
+        "| question | best | second | third | exact likelihood | number | runs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        found = answer(report, name)
+        cells = [f"{m} {v:.2g}" for m, v in zip(found.methods, found.values, strict=True)] + [
+            "–"
+        ] * (3 - len(found.methods))
+        lines.append(
+            f"| {found.branch.question} | {' | '.join(cells)} | {found.control:.2g} | "
+            f"{units[found.branch.number]} | {found.runs} |"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,249 @@
+"""Statements of section 2.3 of the thesis, judged by the benchmark's rows: M01 and on.
+
+The rules stand in :data:`thesis.benchmark.settings.STATEMENTS`, which was committed before any row
+was there. A judge returns a :class:`~thesis.claim.Verdict`, so that a statement looks like a claim.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ebmlib.errors import InputError
+from ebmlib.models.energy import EnergyConfig, EnergyModel
+from thesis.benchmark.problems import CLOSED, SIZES
+from thesis.benchmark.report import CONTROL, Block, Report, signed_rank
+from thesis.benchmark.settings import METHODS, STATEMENTS
+from thesis.claim import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Verdict, by_parts
+from thesis.statistics import Estimate, estimate
+
+LARGE = SIZES[-1]
+Array = NDArray[np.float64]
+Judge = Callable[[Report], Verdict]
+_STEIN = ("kernel-stein-discrepancy", "learned-stein-discrepancy", "stein-generator")
+
+
+def statements(report: Report) -> list[tuple[Claim, Verdict]]:
+    """All of them, judged."""
+    return [statement(report, id) for id in _JUDGES]
+
+
+def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
+    """One of them as a claim, and its verdict.
+
+    Raises:
+        InputError: there is none of that identifier.
+    """
+    if id not in _JUDGES:
+        raise InputError(f"Statements are {', '.join(_JUDGES)}, got {id!r}.")
+    judge, merit = _JUDGES[id]
+    text, rule = STATEMENTS[id]
+    blocks = f"{len(report.blocks)} blocks (a problem and a size of its training set)"
+    tried = f"{blocks}, {report.seeds} seeds each"
+    claim = Claim(id, "2.3", "training/compared", text, merit, rule, tried, (), None, judge)
+    return claim, judge(report)
+
+
+def _paired(report: Report, method: str, other: str, name: str = "kl") -> Array:
+    """Mean over seeds of log (number of ``method`` / of ``other``), by block."""
+    pairs = [
+        np.log(report.values(method, name, *b)) - np.log(report.values(other, name, *b))
+        for b in report.blocks
+    ]
+    return np.array([pair.mean() for pair in pairs])
+
+
+def _words(blocks: Iterable[Block]) -> str:
+    return ", ".join(f"{problem} {size}" for problem, size in blocks)
+
+
+def _times(gaps: Array) -> tuple[Estimate, str]:
+    """The factor over blocks, with its interval, and as words."""
+    found = estimate(np.exp(gaps))
+    return found, f"{found.text(2)} over {len(gaps)} blocks"
+
+
+def _verdict(holds: bool, number: Estimate, reading: str) -> Verdict:
+    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, number, reading)
+
+
+def _second_derivatives(report: Report) -> Verdict:
+    plain = EnergyModel(EnergyConfig(4, 4), 2, 2, generator=torch.Generator().manual_seed(0))
+    names = ("score-matching", "sliced-score-matching", "denoising-score-matching",
+             "multi-level-denoising")  # fmt: skip
+    refused = []
+    for name in names:
+        method = METHODS[name]
+        try:
+            method.make(method.values[0], 2).check(plain)
+        except InputError:
+            refused.append(name)
+    wide = [b for b in report.blocks if b[0] not in ("skewed", "regression")]
+    ratio = np.array(
+        [report.mean("score-matching", "seconds", *b)
+         / report.mean("denoising-score-matching", "seconds", *b) for b in wide]
+    )  # fmt: skip
+    number = estimate(ratio)
+    reading = (
+        f"{len(refused)} of {len(names)} refuse ReLU. Score matching takes {number.text(2)} times "
+        f"as long as denoising (from {ratio.min():.2g} to {ratio.max():.2g})."
+    )
+    return _verdict(len(refused) == len(names) and bool((ratio >= 1.3).all()), number, reading)
+
+
+def _stein(report: Report) -> Verdict:
+    failed, runs, unsteady = 0, 0, []
+    spreads = {}
+    for method in (*_STEIN, CONTROL):
+        spreads[method] = np.array(
+            [np.ptp(np.log(report.values(method, "kl", *b))) for b in report.blocks]
+        )
+    for method in _STEIN:
+        failed += sum(report.failures(method))
+        runs += sum(len(report.of(method, *b)) for b in report.blocks)
+        if np.mean(spreads[method] >= 2 * spreads[CONTROL]) > 0.5:
+            unsteady.append(method)
+    share = np.array([float(sum(report.failures(m))) for m in _STEIN])
+    share /= runs / len(_STEIN)
+    reading = (
+        f"{failed} of {runs} runs failed ("
+        + ", ".join(f"{m} {sum(report.failures(m))}" for m in _STEIN)
+        + f"); the spread over seeds is at least twice that of {CONTROL} in most blocks for "
+        + (", ".join(unsteady) or "none of them")
+        + "."
+    )
+    return _verdict(failed >= runs / 20 or bool(unsteady), estimate(share), reading)
+
+
+def _log_z(report: Report) -> Verdict:
+    found = {p: report.mean("nce", "log_z_error", p, LARGE) for p, n in report.blocks
+             if n == LARGE and p in CLOSED}  # fmt: skip
+    number = estimate(list(found.values()))
+    text = ", ".join(f"{p} {v:.2g}" for p, v in found.items())
+    reading = f"The mean of |c - log Z| is {text} nats."
+    return by_parts({p: v <= 0.1 for p, v in found.items()}, number, reading, "on ")
+
+
+def _levels(report: Report) -> Verdict:
+    holds, ratio = {}, []
+    for problem in ("fork", "circle", "ring"):
+        own = report.of("multi-level-denoising", problem, LARGE)
+        own = [row for row in own if "kl_low_to_low" in row]
+        if not own:
+            continue
+        low = [row["kl_low_to_low"] / row["kl_high_to_low"] for row in own]
+        high = [row["kl_high_to_high"] / row["kl_low_to_high"] for row in own]
+        ratio += low + high
+        holds[problem] = max(low + high) < 1
+    if not holds:
+        return Verdict(NOT_TESTABLE, None, "No run of it ended.", where="no run ended")
+    reading = (
+        "KL to the data at the model's own level is "
+        f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end."
+    )
+    return by_parts(holds, estimate(ratio), reading, "on ")
+
+
+def _info_nce(report: Report) -> Verdict:
+    gaps = np.array(
+        [report.mean("info-nce", "kl", *b) - report.mean("info-nce", "kl_with_q", *b)
+         for b in report.blocks]
+    )  # fmt: skip
+    number = estimate(gaps)
+    reading = (
+        f"exp f is worse than exp f times q by {number.text(2)} nats; it is worse in "
+        f"{int((gaps > 0).sum())} of {len(gaps)} blocks."
+    )
+    return by_parts(
+        {f"{p} {n}": bool(g > 0) for (p, n), g in zip(report.blocks, gaps, strict=True)},
+        number,
+        reading,
+        "on ",
+    )
+
+
+def _data_starts(report: Report) -> Verdict:
+    gaps = _paired(report, "cd-data", "cd-noise")
+    number, words = _times(gaps)
+    p = signed_rank(gaps)
+    reading = f"KL of cd-data is {words} times that of cd-noise (p = {p:.2g})."
+    return _verdict(p < 0.05 and gaps.mean() > 0, number, reading)
+
+
+def _near_zero(report: Report) -> Verdict:
+    worse, total = 0, 0
+    for method in ("cd-noise", "cd-data"):
+        for block in report.blocks:
+            own, control = report.of(method, *block), report.values(CONTROL, "kl", *block)
+            for row, exact in zip(own, control, strict=True):
+                if abs(row.get("loss", np.inf)) < 0.1:
+                    total += 1
+                    worse += row["kl"] > 2 * exact
+    if not total:
+        return Verdict(NOT_TESTABLE, None, "No such run.", where="no loss came that near to 0")
+    share = worse / total
+    reading = f"The loss is near 0 in {total} runs, and KL is above twice the control's in {worse}."
+    return _verdict(share >= 0.25, Estimate(share, share, share, 1), reading)
+
+
+def _joint(report: Report) -> Verdict:
+    ratio = {
+        b: report.mean("joint-contrastive-divergence", "exp", *b)
+        / report.mean("cd-noise", "exp", *b)
+        for b in report.blocks
+    }
+    number = estimate([v for v in ratio.values() if np.isfinite(v)])
+    reading = f"EXP's error of the joint is {number.text(2)} times that of the conditional."
+    return by_parts({f"{p} {n}": v <= 1.25 for (p, n), v in ratio.items()}, number, reading, "on ")
+
+
+def _banks(report: Report) -> Verdict:
+    holds, texts, all_gaps = {}, [], []
+    for method in ("cd-persistent", "cd-replay"):
+        gaps = _paired(report, method, "cd-noise")
+        p = signed_rank(gaps)
+        holds[method] = bool(p < 0.05 and gaps.mean() < 0)
+        texts.append(f"{method} {np.exp(gaps.mean()):.2g} (p = {p:.2g})")
+        all_gaps.append(gaps)
+    number = estimate(np.exp(np.concatenate(all_gaps)))
+    reading = f"KL over that of cd-noise, geometric mean: {'; '.join(texts)}."
+    return by_parts(holds, number, reading, "for ")
+
+
+def _as_exact(report: Report) -> Verdict:
+    blocks = [b for b in report.blocks if b[0] in CLOSED and b[1] == LARGE]
+    good, best = [], {}
+    for method in METHODS:
+        if method == CONTROL or method not in report.methods:
+            continue
+        gaps = [report.mean(method, "kl", *b) - report.mean(CONTROL, "kl", *b) for b in blocks]
+        shares = [report.mean(method, "mode_share", *b) for b in blocks]
+        best[method] = max(gaps)
+        if max(gaps) <= 0.01 and all(not np.isfinite(s) or s <= 0.02 for s in shares):
+            good.append(method)
+    three = sorted(best.values())[:3]
+    nearest = sorted(best, key=lambda m: best[m])[:3]
+    reading = (
+        f"{len(good)} methods do{': ' + ', '.join(good) if good else ''}. Of all, the largest gap "
+        "to exact likelihood over these problems is least for "
+        + ", ".join(f"{m} ({best[m]:.2g} nats)" for m in nearest)
+        + "."
+    )
+    return _verdict(len(good) >= 3, estimate(three), reading)
+
+
+_JUDGES: dict[str, tuple[Judge, str]] = {
+    "M01": (_second_derivatives, "seconds of score matching over those of denoising"),
+    "M02": (_stein, "share of failed runs of the three methods"),
+    "M03": (_log_z, "|c(x) - log Z(x)| in nats"),
+    "M04": (_levels, "KL at the own level over that at the other end"),
+    "M05": (_info_nce, "KL of exp f less that of exp f times q, in nats"),
+    "M06": (_data_starts, "KL of cd-data over that of cd-noise"),
+    "M07": (_near_zero, "share of runs with a KL above twice the control's"),
+    "M08": (_joint, "EXP's error of the joint over that of the conditional"),
+    "M09": (_banks, "KL over that of cd-noise"),
+    "M10": (_as_exact, "largest gap to exact likelihood of the best three, in nats"),
+}
