@@ -32,10 +32,20 @@ CODE = {name: compile((HERE / f"{name}.py").read_text(), name, "exec") for name 
 TABLE = json.loads((Path(__file__).parent / "thesis" / "verdicts.json").read_text())
 BOUNDS = json.loads(bounds.FILE.read_text())
 
-_ATTRIBUTES = {"low": "high", "high": "low", "value": "low"}
-_CALLS = {"any": "all", "all": "any", "min": "max", "max": "min"}
+_ATTRIBUTES = {
+    **{"low": "high", "high": "low", "value": "low"},
+    **{"above": "below", "below": "above", "at_least": "at_most", "at_most": "at_least"},
+}
+_CALLS = {
+    **{"any": "all", "all": "any", "min": "max", "max": "min"},
+    **{"any_of": "all_of", "all_of": "any_of", "every": "some", "some": "every"},
+}
+_BOUNDS = {"above", "below", "at_least", "at_most", "within"}
 _TURNED = {ast.Lt: ast.Gt, ast.LtE: ast.Gt, ast.Gt: ast.Lt, ast.GtE: ast.Lt, ast.Eq: ast.NotEq}
-_OPERATIONS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
+_OPERATIONS = {
+    **{ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult},
+    **{ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd},
+}
 
 
 def mutations(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
@@ -47,6 +57,12 @@ def mutations(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     elif isinstance(new, ast.Call) and isinstance(new.func, ast.Name) and new.func.id in _CALLS:
         new.func.id = _CALLS[new.func.id]
         yield new.func.id, new
+    elif isinstance(new, ast.Call) and getattr(new.func, "attr", "") in _BOUNDS:
+        for k, given in enumerate(new.args):
+            if isinstance(given, ast.Constant) and isinstance(given.value, (int, float)):
+                other = copy.deepcopy(new)
+                other.args[k] = ast.Constant(given.value * 1.1 + 0.003)
+                yield "a bound moved", other
     elif isinstance(new, ast.Compare):
         for k, operation in enumerate(new.ops):
             if type(operation) in _TURNED:
@@ -67,9 +83,12 @@ def mutations(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             del other.values[k]
             yield f"without part {k + 1}", other if len(other.values) > 1 else other.values[0]
     elif isinstance(new, ast.BinOp) and type(new.op) in _OPERATIONS:
+        if isinstance(new.op, (ast.BitAnd, ast.BitOr)):
+            yield "without part 1", new.right
+            yield "without part 2", new.left
         new.op = _OPERATIONS[type(new.op)]()
         yield "operation", new
-    elif isinstance(new, ast.UnaryOp) and isinstance(new.op, (ast.Not, ast.USub)):
+    elif isinstance(new, ast.UnaryOp) and isinstance(new.op, (ast.Not, ast.USub, ast.Invert)):
         yield "sign", new.operand
 
 
@@ -94,7 +113,7 @@ def _says(node: object) -> bool:
     """Whether a statement makes what a claim only says."""
     targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
     return isinstance(node, (ast.Assign, ast.AugAssign)) and any(
-        isinstance(t, ast.Name) and t.id in ("reading", "notes") for t in targets
+        isinstance(t, ast.Name) and t.id in ("reading", "table", "parts", "where", "rows", "lowest") for t in targets
     )
 
 
@@ -136,7 +155,7 @@ def killed(names: list[str]) -> bool:
                 row = TABLE[judged.id]
                 same = all(
                     abs(a - b) <= 1e-9 * max(1e-300, abs(b))
-                    for a, b in zip(found.number or (), row["number"], strict=True)
+                    for a, b in zip((found.number or ())[:4], row["number"], strict=True)
                 )
                 if found.outcome != row["outcome"] or not same:
                     return True

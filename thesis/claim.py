@@ -2,27 +2,34 @@
 
 A claim states, before any number, what is measured (``merit``) and when it counts as reproduced
 (``rule``). Its judge gets the results of the studies it names and returns a :class:`Verdict`.
+
+Every rule is read in the same way: where it holds a number over seeds against a bound, the 95 %
+interval of the number decides. If the interval lies on both sides of the bound, that part of the
+rule is open, and a verdict that hangs on it is *inconclusive*.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ebmlib import checks
 from ebmlib.errors import InputError
+from thesis.evidence import Ruling
+from thesis.search import Found
 from thesis.statistics import Estimate
 
 REPRODUCED = "reproduced"
 IN_RANGE = "reproduced in a stated range"
+INCONCLUSIVE = "inconclusive"
 NOT_REPRODUCED = "not reproduced"
 NOT_TESTABLE = "not testable"
-OUTCOMES = (REPRODUCED, IN_RANGE, NOT_REPRODUCED, NOT_TESTABLE)
+OUTCOMES = (REPRODUCED, IN_RANGE, INCONCLUSIVE, NOT_REPRODUCED, NOT_TESTABLE)
 
 FIRST_HELD_OUT = 2
-"""The rules of claims were settled while seeds 0 and 1 were looked at; none has changed since then.
-What was settled when for searches, :mod:`thesis.claims.settings` says."""
+"""The rules of claims were settled while seeds 0 and 1 were looked at. :mod:`thesis.rules` lists
+what changed later, and :mod:`thesis.claims.settings` says when searches were settled."""
 
 THESIS = "C"
 FAMILIES = {THESIS: "the thesis", "M": "methods", "D": "drawings"}
@@ -30,6 +37,12 @@ FAMILIES = {THESIS: "the thesis", "M": "methods", "D": "drawings"}
 
 IDENTIFIERS = tuple(f"{THESIS}{number:02d}" for number in range(1, 41))
 """All claims of the thesis; other families are as large as they are."""
+
+Table = tuple[tuple[str, ...], ...]
+"""Rows of text (Markdown), the first of which is the head."""
+
+Bound = tuple[float | None, float | None]
+"""Lower and upper bound, None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +52,15 @@ class Verdict:
     Attributes:
         outcome: one of :data:`OUTCOMES`.
         number: the figure of merit over seeds; None only where the claim is not testable.
-        reading: one or two sentences that say what the numbers say.
+        reading: one sentence that says what was found (Markdown).
         where: the range in which the claim holds, for :data:`IN_RANGE`; the reason, for
-            :data:`NOT_TESTABLE`.
+            :data:`NOT_TESTABLE`; what is open, for :data:`INCONCLUSIVE`.
+        p: p-value of the test that shows the outcome; 1 where nothing is shown.
+        table: further numbers.
+        parts: the number in the parts that the rule judges (data sets, say), by name; the number
+            alone if empty.
+        bound: what the number is held against, if that is measured; else it is the claim's.
+        elsewhere: what was found at other settings, if they were searched.
         stale: the results belong to another state of the code (filled in by
             :func:`thesis.verdicts.verdict`).
         seeds: how many seeds every condition has (likewise).
@@ -51,6 +70,11 @@ class Verdict:
     number: Estimate | None
     reading: str
     where: str = ""
+    p: float = 1.0
+    table: Table = ()
+    parts: Mapping[str, Estimate] = field(default_factory=dict)
+    bound: Bound | None = None
+    elsewhere: tuple[Found, ...] = ()
     stale: bool = False
     seeds: int = 0
 
@@ -62,23 +86,48 @@ class Verdict:
             raise InputError(f"A verdict {self.outcome!r} must say where, or why.")
 
 
-def by_parts(
-    holds: Mapping[str, bool], number: Estimate, reading: str, before: str = ""
+def judged(
+    ruling: Ruling,
+    number: Estimate,
+    reading: str,
+    *,
+    before: str = "",
+    table: Table = (),
+    parts: Mapping[str, Estimate] | None = None,
+    bound: Bound | None = None,
 ) -> Verdict:
-    """Reproduced if every part holds, in a stated range if some do, else not reproduced.
+    """The verdict that a ruling leads to.
+
+    Reproduced if the claim holds as stated; in a stated range if it holds in some of the rule's
+    ranges; not reproduced if neither the claim nor any range holds; inconclusive if one of these is
+    open.
 
     Args:
-        holds: whether the claim holds, by part (a data set, say).
+        ruling: what the rule says.
         number: the figure of merit.
-        reading: what the numbers say.
-        before: what stands before the names of the parts in the range, ``"on "``.
+        reading: what the numbers say, in one sentence.
+        before: what stands before the names of ranges, ``"on "``.
+        table: further numbers.
+        parts: the number by part, to be drawn.
+        bound: what the number is held against, if that is a measured number.
     """
-    good = [name for name, fine in holds.items() if fine]
-    if len(good) == len(holds):
-        return Verdict(REPRODUCED, number, reading)
-    if good:
-        return Verdict(IN_RANGE, number, reading, before + ", ".join(good))
-    return Verdict(NOT_REPRODUCED, number, reading)
+    somewhere, where = ruling.somewhere, ""
+    if ruling.full.answer:
+        outcome, p = REPRODUCED, ruling.full.p_holds
+    elif ruling.good:
+        outcome, p = IN_RANGE, somewhere.p_holds
+        where = before + ", ".join(ruling.good)
+    elif ruling.full.answer is None or somewhere.answer is None:
+        outcome, p = INCONCLUSIVE, 1.0
+        where = before + ", ".join(ruling.open) if len(ruling.ranges) > 1 and ruling.open else ""
+    else:
+        outcome, p = NOT_REPRODUCED, max(ruling.full.p_fails, somewhere.p_fails)
+    return Verdict(outcome, number, reading, where, p, table, parts or {}, bound)
+
+
+def listed(*rows: tuple[str, str], head: Sequence[str] = ("", "Value")) -> Table:
+    """A table of names and values."""
+    return (tuple(head), *rows)
 
 
 @dataclass(frozen=True)
@@ -90,7 +139,10 @@ class Claim:
         section: of the thesis.
         page: of the book, as _toc.yml names it, without ``book/``.
         statement: the claim in our words.
-        merit: what is measured, with its unit.
+        number: what the number is, in a few words.
+        unit: its unit: ``"times"``, ``"nats"``, ``"share"``.
+        bound: where the number must lie for the claim to hold, as far as that is known before.
+        merit: what is measured, in full.
         rule: when it counts as reproduced, stated before the number.
         tried: data sets and hyper-parameters in which it was tried.
         studies: names of the studies whose results the judge gets, in this order.
@@ -102,6 +154,9 @@ class Claim:
     section: str
     page: str
     statement: str
+    number: str
+    unit: str
+    bound: Bound
     merit: str
     rule: str
     tried: str
@@ -125,13 +180,16 @@ def claim(
     section: str,
     page: str,
     statement: str,
+    number: str,
+    unit: str,
+    bound: Bound,
     merit: str,
     rule: str,
     tried: str,
     studies: tuple[str, ...] = (),
     figure: str | None = None,
 ) -> Callable[[Callable[..., Verdict]], Claim]:
-    """Register the decorated judge as the claim ``id``.
+    """Register the decorated judge as the claim ``id``; the arguments are those of :class:`Claim`.
 
     Raises:
         InputError: the identifier is taken, or is not a family's letter and two digits.
@@ -141,7 +199,10 @@ def claim(
         _check_identifier(id)
         if id in REGISTRY:
             raise InputError(f"Claim {id} is registered twice; give one of the two another number.")
-        made = Claim(id, section, page, statement, merit, rule, tried, studies, figure, judge)
+        made = Claim(
+            id, section, page, statement, number, unit, bound, merit, rule, tried, studies, figure,
+            judge,
+        )  # fmt: skip
         REGISTRY[id] = made
         return made
 

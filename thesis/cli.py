@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from ebmlib import checks, terminal
@@ -98,6 +99,13 @@ def _parser() -> terminal.Parser:
     trained.add_argument("--out", type=Path, metavar="DIR", help="default: build/benchmark")
     trained.set_defaults(action=_benchmark)
 
+    frozen = commands.add_parser("rules", help="compare claims' rules with those that were frozen")
+    frozen.add_argument(
+        "--freeze", action="store_true", help="freeze the rules of new claims: before their study"
+    )
+    frozen.add_argument("--changed", metavar="WHY", help="list what changed, for this reason")
+    frozen.set_defaults(action=_rules)
+
     sealing = commands.add_parser(
         "seal",
         help="give results that have none the digest of their content; rows stay as they are",
@@ -161,6 +169,23 @@ def _claim(options: argparse.Namespace) -> None:
         mark = " STALE" if box.verdict.stale else ""
         print(f"{box.claim.id} {box.verdict.outcome:28} {box.number:>32}{mark}  "
               f"{box.claim.statement}")  # fmt: skip
+
+
+def _rules(options: argparse.Namespace) -> None:
+    from thesis import rules
+
+    if options.freeze or options.changed:
+        today = datetime.now(UTC).date().isoformat()
+        for id in rules.freeze(today, options.changed or ""):
+            print(f"{id} is frozen as of {today}")
+        return
+    differing = rules.differing()
+    if differing:
+        raise InputError(
+            f"The rules of {', '.join(differing)} are not the frozen ones; python -m thesis rules "
+            "--freeze takes new ones, --changed WHY lists changes."
+        )
+    print("Every rule is the one that was frozen.")
 
 
 def _study(options: argparse.Namespace) -> None:

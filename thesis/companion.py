@@ -16,7 +16,8 @@ from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
 from thesis import claim, claims, measured
 from thesis.conditions import condition
-from thesis.display import ClaimsTable, HeldOut, SearchTable, Summary, VerdictBox
+from thesis.display import ClaimsTable, Correction, HeldOut, SearchTable, Summary, VerdictBox
+from thesis.evidence import holm
 from thesis.runs import tiny
 from thesis.study import Results
 from thesis.verdicts import verdict
@@ -53,6 +54,9 @@ class Companion:
     settings: Mapping[str, Any] = field(default_factory=dict)
     _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _stale: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _holm: dict[str, dict[str, float]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def small(self) -> bool:
@@ -167,7 +171,17 @@ class Companion:
     def verdict(self, id: str, first_seed: int = 0) -> VerdictBox:
         """A claim's verdict from a seed and up, which a notebook displays as a box."""
         found = claims.get(id)
-        return VerdictBox(found, verdict(found, self.results, first_seed, self.stale))
+        made = verdict(found, self.results, first_seed, self.stale)
+        corrected = None if first_seed else self._corrected(found.family).get(id)
+        return VerdictBox(found, made, corrected)
+
+    def _corrected(self, family: str) -> dict[str, float]:
+        """The p-values of a family's verdicts after Holm's correction; found once."""
+        if family not in self._holm:
+            known = claims.claims(family)
+            judged = {c.id: verdict(c, self.results, stale=lambda results: False) for c in known}
+            self._holm[family] = holm({id: each.p for id, each in judged.items()})
+        return self._holm[family]
 
     def verdicts(self, family: str = claim.THESIS) -> list[VerdictBox]:
         """The verdicts on a family's claims (see :data:`thesis.claim.FAMILIES`), by identifier."""
@@ -182,6 +196,10 @@ class Companion:
     def claims_table(self, family: str = claim.THESIS) -> ClaimsTable:
         """A family's verdicts, which a notebook displays as a table with links."""
         return ClaimsTable(tuple(self.verdicts(family)))
+
+    def correction(self, family: str = claim.THESIS) -> Correction:
+        """What Holm's correction for many claims changes, as a paragraph."""
+        return Correction(tuple(self.verdicts(family)))
 
     def search_table(self, family: str = claim.THESIS) -> SearchTable:
         """The searches for claims that fail at our setting, as a table."""

@@ -2,43 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from thesis import claim
-from thesis.claim import Claim, Verdict
+from thesis.claim import Bound, Claim, Table, Verdict
 from thesis.claims import searches
 from thesis.search import Found
+from thesis.statistics import Estimate, short
+from thesis.strip import strip
+from thesis.verdicts import tried
 
 _CLASSES = {
     claim.REPRODUCED: "claim-reproduced",
     claim.IN_RANGE: "claim-in-range",
+    claim.INCONCLUSIVE: "claim-inconclusive",
     claim.NOT_REPRODUCED: "claim-not-reproduced",
     claim.NOT_TESTABLE: "claim-not-testable",
 }
 
+SIGNIFICANT = 0.05
+"""A corrected p-value above this does not stand beside the other verdicts."""
+
 
 @dataclass(frozen=True)
 class VerdictBox:
-    """A claim with its verdict, as a MyST box in the book and as text in a terminal."""
+    """A claim with its verdict, as a MyST box in the book and as text in a terminal.
+
+    Attributes:
+        claim: the claim.
+        verdict: what was found of it.
+        corrected: its p-value after Holm's correction for all claims of its family, if known.
+    """
 
     claim: Claim
     verdict: Verdict
+    corrected: float | None = None
 
     @property
     def number(self) -> str:
         """The number with its interval, or a dash."""
         return self.verdict.number.text() if self.verdict.number else "–"
 
+    @property
+    def bound(self) -> Bound:
+        """What the number is held against: the claim's bound, or a measured one."""
+        return self.verdict.bound or self.claim.bound
+
+    @property
+    def asked(self) -> str:
+        """Where the number had to lie, in words; nothing if its rule asks for something else."""
+        low, high = self.bound
+        if low is not None and high is not None:
+            return f"{short(low)} to {short(high)}"
+        if low is not None:
+            return f"{'at least' if self.claim.unit == 'share' else 'above'} {short(low)}"
+        return f"below {short(high)}" if high is not None else ""
+
+    @property
+    def counts(self) -> str:
+        """The p-value and what the correction for many claims makes of it, in a sentence."""
+        v = self.verdict
+        if v.outcome in (claim.INCONCLUSIVE, claim.NOT_TESTABLE):
+            return "The interval lies on both sides of a bound of the rule, so nothing is shown."
+        if v.p == 0:
+            return (
+                "A rule that asks for every seed is refuted by one seed; no correction is needed."
+            )
+        told = _p(v.p)
+        if self.corrected is None:
+            return f"The test of this verdict has {told}."
+        stands = "stands" if self.corrected <= SIGNIFICANT else "does not stand"
+        return (
+            f"The test of this verdict has {told}; corrected for all claims it has "
+            f"{_p(self.corrected)} and {stands} beside the others."
+        )
+
+    def _where(self) -> str:
+        v = self.verdict
+        if not v.where:
+            return ""
+        if v.outcome == claim.INCONCLUSIVE:
+            return f"Open {v.where}."
+        if v.outcome == claim.IN_RANGE:
+            return f"It holds {v.where}."
+        return f"{v.where[0].upper()}{v.where[1:]}."
+
+    def _says(self) -> str:
+        v = self.verdict
+        return " ".join(each for each in (v.reading, self._where(), tried(v.elsewhere)) if each)
+
+    def _told(self) -> str:
+        """The number, its unit, its meaning and what the rule asks of it."""
+        c, v = self.claim, self.verdict
+        if v.number is None:
+            return "–"
+        unit, scale = ("", f" ({c.unit})") if "," in c.unit else (f" {c.unit}", "")
+        unit = "" if c.unit == "share" else unit
+        ends = f" ({short(v.number.low)} to {short(v.number.high)} over {_seeds(v.seeds)})"
+        asked = f"; the rule asks for {self.asked}" if self.asked else ""
+        return f"{short(v.number.value)}{unit}{ends}: {c.number}{scale}{asked}"
+
     def __str__(self) -> str:
         """One paragraph of plain text."""
         c, v = self.claim, self.verdict
-        where = f" ({v.where})" if v.where else ""
         stale = " STALE: measured with another state of the code." if v.stale else ""
-        return (
-            f"{c.id} ({c.section}) {v.outcome}{where}: {c.statement}\n"
-            f"  measured: {c.merit}: {self.number}, {_seeds(v.seeds)}\n"
-            f"  rule: {c.rule}\n{self._searched()}  reading: {v.reading}{stale}"
+        return plain(
+            f"{c.id} (thesis {c.section}) {v.outcome}: {c.statement}\n"
+            f"  found: {self._says()}{stale}\n"
+            f"  number: {self._told()}\n"
+            f"  measured: {c.merit}\n"
+            f"  rule: {c.rule}\n{self._searched()}  test: {self.counts}"
         )
 
     def _searched(self) -> str:
@@ -50,33 +125,60 @@ class VerdictBox:
             f"  measured there: {known.merit}\n  rule there: {known.rule}\n"
         )
 
-    def _repr_markdown_(self) -> str:
+    @property
+    def plot(self) -> str:
+        """The number over seeds against its bound, as a line of HTML; nothing without a number."""
+        v = self.verdict
+        if v.number is None or not v.number.values:
+            return ""
+        parts: Mapping[str, Estimate] = v.parts or {"": v.number}
+        return strip(parts, self.bound, plain(f"{self.claim.id}: {self._told()}"))
+
+    def summary(self) -> str:
+        """What a reader sees of the box before it is unfolded (Markdown)."""
         c, v = self.claim, self.verdict
-        where = f" ({v.where})" if v.where else ""
-        lines = [
-            f"({self.target})=",
-            f":::{{admonition}} Claim {c.id}: {v.outcome}",
-            f":class: claim {_CLASSES[v.outcome]}",
-            "",
-            f"**Claim.** {c.statement} *(Section {c.section} of the thesis.)*",
-            "",
-            f"**Measured.** {c.merit[0].upper()}{c.merit[1:]}. **Rule.** {c.rule}",
-            "",
-            f"**Result.** {v.reading}",
-            "",
-            f"**Verdict.** {v.outcome[0].upper()}{v.outcome[1:]}{where}; number {self.number}, "
-            f"{_seeds(v.seeds)}. Tried: {c.tried}.",
-        ]
+        lines = [f"*{c.statement}* (thesis {c.section})", "", self._says()]
+        if v.number is not None:
+            lines += ["", f"**Number.** {self._told()}.", "", self.plot]
+        if v.stale:
+            lines += ["", "**Stale.** These results were measured with another state of the code."]
+        return "\n".join(lines)
+
+    def details(self) -> str:
+        """The rule, how it was measured, and further numbers (Markdown)."""
+        c, v = self.claim, self.verdict
+        lines = [f"**Rule.** {c.rule}", "", f"**Measured.** {_sentence(c.merit)}"]
+        lines += ["", f"**Tried.** {_sentence(c.tried)}", "", f"**Test.** {self.counts}"]
+        if v.table:
+            lines += ["", *table(v.table)]
         if known := searches().get(c.id):
             lines += [
                 "",
-                f"**Other settings.** Looked for at {known.over} "
-                f"({{numref}}`{label(known.figure)}`). Measured there: {known.merit}. Rule "
-                f"there: {known.rule}.",
+                f"**Other settings.** {_sentence(known.over)} See "
+                f"{{numref}}`{label(known.figure)}`. Measured there: {known.merit}. Rule there: "
+                f"{known.rule}.",
             ]
-        if v.stale:
-            lines += ["", "**Stale.** These results were measured with another state of the code."]
-        return "\n".join([*lines, ":::", ""])
+            if v.elsewhere:
+                lines += ["", *table(_elsewhere(known.number, v.elsewhere))]
+        return "\n".join(lines)
+
+    def _repr_markdown_(self) -> str:
+        c, v = self.claim, self.verdict
+        return "\n".join(
+            [
+                f"({self.target})=",
+                f"::::{{admonition}} Claim {c.id}: {v.outcome}",
+                f":class: claim {_CLASSES[v.outcome]}",
+                "",
+                self.summary(),
+                "",
+                ":::{dropdown} Rule, ranges and further numbers",
+                self.details(),
+                ":::",
+                "::::",
+                "",
+            ]
+        )
 
     @property
     def target(self) -> str:
@@ -86,6 +188,45 @@ class VerdictBox:
     def __repr__(self) -> str:
         """The same as text."""
         return str(self)
+
+
+def _elsewhere(number: str, found: tuple[Found, ...]) -> Table:
+    def says(each: Found) -> str:
+        return f"yes{', ' + each.part if each.part else ''}" if each.holds else (
+            "open" if each.open else "no"
+        )  # fmt: skip
+
+    rows = ((each.setting, each.number.text(2), says(each)) for each in found)
+    return (("Setting", f"{number[0].upper()}{number[1:]}", "Holds"), *rows)
+
+
+def table(rows: Table) -> list[str]:
+    """Rows of text, the first of which is the head, as the lines of a Markdown table."""
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+
+
+def _p(value: float) -> str:
+    return "$p < 0.001$" if value < 0.001 else f"$p = {value:.2g}$"
+
+
+_SIGNS = {
+    r"\\alpha": "alpha", r"\\varepsilon": "eps", r"\\sigma": "sigma", r"\\pi": "pi", r"\\,": " ",
+    r"\\mid": "|", r"\\\|": "||", r"\\exp": "exp", r"\\lvert ?": "|", r" ?\\rvert": "|",
+    r"\\mathrm\{(.*?)\}": r"\1", r"\\sqrt\{(.*?)\}": r"sqrt(\1)", r"\^\{(.*?)\}": r"^\1",
+    r"\$": "", r"  +\|\|  +": " || ", r"\*(\S.*?)\*": r"\1",
+}  # fmt: skip
+
+
+def plain(text: str) -> str:
+    """Markdown with formulas as a terminal shows it."""
+    for sign, word in _SIGNS.items():
+        text = re.sub(sign, word, text)
+    return text
 
 
 def _seeds(number: int) -> str:
@@ -106,30 +247,75 @@ class ClaimsTable:
     verdicts: tuple[VerdictBox, ...]
 
     def _repr_markdown_(self) -> str:
-        lines = [
-            "| Claim | Section | What the thesis says | Verdict | Number | Seeds | Figure |",
-            "|---|---|---|---|---|---|---|",
-        ]
+        head = (
+            "Claim",
+            "What the thesis says",
+            "Verdict",
+            "Number",
+            "Had to be",
+            "Seeds",
+            "Figure",
+        )
+        rows = [head]
         for box in self.verdicts:
             c, v = box.claim, box.verdict
-            where = f" ({v.where})" if v.where else ""
+            where = f" {v.where}" if v.where and v.outcome == claim.IN_RANGE else ""
             stale = ", **stale**" if v.stale else ""
-            drawn = f"{{numref}}`{label(c.figure)}`" if c.figure else "–"
-            cells = [
-                f"{{ref}}`{c.id} <{box.target}>`",
-                c.section,
-                c.statement,
-                f"{v.outcome}{where}{stale}",
-                box.number,
-                str(v.seeds) if v.seeds else "–",
-                drawn,
-            ]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        return "\n".join(lines)
+            mark = "&nbsp;†" if box.corrected is not None and _falls(box) else ""
+            rows.append(
+                (
+                    f"{{ref}}`{c.id} <{box.target}>`<br>thesis {c.section}",
+                    c.statement,
+                    f"**{v.outcome}**{mark}{where}{stale}",
+                    f"**{box.number}** {c.unit}<br>{c.number}",
+                    box.asked or "see the box",
+                    str(v.seeds) if v.seeds else "–",
+                    f"{{numref}}`{label(c.figure)}`" if c.figure else "–",
+                )
+            )
+        return "\n".join(table(tuple(rows)))
 
     def __repr__(self) -> str:
         """One line for each claim."""
         return "\n".join(f"{s.claim.id} {s.verdict.outcome}: {s.number}" for s in self.verdicts)
+
+
+def _falls(box: VerdictBox) -> bool:
+    """Whether a verdict does not stand the correction for many claims."""
+    undecided = box.verdict.outcome in (claim.INCONCLUSIVE, claim.NOT_TESTABLE)
+    return not undecided and box.corrected is not None and box.corrected > SIGNIFICANT
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What becomes of verdicts when their tests are corrected for being many, as a paragraph."""
+
+    verdicts: tuple[VerdictBox, ...]
+
+    @property
+    def fallen(self) -> list[VerdictBox]:
+        """The verdicts that do not stand it."""
+        return [box for box in self.verdicts if _falls(box)]
+
+    def _text(self, name: Callable[[VerdictBox], str]) -> str:
+        open_ = sum(box.verdict.outcome == claim.INCONCLUSIVE for box in self.verdicts)
+        kept = len(self.verdicts) - open_ - len(self.fallen)
+        counted = [box for box in self.fallen if box.verdict.p == 0.5**box.verdict.seeds]
+        return (
+            f"Of {len(self.verdicts)} verdicts {open_} are inconclusive by their own interval, and "
+            f"{kept} stand when all are corrected for being {len(self.verdicts)}. The other "
+            f"{len(self.fallen)} do not: {', '.join(name(box) for box in self.fallen)}. For "
+            f"{len(counted)} of these the rule asks for something in every seed; five seeds out of "
+            "five are too few to show that beside so many other claims, and ten out of ten "
+            "would do."
+        )
+
+    def _repr_markdown_(self) -> str:
+        return self._text(lambda box: f"{{ref}}`{box.claim.id} <{box.target}>`")
+
+    def __repr__(self) -> str:
+        """The same as plain text."""
+        return self._text(lambda box: box.claim.id)
 
 
 @dataclass(frozen=True)
@@ -146,7 +332,9 @@ class SearchTable:
         lines = ["| Claim | What the thesis says | Looked for at | Holds at |", "|---|---|---|---|"]
         for box, found in self.found:
             good = [each.where for each in found if each.holds]
+            unknown = [each.setting for each in found if each.open]
             where = "; ".join(good) if good else "none of them"
+            where += f" (open: {'; '.join(unknown)})" if unknown else ""
             over = searches()[box.claim.id].over
             cells = [
                 f"{{ref}}`{box.claim.id} <{box.target}>`",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ebmlib.errors import InputError
+from thesis.evidence import Evidence, Ruling
 from thesis.statistics import Estimate
 from thesis.study import Results
 
@@ -22,19 +23,35 @@ class Found:
     Attributes:
         setting: in words that follow "at": ``"8 hidden layers"``.
         number: the figure of merit there.
-        holds: whether the claim's rule is met, in full or in a range that the rule itself has.
+        evidence: whether the claim's rule is met, in full or in a range that the rule itself has.
         part: that range, where it is met in no more: ``"in 4 of 5 seeds"``.
     """
 
     setting: str
     number: Estimate
-    holds: bool
+    evidence: Evidence
     part: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether the rule is known to be met."""
+        return self.evidence.answer is True
+
+    @property
+    def open(self) -> bool:
+        """Whether an interval lies on both sides of a bound, so that it is not known."""
+        return self.evidence.answer is None
 
     @property
     def where(self) -> str:
         """The setting, and the range within it."""
         return f"{self.setting}, {self.part}" if self.part else self.setting
+
+
+def at_setting(setting: str, number: Estimate, ruling: Ruling) -> Found:
+    """What a claim's rule says at a setting; the rule's own range is named, if that is all."""
+    part = "" if ruling.full.answer else ", ".join(ruling.good)
+    return Found(setting, number, ruling.somewhere, part)
 
 
 @dataclass(frozen=True)

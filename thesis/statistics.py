@@ -14,28 +14,60 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ebmlib.errors import InputError
+from thesis import evidence
+from thesis.evidence import Evidence
 
 CONFIDENCE = 0.95
 _RESAMPLES = 2000
 
 
 class Estimate(NamedTuple):
-    """An interquartile mean over n seeds and its 95 % bootstrap interval [low, high]."""
+    """An interquartile mean over n seeds and its 95 % bootstrap interval [low, high].
+
+    ``values`` are the numbers of the seeds that it summarises. What is asked of it (:meth:`above`,
+    say) is open where the interval holds the bound.
+    """
 
     value: float
     low: float
     high: float
     n: int
+    values: tuple[float, ...] = ()
+
+    def above(self, bound: float) -> Evidence:
+        """Its interval lies above the bound."""
+        return evidence.above(self.values, self.low, self.high, bound)
+
+    def at_least(self, bound: float) -> Evidence:
+        """Its interval lies at the bound or above."""
+        return evidence.above(self.values, self.low, self.high, bound, equal=True)
+
+    def below(self, bound: float) -> Evidence:
+        """Its interval lies below the bound."""
+        return ~self.at_least(bound)
+
+    def at_most(self, bound: float) -> Evidence:
+        """Its interval lies at the bound or below."""
+        return ~self.above(bound)
+
+    def within(self, low: float, high: float) -> Evidence:
+        """Its interval lies within two bounds: two one-sided tests of equivalence."""
+        return self.at_least(low) & self.at_most(high)
+
+    def times(self, factor: float) -> Estimate:
+        """The same in another unit; the factor is positive."""
+        value, low, high = (factor * number for number in self[:3])
+        return Estimate(value, low, high, self.n, tuple(factor * each for each in self.values))
 
     def text(self, digits: int = 3) -> str:
         """``0.0134 [0.0131, 0.0138]``, to significant digits; no interval from one seed."""
-        number = _text(self.value, digits)
+        number = short(self.value, digits)
         if self.n < 2:
             return number
-        return f"{number} [{_text(self.low, digits)}, {_text(self.high, digits)}]"
+        return f"{number} [{short(self.low, digits)}, {short(self.high, digits)}]"
 
 
-def _text(value: float, digits: int) -> str:
+def short(value: float, digits: int = 3) -> str:
     """To significant digits; up to a million written out, 1090 and not 1.09e+03."""
     rounded = f"{value:.{digits}g}"
     return f"{float(rounded):.0f}" if "e+0" in rounded and abs(value) < 1e6 else rounded
@@ -69,10 +101,11 @@ def _estimate(values: tuple[float, ...]) -> Estimate:
     numbers = np.array(values)
     centre, n = float(interquartile_mean(numbers)), len(numbers)
     if n == 1 or np.ptp(numbers) == 0:
-        return Estimate(centre, centre, centre, n)
+        return Estimate(centre, centre, centre, n, values)
     resampled = np.sort(interquartile_mean(numbers[_resampling(n)]))
     tail = (1 - CONFIDENCE) / 2
-    return Estimate(centre, _quantile(resampled, tail), _quantile(resampled, 1 - tail), n)
+    low, high = _quantile(resampled, tail), _quantile(resampled, 1 - tail)
+    return Estimate(centre, low, high, n, values)
 
 
 @cache

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from thesis import claims, measured
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, Claim, Verdict
+from thesis.claim import IN_RANGE, INCONCLUSIVE, NOT_REPRODUCED, Claim, Verdict
+from thesis.evidence import any_of
 from thesis.search import Found, Search
 from thesis.study import Results
 
@@ -32,7 +33,7 @@ def verdict(
     judged = [each.from_seed(first_seed) for each in results]
     found = claim.judge(*judged)
     other = claims.searches().get(claim.id)
-    if found.outcome == NOT_REPRODUCED and other is not None:
+    if found.outcome in (NOT_REPRODUCED, INCONCLUSIVE) and other is not None:
         found = widened(found, other, other.found(load, first_seed))
         results += [load(name) for name in other.studies]
     return replace(
@@ -43,35 +44,33 @@ def verdict(
 
 
 def widened(verdict: Verdict, search: Search, found: Sequence[Found]) -> Verdict:
-    """A verdict of a claim that fails at our setting, after others were searched.
+    """A verdict of a claim that does not hold at our setting, after others were searched.
 
     It is reproduced in a stated range if the claim holds at some of them; the number stays the one
-    at our setting.
+    at our setting. The p-value is that of the best setting, times the number of settings tried.
     """
     good = [each for each in found if each.holds]
     if not good:
-        low = min(found, key=lambda each: each.number.value)
-        high = max(found, key=lambda each: each.number.value)
-        text = f"{low.number.text(2)} ({low.setting})"
-        if len(found) > 1:
-            text += f" to {high.number.text(2)} ({high.setting})"
-        reading = f"{verdict.reading} {_tried(found, good)} There, {search.number}: {text}."
-        return replace(verdict, reading=reading)
-    named = [f"{each.number.text(2)} ({each.where})" for each in good[:NAMED_SETTINGS]]
+        return replace(verdict, elsewhere=tuple(found))
     where = [each.where for each in good[:NAMED_SETTINGS]]
     if len(good) > NAMED_SETTINGS:
-        named.append(f"and {len(good) - NAMED_SETTINGS} more")
         where.append(f"and {len(good) - NAMED_SETTINGS} more settings")
-    text = f"{_tried(found, good)} There, {search.number}: {'; '.join(named)}."
     return replace(
         verdict,
         outcome=IN_RANGE,
-        reading=f"{verdict.reading} {text}",
         where=f"at {'; '.join(where)}",
+        p=any_of(each.evidence for each in found).p_holds,
+        elsewhere=tuple(found),
     )
 
 
-def _tried(found: Sequence[Found], good: Sequence[Found]) -> str:
+def tried(found: Sequence[Found]) -> str:
+    """At how many other settings a claim holds, in a sentence; nothing if none were tried."""
+    if not found:
+        return ""
+    good, unknown = (sum(getattr(each, kind) for each in found) for kind in ("holds", "open"))
     if len(found) == 1:
-        return f"At the one other setting tried it {'holds' if good else 'does not hold'}."
-    return f"Of {len(found)} other settings tried it holds at {len(good) or 'none'}."
+        does = "holds" if good else "is open" if unknown else "does not hold"
+        return f"At the one other setting tried it {does}."
+    is_open = f", and at {unknown} that is open" if unknown else ""
+    return f"Of {len(found)} other settings tried it holds at {good or 'none'}{is_open}."

@@ -11,13 +11,15 @@ from thesis import Companion, claim, claims, figures, search, study, verdicts
 from thesis.claims.architecture import epochs_to
 from thesis.claims.network import OVERFLOW
 from thesis.conditions import RATES, SIGMAS, WIDER_DATA
-from thesis.display import SearchTable
+from thesis.display import SearchTable, plain
+from thesis.evidence import Evidence, fact
 from thesis.search import Found, Search
 from thesis.statistics import estimate
 from thesis.studies import settings
 from thesis.study import Cell, Results
 
 SEEDS = range(5)
+YES, OPEN, NO = Evidence(True, 0.01), Evidence(None), fact(False)
 
 
 def results(**numbers):
@@ -62,38 +64,48 @@ def verdict(monkeypatch, judge, settings_found):
 
 
 def test_a_claim_that_holds_elsewhere_is_reproduced_in_that_range(monkeypatch):
-    found = [Found("A", estimate([1.0]), False), Found("B", estimate([2.0]), True)]
+    found = [Found("A", estimate([1.0]), NO), Found("B", estimate([2.0]), YES)]
     told = verdict(monkeypatch, fails, found)
     assert (told.outcome, told.where) == (claim.IN_RANGE, "at B")
     assert told.number.value == 7.0, "the number stays the one at our setting"
-    assert told.reading == (
-        "It fails. Of 2 other settings tried it holds at 1. There, width (m): 2 (B)."
-    )
+    assert told.p == pytest.approx(2 * YES.p_holds), "two settings were tried"
+    assert (told.reading, told.elsewhere) == ("It fails.", tuple(found))
+    assert verdicts.tried(found) == "Of 2 other settings tried it holds at 1."
 
 
 def test_the_range_in_which_a_claim_holds_elsewhere_is_named(monkeypatch):
-    found = [Found("A", estimate([1.0]), True, "on mouse2"), Found("B", estimate([2.0]), True)]
+    found = [Found("A", estimate([1.0]), YES, "on mouse2"), Found("B", estimate([2.0]), YES)]
     assert verdict(monkeypatch, fails, found).where == "at A, on mouse2; B"
 
 
 def test_one_setting_is_told_in_the_singular(monkeypatch):
-    found = [Found("A", estimate([1.0]), False)]
-    told = verdict(monkeypatch, fails, found).reading
-    assert (
-        told
-        == "It fails. At the one other setting tried it does not hold. There, width (m): 1 (A)."
-    )
+    for evidence, says in ((YES, "holds"), (OPEN, "is open"), (NO, "does not hold")):
+        found = [Found("A", estimate([1.0]), evidence)]
+        assert verdicts.tried(found) == f"At the one other setting tried it {says}."
+    assert verdicts.tried([]) == ""
 
 
-def test_a_claim_that_holds_nowhere_says_how_far_it_is_from_it(monkeypatch):
-    found = [Found("A", estimate([1.0]), False), Found("B", estimate([2.0]), False)]
+def test_a_claim_that_holds_nowhere_stays_what_it_is_at_ours(monkeypatch):
+    found = [Found("A", estimate([1.0]), NO), Found("B", estimate([2.0]), OPEN)]
     told = verdict(monkeypatch, fails, found)
-    assert told.outcome == claim.NOT_REPRODUCED
-    assert "holds at none. There, width (m): 1 (A) to 2 (B)." in told.reading
+    assert (told.outcome, told.elsewhere) == (claim.NOT_REPRODUCED, tuple(found))
+    says = "Of 2 other settings tried it holds at none, and at 1 that is open."
+    assert verdicts.tried(found) == says
+
+
+def test_a_claim_that_is_open_at_ours_is_looked_for_elsewhere_too(monkeypatch):
+    def is_open(*_):
+        return claim.Verdict(claim.INCONCLUSIVE, estimate([7.0]), "Who knows.")
+
+    assert verdict(monkeypatch, is_open, [Found("A", estimate([1.0]), NO)]).outcome == (
+        claim.INCONCLUSIVE
+    )
+    told = verdict(monkeypatch, is_open, [Found("A", estimate([1.0]), YES)])
+    assert (told.outcome, told.where) == (claim.IN_RANGE, "at A")
 
 
 def test_many_settings_are_counted_and_not_all_named(monkeypatch):
-    found = [Found(name, estimate([1.0]), True) for name in "ABCDEF"]
+    found = [Found(name, estimate([1.0]), YES) for name in "ABCDEF"]
     assert verdict(monkeypatch, fails, found).where == "at A; B; C; D; and 2 more settings"
 
 
@@ -101,7 +113,7 @@ def test_a_claim_that_holds_at_ours_is_not_searched(monkeypatch):
     def holds(*_):
         return claim.Verdict(claim.REPRODUCED, estimate([7.0]), "It does.")
 
-    told = verdict(monkeypatch, holds, [Found("A", estimate([1.0]), True)])
+    told = verdict(monkeypatch, holds, [Found("A", estimate([1.0]), YES)])
     assert (told.outcome, told.reading) == (claim.REPRODUCED, "It does.")
 
 
@@ -121,8 +133,9 @@ def test_a_search_is_made_of_what_there_is(made):
     found = made.found(companion.results)
     assert found and len({each.setting for each in found}) == len(found)
     shown = companion.verdict(made.claim)
-    for text in (str(shown), shown._repr_markdown_()):
-        assert made.over in text and made.merit in text and made.rule in text
+    told = shown._repr_markdown_()
+    assert made.over[1:] in told and made.merit in told and made.rule in told
+    assert plain(made.merit) in str(shown) and plain(made.rule) in str(shown)
 
 
 def test_every_claim_that_fails_was_looked_for_elsewhere():
@@ -135,10 +148,14 @@ def test_every_claim_that_fails_was_looked_for_elsewhere():
 
 def test_the_table_lists_what_was_found():
     shown = Companion().verdict("C13")
-    found = (Found("4 layers", estimate([3.0]), True), Found("8 layers", estimate([1.0]), False))
+    found = (Found("4 layers", estimate([3.0]), YES), Found("8 layers", estimate([1.0]), NO))
     text = SearchTable(((shown, found),))._repr_markdown_()
     assert "| 1 of 2: 4 layers |" in text and "claim-c13" in text
-    assert "none of them" in SearchTable(((shown, found[1:]),))._repr_markdown_()
+    assert "none of them |" in SearchTable(((shown, found[1:]),))._repr_markdown_()
+    unknown = (*found, Found("16 layers", estimate([2.0]), OPEN))
+    assert (
+        "1 of 3: 4 layers (open: 16 layers) |" in SearchTable(((shown, unknown),))._repr_markdown_()
+    )
 
 
 # --- judges ---------------------------------------------------------------------------------------
@@ -254,7 +271,7 @@ def test_gradients_through_normalised_layers_must_be_small_and_the_loss_flat():
     given = results(**{f"normalised__no-residual-{n}": row for n, row in kinds.items()})
     assert held("C18", given, free) == [
         "2 hidden layers",
-        "4 hidden layers, but for the gradient norm",
+        "4 hidden layers, but for the gradient norm, which is not near $10^{-4}$",
     ]
 
 
@@ -297,7 +314,7 @@ def test_many_steps_must_settle_where_few_still_mix():
         return results(**{"mouse1__alpha-0.003-K-100": few, "mouse1__alpha-0.003-K-256": many})
 
     assert held("C31", given(mixing, settled)) == ["noise level 0.003"]
-    assert held("C31", given(settled, settled)) == ["noise level 0.003, for K = 256"]
+    assert held("C31", given(settled, settled)) == ["noise level 0.003, for $K = 256$"]
     assert held("C31", given(mixing, mixing)) == []
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, by_parts, claim
+from thesis.claim import Verdict, claim, judged
 from thesis.conditions import DATASETS
+from thesis.evidence import Ruling, all_of, by_parts
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results
 
 RETURNS = (
-    "A trajectory returns if within 100 steps (on circle 200) it stays within 0.1 of the "
+    "A trajectory *returns* if within 100 steps (on circle 200) it stays within 0.1 of the "
     "demonstrations, ten times the noise on their positions, for ten steps in a row. "
 )
 
@@ -36,10 +37,13 @@ def reach(basins: Results, condition: str) -> np.ndarray:
     page="experiments/circle",
     statement="On circle, trajectories from inside settle on the reference, and the region of "
     "convergence is about 1.5 radii.",
+    number="radius of the region from which at least 90 % of the trajectories return",
+    unit="radii",
+    bound=(1.25, 1.75),
     merit="distance from the centre, in radii, up to which at least 90 % of starts outside return",
     rule=RETURNS + "Reproduced if at least 90 % return from 0.25, 0.5 and 0.75 inside and, over "
-    "150 steps, end within 0.1 of the circle, and the interval of the region's radius lies within "
-    "1.25 to 1.75. In a stated range if only one of these two holds.",
+    "150 steps, end within 0.1 of the circle, and the region's radius lies within 1.25 to 1.75. In "
+    "a stated range if only one of these two holds.",
     tried="circle, starts at up to 3 radii, 10 places around it",
     studies=("basins", "trajectories"),
     figure="basin-circle",
@@ -50,23 +54,26 @@ def c34(basins: Results, trajectories: Results) -> Verdict:
     end = estimate(trajectories.values("circle", "inside_worst"))
     region = estimate(1 + reach(basins, "circle"))
     farthest = 1 - float(basins.values("circle", "offsets")[0].min())
-    settle = min(found.low for found in inside) > 0.9 - 1e-9 and end.high < 0.1
-    as_told = 1.25 <= region.low and region.high <= 1.75
-    shares = ", ".join(f"{100 * found.value:.0f}" for found in inside)
+    settle = all_of(found.at_least(0.9 - 1e-9) for found in inside) & end.below(0.1)
+    as_told = region.within(1.25, 1.75)
     least = "at least " if region.value >= farthest else ""  # none was placed farther out
+    ranges = {
+        f"for starts inside; the region reaches to {least}{region.value:.3g} radii": settle,
+        "for the region outside, not for starts inside": as_told,
+    }
+    shares = ", ".join(f"{100 * found.value:.0f} %" for found in inside)
     reading = (
-        f"From 0.25, 0.5 and 0.75 inside the circle {shares} % return; the worst of the "
-        f"trajectories that start 0.4 inside ends {end.text(2)} from it. Outside, the region "
-        f"reaches to {least}{region.text(3)} radii."
+        f"Trajectories return from up to {least}{region.value:.3g} radii, and those from "
+        f"inside end "
+        f"{end.text(2)} from the circle at worst."
     )
-    if settle and as_told:
-        return Verdict(REPRODUCED, region, reading)
-    if settle:
-        where = f"starts inside; the region reaches to {least}{region.value:.3g} radii, not 1.5"
-        return Verdict(IN_RANGE, region, reading, where=where)
-    if as_told:
-        return Verdict(IN_RANGE, region, reading, where="the region outside, not starts inside")
-    return Verdict(NOT_REPRODUCED, region, reading)
+    table = (
+        ("Starts", "Return or end"),
+        ("0.25, 0.5 and 0.75 inside, share that returns", shares),
+        ("0.4 inside, largest distance at the end", end.text(2)),
+        ("outside, radius of the region (radii)", region.text(3)),
+    )
+    return judged(Ruling(settle & as_told, ranges), region, reading, table=table)
 
 
 @claim(
@@ -74,10 +81,13 @@ def c34(basins: Results, trajectories: Results) -> Verdict:
     section="5",
     page="conclusion",
     statement="All four policies work in a reasonably large neighbourhood of the demonstrations.",
+    number="distance up to which at least 90 % of the trajectories return, on the worst data set",
+    unit="normalised units",
+    bound=(0.5, None),
     merit="largest distance from the demonstrations up to which at least 90 % of starts return, on "
     "either side, on the data set where it is smallest",
-    rule=RETURNS + "Reproduced if the interval of this distance lies at or above 0.5, eight mean "
-    "steps or half the circle's radius, on all four data sets; in a stated range if on some.",
+    rule=RETURNS + "Reproduced if this distance lies at or above 0.5, eight mean steps or half the "
+    "circle's radius, on all four data sets; in a stated range if on some.",
     tried="path1, circle, mouse1, mouse2, starts at up to 1.0 beside the first half of open paths",
     studies=("basins",),
     figure="neighbourhood",
@@ -89,15 +99,19 @@ def c37(basins: Results) -> Verdict:
     }
     smallest = min(found.values(), key=lambda estimated: estimated.value)
     half = {name: _worse(basins, name, 0.5) for name in DATASETS}
+    far = max(found, key=lambda name: found[name].value)
     reading = (
-        "The distance is "
-        + ", ".join(f"{found[name].text(2)} on {name}" for name in DATASETS)
-        + ". From 0.5 there return, on the worse side of each seed, "
-        + ", ".join(f"{100 * half[name]:.0f} % on {name}" for name in DATASETS)
-        + "."
+        f"Trajectories return from up to {found[far].value:.2g} beside {far}, but on the "
+        f"worst data "
+        f"set only from {smallest.value:.2g}."
     )
-    large = {name: found[name].low >= 0.5 for name in DATASETS}
-    return by_parts(large, smallest, reading, "on ")
+    table = (
+        ("", *DATASETS),
+        ("returns from up to", *(found[n].text(2) for n in DATASETS)),
+        ("share that returns from 0.5, worse side", *(f"{100 * half[n]:.0f} %" for n in DATASETS)),
+    )
+    large = {name: found[name].at_least(0.5) for name in DATASETS}
+    return judged(by_parts(large), smallest, reading, before="on ", table=table, parts=found)
 
 
 def _worse(basins: Results, condition: str, distance: float) -> float:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, by_parts, claim
+from thesis.claim import Verdict, claim, judged
 from thesis.claims.convergence import EXCESS
 from thesis.conditions import DATASETS
+from thesis.evidence import Ruling, all_of, by_parts, every
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results
 
-LAYERS = ("FE_x", "FE_a", "FCN[0]", "FCN[1]", "FCN[2]", "FCN[3]")
+LAYERS = {
+    "FE_x": "FE$_x$",
+    "FE_a": "FE$_a$",
+    "FCN[0]": "layer 0 of FCN",
+    "FCN[1]": "layer 1 of FCN",
+    "FCN[2]": "layer 2 of FCN",
+    "FCN[3]": "the output layer of FCN",
+}
+"""Layer -> its name in a text."""
 
 RETURNED, FIRST, ALTERNATES = 0.10, 0.05, (0.2, 0.8)
 """C25: late mean and first loss over the depth of the minimum; share of late epochs below 0."""
@@ -28,36 +37,48 @@ SETTLES, STILL = (825, 1375), 0.05
     page="experiments/dynamic",
     statement="In every model that converges the loss starts at 0, falls, and returns to oscillate "
     "around 0.",
+    number="mean loss of the second half of training over the depth of its minimum",
+    unit="times",
+    bound=(None, RETURNED),
     merit="mean loss of the second half of the epochs over the depth of the loss's minimum (0: it "
     "is back), the largest of the four data sets",
     rule="Reproduced if in each of the four data sets the first loss is within 5 % of the depth of "
     "the minimum, the minimum is deeper than five standard deviations of the late loss, the mean "
-    "of the second half is within 10 % of the depth, and 20 to 80 % of its epochs are below 0.",
-    tried="path1, circle, mouse1 (K 256), mouse2; alpha 0.01, K 100, 1000 to 1500 epochs",
+    "of the second half is within 10 % of the depth, and 20 to 80 % of its epochs are below "
+    "0; in a "
+    "range if on some.",
+    tried="path1, circle, mouse1 ($K = 256$), mouse2; $\\alpha = 0.01$, $K = 100$, 1000 to "
+    "1500 epochs",
     studies=("dynamics",),
     figure="4.5",
 )
 def c25(dynamics: Results) -> Verdict:
     """The three phases of the loss in every data set."""
-    back, holds = [], {}
+    back, holds = {}, {}
     for name in DATASETS:
         depth = np.abs(dynamics.values(name, "loss_lowest"))
-        back.append(np.abs(dynamics.values(name, "loss_late_mean")) / depth)
-        negative = estimate(dynamics.values(name, "loss_late_negative")).value
+        back[name] = estimate(np.abs(dynamics.values(name, "loss_late_mean")) / depth)
         holds[name] = (
-            estimate(np.abs(dynamics.values(name, "loss_first")) / depth).value <= FIRST
-            and bool((depth > 5 * dynamics.values(name, "loss_late_spread")).all())
-            and estimate(back[-1]).high <= RETURNED
-            and ALTERNATES[0] <= negative <= ALTERNATES[1]
+            estimate(np.abs(dynamics.values(name, "loss_first")) / depth).at_most(FIRST)
+            & every(depth > 5 * dynamics.values(name, "loss_late_spread"))
+            & back[name].at_most(RETURNED)
+            & estimate(dynamics.values(name, "loss_late_negative")).within(*ALTERNATES)
         )
-    number = estimate(np.max(back, axis=0))
-    epochs = [estimate(dynamics.values(name, "loss_lowest_epoch")).value for name in DATASETS]
-    lengths = f"{min(epochs):.0f} to {max(epochs):.0f}"
+    number = estimate(np.max([back[name].values for name in DATASETS], axis=0))
+    epochs = {name: estimate(dynamics.values(name, "loss_lowest_epoch")) for name in DATASETS}
+    lowest = [found.value for found in epochs.values()]
     reading = (
-        f"The loss is lowest at epoch {lengths}, not at half of the epochs as the thesis draws it; "
-        f"the mean of the second half is at most {100 * number.value:.1f} % of that depth."
+        f"The loss is lowest at epoch {min(lowest):.0f} to {max(lowest):.0f} and comes back to "
+        f"within {100 * number.value:.1f} % of that depth."
     )
-    return by_parts(holds, number, reading)
+    table = (
+        ("", *DATASETS),
+        ("late loss over the depth of the minimum", *(back[n].text(2) for n in DATASETS)),
+        ("epoch of the lowest loss", *(f"{epochs[n].value:.0f}" for n in DATASETS)),
+        ("share of late epochs below 0",
+         *(estimate(dynamics.values(n, "loss_late_negative")).text(2) for n in DATASETS)),
+    )  # fmt: skip
+    return judged(by_parts(holds), number, reading, before="on ", table=table, parts=back)
 
 
 @claim(
@@ -65,53 +86,69 @@ def c25(dynamics: Results) -> Verdict:
     section="4.3.2",
     page="experiments/dynamic",
     statement="The gradient norm of every layer grows with the magnitude of the loss.",
+    number="rank correlation of gradient norm and loss, weakest layer and data set",
+    unit="1 they rise and fall together",
+    bound=(CORRELATED, None),
     merit="Spearman's rank correlation between the magnitude of the loss and a layer's gradient "
     "norm over the whole training, both averaged over ten epochs; the smallest of six layers and "
     "four data sets",
-    rule="Reproduced if the 95 % interval lies above 0.3 for every layer and data set; in a stated "
+    rule="Reproduced if it lies above 0.3 for every layer and data set; in a stated "
     "range if that holds for every layer while the loss falls (up to its minimum), or over the "
     "whole training for some layers in all data sets.",
-    tried="path1, circle, mouse1 (K 256), mouse2; Figure 3.2 without spectral normalisation",
+    tried="path1, circle, mouse1 ($K = 256$), mouse2; Figure 3.2 of the thesis without "
+    "spectral normalisation",
     studies=("dynamics",),
     figure="gradient-norms",
 )
 def c26(dynamics: Results) -> Verdict:
     """Which layers follow the loss, over the training and while the loss falls."""
-    whole = {layer: _correlated(dynamics, "correlation", layer) for layer in LAYERS}
-    falling = {layer: _correlated(dynamics, "falling", layer) for layer in LAYERS}
-    follow = [layer for layer, low in whole.items() if low > CORRELATED]
+    whole, falling = (
+        {layer: _correlations(dynamics, kind, layer) for layer in LAYERS}
+        for kind in ("correlation", "falling")
+    )
+    follows = {layer: all_of(c.above(CORRELATED) for c in whole[layer]) for layer in LAYERS}
+    until = all_of(c.above(CORRELATED) for layer in LAYERS for c in falling[layer])
     smallest = [
         np.min([row[f"correlation/{layer}"] for layer in LAYERS])
         for row in dynamics.rows
         if row["condition"] in DATASETS
     ]
-    seeds = np.array(smallest).reshape(len(DATASETS), -1).min(axis=0)
-    number = estimate(seeds)
-    always = all(low > CORRELATED for low in falling.values())
+    number = estimate(np.array(smallest).reshape(len(DATASETS), -1).min(axis=0))
+    lowest = min(c.low for layer in LAYERS for c in falling[layer])
     reading = (
-        f"While the loss falls, the correlation of no layer is below "
-        f"{min(falling.values()):.2f} (the lower end of its interval). Over the whole training "
-        f"the loss is followed in all data sets by {_list(follow)}; the weakest layer has "
-        f"{number.value:.2f}."
+        f"All layers follow the loss while it falls (correlation {lowest:.2f} or more), but "
+        f"over the "
+        f"whole training the weakest has {number.value:.2f}."
     )
-    if len(follow) == len(LAYERS):
-        return Verdict(REPRODUCED, number, reading)
-    if always or follow:
-        where = [] if not always else ["every layer, until the loss has reached its minimum"]
-        where += [f"{_list(follow)} over the whole training"] if follow else []
-        return Verdict(IN_RANGE, number, reading, "; ".join(where))
-    return Verdict(NOT_REPRODUCED, number, reading)
+    table = (
+        ("Rank correlation, smallest of four data sets", "while the loss falls", "whole training"),
+        *(
+            (words, *(_weakest(found[layer]).text(2) for found in (falling, whole)))
+            for layer, words in LAYERS.items()
+        ),
+    )
+    ranges = {"for every layer, until the loss has reached its minimum": until}
+    ranges |= {f"for {LAYERS[n]} over the whole training": found for n, found in follows.items()}
+    parts = {layer.replace("_", " "): _weakest(whole[layer]) for layer in LAYERS}
+    return judged(
+        Ruling(all_of(follows.values()), ranges), number, reading, table=table, parts=parts
+    )
 
 
 @claim(
     "C27",
     section="4.3.3",
     page="experiments/non-converging",
-    statement="On circle with K = 100, R rises slightly to a plateau.",
-    merit="R over the noise floor alpha sqrt(pi/2), mean of the last fifth of the epochs",
-    rule="Reproduced if the 95 % interval of the plateau lies between 1.02 and 1.5, the first five "
-    "epochs lie within 1 % of the floor, and a line through the last fifth moves by less than 1 %.",
-    tried="circle, alpha 0.01, K 100, 1000 epochs",
+    statement="On circle with $K = 100$, $R$ rises slightly to a plateau.",
+    number="$R$ on its plateau over the noise floor",
+    unit="noise floors",
+    bound=(1.02, 1.5),
+    merit="$R$ over the noise floor $\\alpha\\sqrt{\\pi/2}$, mean of the last fifth of the epochs",
+    rule="Reproduced if the plateau lies between 1.02 and 1.5, the first five epochs lie "
+    "within 1 % "
+    "of the floor, and a line through the last fifth moves by less than 1 % (the margin within "
+    "which $R$ counts as flat).",
+    tried="circle, $\\alpha = 0.01$, $K = 100$, 1000 epochs",
     studies=("dynamics",),
     figure="4.6",
 )
@@ -120,13 +157,21 @@ def c27(dynamics: Results) -> Verdict:
     plateau = estimate(dynamics.values("circle", "R_plateau"))
     first = estimate(dynamics.values("circle", "R_first"))
     change = estimate(dynamics.values("circle", "R_change"))
-    flat = max(abs(change.low), abs(change.high)) < 0.01
-    holds = 1.02 < plateau.low and plateau.high < 1.5 and abs(first.value - 1) < 0.01 and flat
-    reading = (
-        f"R starts at {first.value:.3f} and ends at {plateau.text(4)} times the noise floor; over "
-        f"the last fifth it moves by {change.value:+.4f}."
+    ruling = Ruling(
+        plateau.within(1.02, 1.5) & first.within(0.99, 1.01) & change.within(-0.01, 0.01)
     )
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, plateau, reading)
+    reading = (
+        f"$R$ starts at the noise floor and ends at {plateau.text(4)} times it; over the last "
+        f"fifth "
+        f"it still moves by {100 * change.value:+.1f} %."
+    )
+    table = (
+        ("$R$ over the noise floor", "Value"),
+        ("first five epochs", first.text(4)),
+        ("last fifth", plateau.text(4)),
+        ("change over the last fifth", change.text(2)),
+    )
+    return judged(ruling, plateau, reading, table=table)
 
 
 Settling = tuple[Estimate, Estimate]
@@ -139,28 +184,31 @@ def settling(dynamics: Results, condition: str) -> Settling:
     return estimate(dynamics.values(condition, "lag_settled")), estimate(moved / rise)
 
 
-def settles_and_mixes(long: Settling, short: Settling, excess: Estimate) -> str:
+def settles_and_mixes(long: Settling, short: Settling, excess: Estimate) -> Ruling:
     """The rule of C31 from the settling with many steps and with few, and the latter's excess."""
-    near = long[0].high >= SETTLES[0] and long[0].low <= SETTLES[1]
-    if not near or max(abs(long[1].low), abs(long[1].high)) >= STILL:
-        return NOT_REPRODUCED
-    late = short[0].low > 1500 or short[1].low >= STILL
-    return REPRODUCED if late and excess.low > EXCESS else IN_RANGE
+    settles = long[0].within(*SETTLES) & long[1].within(-STILL, STILL)
+    late = short[0].above(1500) | short[1].at_least(STILL)
+    return Ruling(settles & late & excess.above(EXCESS), {"for $K = 256$": settles})
 
 
 @claim(
     "C31",
     section="4.3.3, 4.4.3",
     page="experiments/non-converging",
-    statement="On mouse1, R of K = 256 rises like a first-order lag and settles near epoch 1100; "
-    "with K = 100 the chain is still mixing.",
-    merit="settling time of K = 256: three time constants of a first-order lag fitted to R, epochs",
-    rule="Reproduced if with K = 256 the 95 % interval of the settling time meets 825 to 1375 and "
-    "that of R's change over the last fifth of 1500 epochs stays below 5 % of its rise, and with "
-    "K = 100 one of these intervals lies beyond 1500 or at 5 % and more, and that of its chains' "
-    "excess total variation to the model's exact density (C38) above 0.2. In a stated range if "
-    "only the part on K = 256 holds.",
-    tried="mouse1 (a reconstruction), alpha 0.01, K 100 and 256, 1500 epochs",
+    statement="On mouse1, $R$ of $K = 256$ rises like a first-order lag and settles near epoch "
+    "1100; with $K = 100$ the chain is still mixing.",
+    number="epoch at which $R$ of $K = 256$ has settled",
+    unit="epochs",
+    bound=SETTLES,
+    merit="settling time of $K = 256$: three time constants of a first-order lag fitted to $R$, "
+    "epochs",
+    rule="Reproduced if with $K = 256$ the settling time lies within 825 to 1375 (the margin that "
+    "counts as near 1100) and $R$'s change over the last fifth of 1500 epochs stays below 5 % of "
+    "its rise, and with $K = 100$ one of these lies beyond 1500 or at 5 % and more, and its "
+    "chains' "
+    "excess total variation to the model's exact density (see C38) above 0.2. In a stated range if "
+    "only the part on $K = 256$ holds.",
+    tried="mouse1 (a reconstruction), $\\alpha = 0.01$, $K$ 100 and 256, 1500 epochs",
     studies=("dynamics", "convergence"),
     figure="4.7",
 )
@@ -171,37 +219,32 @@ def c31(dynamics: Results, convergence: Results) -> Verdict:
         settled[name], still[name] = settling(dynamics, name)
         explained[name] = estimate(dynamics.values(name, "lag_explained")).value
     excess = estimate(convergence.values("mouse1-K-100", "excess"))
-    change, share = (
-        {name: f"{each} %" for name, each in part.items()}
-        for part in (
-            {
-                name: Estimate(100 * s.value, 100 * s.low, 100 * s.high, s.n).text(2)
-                for name, s in still.items()
-            },
-            {name: f"{100 * part:.0f}" for name, part in explained.items()},
-        )
-    )
-    a, b = "mouse1", "mouse1-K-100"
+    many, few = "mouse1", "mouse1-K-100"
+    change = {name: still[name].times(100) for name in (many, few)}
     reading = (
-        f"K = 256 settles after {settled[a].text(4)} epochs and moves by {change[a]} of its "
-        f"rise over the last fifth; K = 100 settles after {settled[b].text(4)} and moves by "
-        f"{change[b]}. The lag explains {share[a]} and {share[b]} of the variance. Against the "
-        f"exact density the chains of K = 100 have an excess total variation of {excess.value:.2f} "
-        "(0 for exact samples, 1 for nothing in common)."
+        f"$K = 256$ settles at epoch {settled[many].text(4)}, but $K = 100$ does at "
+        f"{settled[few].text(4)} as well, and its chains have mixed."
+        if excess.at_most(EXCESS).answer
+        else f"$K = 256$ settles at epoch {settled[many].text(4)}, and $K = 100$ at "
+        f"{settled[few].text(4)}."
     )
-    outcome = settles_and_mixes((settled[a], still[a]), (settled[b], still[b]), excess)
-    if max(abs(still[a].low), abs(still[a].high)) >= STILL:
-        reading += (
-            " By its interval K = 256 may be moving by 5 % and more: it is not sure to settle."
-        )
-    where = "K = 256 settles where the thesis says; K = 100 settles as well"
-    return Verdict(outcome, settled[a], reading, where if outcome == IN_RANGE else "")
+    table = (
+        ("", "$K = 256$", "$K = 100$"),
+        ("settling time (epochs)", settled[many].text(4), settled[few].text(4)),
+        ("change over the last fifth (% of the rise)", change[many].text(2), change[few].text(2)),
+        ("variance that the lag explains (%)", f"{100 * explained[many]:.0f}",
+         f"{100 * explained[few]:.0f}"),
+        ("excess total variation of the chains", "", excess.text(2)),
+    )  # fmt: skip
+    ruling = settles_and_mixes((settled[many], still[many]), (settled[few], still[few]), excess)
+    parts = {"K = 256": settled[many], "K = 100": settled[few]}
+    return judged(ruling, settled[many], reading, table=table, parts=parts)
 
 
-def _correlated(dynamics: Results, kind: str, layer: str) -> float:
-    """Lower end of the interval in the data set where it is lowest."""
-    return min(estimate(dynamics.values(name, f"{kind}/{layer}")).low for name in DATASETS)
+def _correlations(dynamics: Results, kind: str, layer: str) -> list[Estimate]:
+    """A layer's correlation in every data set."""
+    return [estimate(dynamics.values(name, f"{kind}/{layer}")) for name in DATASETS]
 
 
-def _list(names: list[str]) -> str:
-    return ", ".join(names) or "none"
+def _weakest(found: list[Estimate]) -> Estimate:
+    return min(found, key=lambda each: each.low)

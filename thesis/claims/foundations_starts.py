@@ -6,9 +6,12 @@ import math
 
 import numpy as np
 
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
-from thesis.conditions import ALPHAS, DATASETS, STEPS
-from thesis.statistics import epochs_until, estimate
+from ebmlib.sampling.starts import DataStart, NoiseStart, PersistentStart, ReplayStart
+from thesis.claim import Verdict, claim, judged, listed
+from thesis.conditions import ALPHAS, DATASETS, STEPS, condition
+from thesis.evidence import Evidence, Ruling, all_of, by_parts, every, fact
+from thesis.runs import sampler_of
+from thesis.statistics import Estimate, epochs_until, estimate
 from thesis.study import Results
 
 STUDY = "foundations-convergence"
@@ -17,6 +20,21 @@ THRESHOLD = 1.5
 
 NOISE = "architecture/figure-3-2"
 """The circle with noise starts and K = 100; the other starts are called start/..."""
+
+_STARTS = {
+    NoiseStart: "noise starts",
+    DataStart: "data starts",
+    PersistentStart: "persistent chains",
+    ReplayStart: "a replay buffer",
+}
+
+
+def in_words(name: str) -> str:
+    """A condition by its chains: ``"noise starts, K = 25, alpha = 0.001"`` (Markdown)."""
+    run = condition(name)
+    sampler = sampler_of(run)
+    start = _STARTS[type(getattr(run.objective, "start", NoiseStart()))]
+    return f"{start}, $K = {sampler.steps}$, $\\alpha = {sampler.alpha:g}$"
 
 
 def of_seeds(results: Results, name: str, quantity: str) -> np.ndarray:
@@ -33,42 +51,53 @@ def _level(alpha: float, steps: int) -> str:
     "C03",
     section="2.4",
     page="foundations/sgld",
-    statement="With chains that start from noise R rises during training, to a plateau.",
-    merit="R over the noise floor on circle, mean of the last fifth of the epochs minus that of "
+    statement="With chains that start from noise $R$ rises during training, to a plateau.",
+    number="rise of $R$ over the noise floor on circle, from first to last epochs",
+    unit="noise floors",
+    bound=(0.0, None),
+    merit="$R$ over the noise floor on circle, mean of the last fifth of the epochs minus that of "
     "the first five",
-    rule="R rises if its mean over the last fifth exceeds that of the first five epochs by more "
+    rule="$R$ rises if its mean over the last fifth exceeds that of the first five epochs by more "
     "than 3 standard deviations of the last fifth; it is on a plateau if the last two fifths "
-    "differ by less than 15 % of the rise. Reproduced if both hold in all noise-started ones; "
-    "in a range if they hold for every K at some of the noise levels, and on the four data sets.",
-    tried="the four presets, mouse1 at K 100, and circle at alpha 0.001 to 0.02 with K 25 to 200",
+    "differ by less than 15 % of the rise. Reproduced if both hold in every seed of all "
+    "noise-started conditions; in a range if they hold for every $K$ at some of the noise levels, "
+    "and on the four data sets.",
+    tried="the four presets, mouse1 at $K = 100$, and circle at $\\alpha$ 0.001 to 0.02 with "
+    "$K$ 25 "
+    "to 200",
     studies=(STUDY,),
     figure="2.2",
 )
 def c03(results: Results) -> Verdict:
     """Rise and plateau of R."""
 
-    def holds(name: str) -> bool:
+    def holds(name: str) -> Evidence:
         first, before, late, spread = (
             of_seeds(results, name, f"R_{key}") for key in ("first", "before", "late", "spread")
         )
         if not np.isfinite(late).all():
-            return False
+            return fact(False)
         rise = late - first
-        return bool(((rise > 3 * spread) & (np.abs(late - before) < 0.15 * rise)).all())
+        return every((rise > 3 * spread) & (np.abs(late - before) < 0.15 * rise))
 
     rise = estimate(results.values("circle", "R_late") - results.values("circle", "R_first"))
     data = {name: holds(name) for name in (*DATASETS, "mouse1-K-100")}
     levels = {alpha: [holds(_level(alpha, steps)) for steps in STEPS] for alpha in ALPHAS}
-    good = [alpha for alpha in ALPHAS if all(levels[alpha])]
-    held = sum(data.values()) + sum(map(sum, levels.values()))
-    total = len(data) + len(ALPHAS) * len(STEPS)
-    reading = f"R rises to a plateau in {held} of {total} noise-started conditions."
-    if held == total:
-        return Verdict(REPRODUCED, rise, reading)
-    if good and all(data.values()):
-        listed = ", ".join(f"{alpha:g}" for alpha in good)
-        return Verdict(IN_RANGE, rise, reading, where=f"on all data sets; alpha {listed}")
-    return Verdict(NOT_REPRODUCED, rise, reading)
+    good = [alpha for alpha in ALPHAS if all_of(levels[alpha]).answer]
+    each = [*data.values(), *(cell for row in levels.values() for cell in row)]
+    held = sum(found.answer is True for found in each)
+    where = f"on all data sets; $\\alpha$ {', '.join(f'{alpha:g}' for alpha in good)}"
+    ranges = {where: all_of([*data.values(), *(all_of(levels[alpha]) for alpha in good[:1])])}
+    reading = (
+        f"$R$ rises to a plateau in {held} of {len(each)} conditions that start chains from noise."
+    )
+    table = listed(
+        *((f"$\\alpha = {alpha:g}$", f"{sum(c.answer is True for c in row)} of {len(row)}")
+          for alpha, row in levels.items()),
+        ("the data sets", f"{sum(c.answer is True for c in data.values())} of {len(data)}"),
+        head=("Noise level", "Conditions in which it holds"),
+    )  # fmt: skip
+    return judged(Ruling(all_of(each), ranges if good else {}), rise, reading, table=table)
 
 
 @claim(
@@ -77,13 +106,18 @@ def c03(results: Results) -> Verdict:
     page="foundations/training",
     statement="With chains that start at data and move little, a flat density also reaches loss 0; "
     "noise starts avoid this.",
-    merit="exact KL(data || model) after training with data starts over that of a flat density",
+    number="KL divergence of the model trained from data starts over that of a flat density",
+    unit="times",
+    bound=(0.75, None),
+    merit="exact $\\mathrm{KL}(\\mathrm{data}\\,\\|\\,\\mathrm{model})$ after training with data "
+    "starts over that of a flat density",
     rule="The first half holds if the data-started loss is within 0.1 nats of 0 over the last "
     "fifth (mean and standard deviation) and the KL is above three quarters of a flat density's. "
-    "Reproduced if moreover the noise-started model of the same alpha and K ends below half of the "
-    "flat density's KL; in a range if that model only stops being flat (its R exceeds the floor by "
-    "more than 5 %) without ending there.",
-    tried="circle, K 20, alpha 0.002; for comparison alpha 0.01 with K 20 and 100",
+    "Reproduced if moreover the noise-started model of the same $\\alpha$ and $K$ ends below half "
+    "of the flat density's KL; in a range if that model only stops being flat (its $R$ exceeds the "
+    "floor by more than 5 %) without ending there. All in every seed.",
+    tried="circle, $K = 20$, $\\alpha = 0.002$; for comparison $\\alpha = 0.01$ with $K$ 20 "
+    "and 100",
     studies=(STUDY,),
     figure="flat-density",
 )
@@ -94,24 +128,24 @@ def c05(results: Results) -> Verdict:
     kl = results.values(data, "kl_late")
     share = estimate(kl / flat)
     loss = np.abs(results.values(data, "loss_late")) + results.values(data, "loss_spread")
-    first = bool((loss < 0.1).all() and (kl > 0.75 * flat).all())
+    first = every(loss < 0.1) & every(kl > 0.75 * flat)
     other = results.values(noise, "kl_late")
-    converged = bool((other < 0.5 * flat).all())
-    steep = bool((results.values(noise, "R_late") > 1.05).all())
+    converged = every(other < 0.5 * flat)
+    steep = every(results.values(noise, "R_late") > 1.05)
     reading = (
-        f"Data starts: the loss stays within {loss.max():.2g} of 0 and the KL is "
-        f"{estimate(kl).text()} nats, {share.text()} of a flat density's. Noise starts: the KL is "
-        f"{estimate(other).text()} nats."
+        f"From data starts the loss is 0 and the density stays flat ({share.text()} of a flat "
+        "density's KL), but noise starts with so few small steps end farther from the data still."
+        if first.answer and not converged.answer
+        else f"Data starts end at {share.text()} of a flat density's KL."
     )
-    if first and converged:
-        return Verdict(REPRODUCED, share, reading)
-    if first and steep:
-        where = (
-            "the flat density with loss 0 is there; noise starts avoid that it is flat, but with "
-            "so few steps of this size they end farther from the data than a flat density"
-        )
-        return Verdict(IN_RANGE, share, reading, where=where)
-    return Verdict(NOT_REPRODUCED, share, reading)
+    where = "the first half: a flat density reaches loss 0 from data starts"
+    table = listed(
+        ("KL, data starts (nats)", estimate(kl).text()),
+        ("KL, noise starts (nats)", estimate(other).text()),
+        ("KL of a flat density (nats)", f"{float(flat.mean()):.3g}"),
+        ("loss of data starts, farthest from 0 (nats)", f"{loss.max():.2g}"),
+    )
+    return judged(Ruling(first & converged, {where: first & steep}), share, reading, table=table)
 
 
 @claim(
@@ -119,12 +153,18 @@ def c05(results: Results) -> Verdict:
     section="2.3.2",
     page="foundations/training",
     statement="A loss that oscillates around 0 does not prove that the model has converged.",
-    merit="largest exact KL(data || model), nats, among conditions whose loss oscillates around 0 "
-    "(mean of the last fifth of the epochs smaller than its standard deviation)",
+    number="largest KL divergence of a model whose loss oscillates around 0",
+    unit="nats",
+    bound=(None, None),
+    merit="largest exact $\\mathrm{KL}(\\mathrm{data}\\,\\|\\,\\mathrm{model})$ among conditions "
+    "whose loss oscillates around 0 (mean of the last fifth of the epochs smaller than its "
+    "standard "
+    "deviation)",
     rule="Reproduced if among these conditions one has in every seed a KL above a flat density's, "
     "and another one below a third of it.",
-    tried="circle: its preset, eleven combinations of start, K and alpha, and alpha 0.001 to 0.02 "
-    "with K 25 to 200 from noise; the preset of path1",
+    tried="circle: its preset, eleven combinations of start, $K$ and $\\alpha$, and $\\alpha$ "
+    "0.001 "
+    "to 0.02 with $K$ 25 to 200 from noise; the preset of path1",
     studies=(STUDY,),
     figure="loss-and-kl",
 )
@@ -140,13 +180,19 @@ def c06(results: Results) -> Verdict:
     worst = max(found, key=lambda name: float(found[name].min()))
     best = min(found, key=lambda name: float(found[name].max()))
     above = sum(bool((kl > flat).all()) for kl in found.values())
-    holds = bool((found[worst] > flat).all() and (found[best] < flat / 3).all())
+    ruling = Ruling(every(found[worst] > flat) & every(found[best] < flat / 3))
+    low, high = estimate(found[best]), estimate(found[worst])
     reading = (
-        f"The loss oscillates around 0 in {len(found)} conditions. Their KL reaches from "
-        f"{estimate(found[best]).text()} ({best}) to {estimate(found[worst]).text()} nats "
-        f"({worst}); in {above} of them it is above that of a flat density, {flat:.3g}."
+        f"The loss oscillates around 0 in {len(found)} conditions, whose KL reaches from "
+        f"{low.value:.2g} to {high.value:.3g} nats; a flat density has {flat:.3g}."
     )
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, estimate(found[worst]), reading)
+    table = listed(
+        (f"smallest ({in_words(best)})", low.text()),
+        (f"largest ({in_words(worst)})", high.text()),
+        ("conditions above a flat density", f"{above} of {len(found)}"),
+        head=("KL (nats)", "Value"),
+    )
+    return judged(ruling, high, reading, table=table, bound=(flat, None))
 
 
 def epochs_to(results: Results, name: str) -> np.ndarray:
@@ -159,47 +205,55 @@ def epochs_to(results: Results, name: str) -> np.ndarray:
     )
 
 
+_CHAINS = {"persistent": "persistent chains", "replay": "replay buffer"}
+
+
 @claim(
     "C40",
     section="2.4",
     page="foundations/sgld",
     statement="Persistent chains and a replay buffer speed up convergence.",
-    merit=f"epochs until the exact KL(data || model) falls to {THRESHOLD:g} nats, a third of a "
-    "flat density's, with persistent chains over that with noise starts, K 20",
-    rule="A start is faster if the ratio's 95 % interval lies below 1 at K 20 and at K 100, and "
-    f"its KL is still below {THRESHOLD:g} nats at the end. Reproduced if both are; in a range "
+    number="epochs with persistent chains over epochs with noise starts, $K = 20$",
+    unit="times",
+    bound=(None, 1.0),
+    merit="epochs until the exact $\\mathrm{KL}(\\mathrm{data}\\,\\|\\,\\mathrm{model})$ falls to "
+    f"{THRESHOLD:g} nats, a third of a flat density's, with persistent chains over that with noise "
+    "starts, $K = 20$",
+    rule="A start is faster if the ratio lies below 1 at $K = 20$ and at $K = 100$, and its KL is "
+    f"still below {THRESHOLD:g} nats at the end of every seed. Reproduced if both are; in a range "
     "if one is.",
-    tried="circle, alpha 0.01, K 20 and 100, 1000 epochs; replay of five ends a pair with 5 % "
-    "restarts; the KL is measured every 50 epochs and interpolated",
+    tried="circle, $\\alpha = 0.01$, $K$ 20 and 100, 1000 epochs; replay of five ends a pair with "
+    "5 % restarts; the KL is measured every 50 epochs and interpolated",
     studies=(STUDY,),
     figure="starts",
 )
 def c40(results: Results) -> Verdict:
     """Epochs to a stated KL by start."""
-    faster, notes = [], []
-    first = None
-    for start in ("persistent", "replay"):
-        holds = True
+    parts: dict[str, Evidence] = {}
+    ratios: dict[str, Estimate] = {}
+    rows = []
+    for start, words in _CHAINS.items():
+        holds = []
         for steps in (20, 100):
             name = f"start/{start}-K-{steps}"
             noise = NOISE if steps == 100 else "start/noise-K-20"
-            ratios = epochs_to(results, name) / epochs_to(results, noise)
+            ratio = epochs_to(results, name) / epochs_to(results, noise)
             late = of_seeds(results, name, "kl_late")
-            if not np.isfinite(ratios).all() or not (late <= THRESHOLD).all():
-                holds = False
-                notes.append(f"{start} at K {steps} ends at {late.max():.2g} nats")
+            if not np.isfinite(ratio).all() or not (late <= THRESHOLD).all():
+                holds.append(fact(False))
+                rows.append((f"{words}, $K = {steps}$", f"ends at {late.max():.2g} nats"))
                 continue
-            ratio = estimate(ratios)
-            first = first or ratio
-            holds &= ratio.high < 1
-            notes.append(f"{start} at K {steps} needs {ratio.text()} times the epochs of noise")
-        if holds:
-            faster.append(start)
-    reading = "; ".join(notes) + "."
-    reading = reading[0].upper() + reading[1:]
-    number = first or estimate([0.0])
-    if len(faster) == 2:
-        return Verdict(REPRODUCED, number, reading)
-    if faster:
-        return Verdict(IN_RANGE, number, reading, where=f"{faster[0]} chains only")
-    return Verdict(NOT_REPRODUCED, number, reading)
+            found = ratios[f"{words}, K = {steps}"] = estimate(ratio)
+            holds.append(found.below(1))
+            rows.append((f"{words}, $K = {steps}$", found.text()))
+        parts[f"with a {words}" if start == "replay" else f"with {words}"] = all_of(holds)
+    number = next(iter(ratios.values()), estimate([0.0]))
+    spans = [f"{min(r.value for r in ratios.values()):.2g}"] if ratios else []
+    spans += [f"{max(r.value for r in ratios.values()):.2g}"] if len(ratios) > 1 else []
+    reading = (
+        f"They need {' to '.join(spans)} times the epochs of noise starts."
+        if len(ratios) == len(rows)
+        else "Not every training stays at the KL that it is to reach."
+    )
+    table = listed(*rows, head=("Chains", "Epochs over those of noise starts"))
+    return judged(by_parts(parts), number, reading, table=table, parts=ratios)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from thesis.claim import Verdict, claim, judged, listed
+from thesis.evidence import Ruling, by_parts, every, some
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results
 
@@ -21,22 +22,17 @@ def _ratio(network: Results, quantity: str, over: str, under: str) -> Estimate:
     return estimate([rows[over, seed] / rows[under, seed] for seed in seeds])
 
 
-def carries_gradients(early: Estimate, late: Estimate) -> tuple[str, str]:
-    """The rule of C13 for both windows: the outcome, and the window of a range."""
-    holds = [name for name, found in (("early", early), ("late", late)) if found.low > 2]
-    if len(holds) == 1:
-        return IN_RANGE, f"{holds[0]} in training"
-    return (REPRODUCED if holds else NOT_REPRODUCED), ""
+def carries_gradients(early: Estimate, late: Estimate) -> Ruling:
+    """The rule of C13 for both windows, which are its ranges."""
+    return by_parts({"early in training": early.above(2), "late in training": late.above(2)})
 
 
-def keeps_level(free: np.ndarray, kept: np.ndarray) -> tuple[str, str]:
-    """The rule of C16 from the largest |f| of every seed: the outcome, and the seeds of a range."""
+def keeps_level(free: np.ndarray, kept: np.ndarray) -> Ruling:
+    """The rule of C16 from the largest |f| of every seed; some of the seeds are its range."""
     leaves = free > OVERFLOW
-    if kept.max() >= OVERFLOW or not leaves.any():
-        return NOT_REPRODUCED, ""
-    if leaves.all():
-        return REPRODUCED, ""
-    return IN_RANGE, f"without them f leaves the range in {leaves.sum()} of {len(leaves)} seeds"
+    stays = every(kept < OVERFLOW)
+    where = f"without them $f$ leaves the range in {leaves.sum()} of {len(leaves)} seeds"
+    return Ruling(stays & every(leaves), {where: stays & some(leaves)})
 
 
 @claim(
@@ -44,11 +40,14 @@ def keeps_level(free: np.ndarray, kept: np.ndarray) -> tuple[str, str]:
     section="3.2.1",
     page="method/network",
     statement="Residual hidden layers keep gradients from vanishing.",
-    merit="Gradient norm of the layers before the hidden ones over that of the output layer "
+    number="gradient carried through the hidden layers, with over without residual layers",
+    unit="times",
+    bound=(2.0, None),
+    merit="gradient norm of the layers before the hidden ones over that of the output layer "
     "(geometric means, epochs 250 to 500): this ratio with residual layers over the same without",
     rule="Without residual layers the gradient must lose at least half of what it keeps with them: "
-    "reproduced if the 95 % interval lies above 2 both in the first 50 epochs and late, in a "
-    "stated range if in one of the two.",
+    "reproduced if the ratio lies above 2 both in the first 50 epochs and late, in a stated range "
+    "if in one of the two.",
     tried="circle, 256 pairs, two hidden layers of width 128, 500 epochs",
     studies=("network",),
     figure="residual",
@@ -58,25 +57,34 @@ def c13(network: Results) -> Verdict:
     early = _ratio(network, "carried_early", WITH, WITHOUT)
     late = _ratio(network, "carried_late", WITH, WITHOUT)
     reading = (
-        f"The ratio with residual layers is {early.text()} times that without in the first 50 "
-        f"epochs and {late.text()} times late. The norms before the hidden layers are "
-        f"{_ratio(network, 'norm_FCN[0]_early', WITH, WITHOUT).text(2)} (early) and "
-        f"{_ratio(network, 'norm_FCN[0]_late', WITH, WITHOUT).text(2)} (late) times those without "
-        "(FCN[0]); without residual layers they are far from 0."
+        f"With two hidden layers, residual layers carry {early.text(2)} times the gradient "
+        f"early in "
+        f"training and {late.text(2)} times late."
     )
-    outcome, where = carries_gradients(early, late)
-    return Verdict(outcome, late, reading, where)
+    table = listed(
+        ("gradient carried, with over without, first 50 epochs", early.text()),
+        ("gradient carried, with over without, epochs 250 to 500", late.text()),
+        ("gradient norm of the first layer of FCN, with over without, early",
+         _ratio(network, "norm_FCN[0]_early", WITH, WITHOUT).text(2)),
+        ("gradient norm of the first layer of FCN, with over without, late",
+         _ratio(network, "norm_FCN[0]_late", WITH, WITHOUT).text(2)),
+    )  # fmt: skip
+    parts = {"early": early, "late": late}
+    return judged(carries_gradients(early, late), late, reading, table=table, parts=parts)
 
 
 @claim(
     "C15",
     section="3.4",
     page="method/learning",
-    statement="The last layer's bias is negligible: its gradient norm is about 1e-4, against up to "
-    "1e3 in other layers.",
-    merit="Largest gradient norm of the output bias over the largest norm of any layer in the same "
+    statement="The last layer's bias is negligible: its gradient norm is about $10^{-4}$, against "
+    "up to $10^3$ in other layers.",
+    number="gradient norm of the output bias over the largest of any layer",
+    unit="times",
+    bound=(None, 1e-4),
+    merit="largest gradient norm of the output bias over the largest norm of any layer in the same "
     "epoch, worst of 500 epochs",
-    rule="Negligible means below 1e-4; reproduced if so for every seed.",
+    rule="Negligible means below $10^{-4}$; reproduced if so for every seed.",
     tried="circle, 256 pairs, 500 epochs, bias kept, no regularisation",
     studies=("network",),
     figure="residual",
@@ -86,14 +94,17 @@ def c15(network: Results) -> Verdict:
     name = "architecture/bias"
     ratio = estimate(network.values(name, "bias_ratio"))
     largest = network.values(name, "largest").max()
-    holds = bool(network.values(name, "bias_ratio").max() < 1e-4)
     reading = (
-        f"The bias's gradient norm is at most {network.values(name, 'bias_largest').max():.2g} in "
-        f"any epoch, that of a layer up to {largest:.3g}. It is zero by construction: the bias "
-        "shifts f at data and at chain ends alike, and the loss is their difference; without a "
-        "regulariser nothing else can remain than rounding."
+        "The bias has no gradient: it shifts $f$ at data and at chain ends alike, and the loss is "
+        "the difference of the two."
     )
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, ratio, reading)
+    table = listed(
+        ("largest gradient norm of the bias",
+         f"{network.values(name, 'bias_largest').max():.2g}"),
+        ("largest gradient norm of a layer", f"{largest:.3g}"),
+    )  # fmt: skip
+    ruling = Ruling(every(network.values(name, "bias_ratio") < 1e-4))
+    return judged(ruling, ratio, reading, table=table)
 
 
 @claim(
@@ -101,12 +112,17 @@ def c15(network: Results) -> Verdict:
     section="3.4",
     page="method/learning",
     statement="L1 and L2 regularisation of the energy level keep it inside float32's range.",
-    merit="Largest abs f in a training without regularisation, over the one that exp f in float32 "
-    "can hold (88.7)",
-    rule="Reproduced if without the regularisers f leaves that range in at least one training of "
+    number="largest $\\lvert f \\rvert$ without regularisation over the limit of $\\exp f$ in "
+    "float32",
+    unit="times",
+    bound=(1.0, None),
+    merit="largest $\\lvert f \\rvert$ in a training without regularisation, over the largest "
+    "$f$ whose "
+    "exponential float32 can hold (88.7)",
+    rule="Reproduced if without the regularisers $f$ leaves that range in at least one training of "
     "every seed and with them in none: else there is nothing that they keep. In a stated range if "
     "it leaves the range without them in some seeds only.",
-    tried="without: circle, path1, mouse1, mouse2, fork, circle with 256 pairs; with l1 = l2 = "
+    tried="without: circle, path1, mouse1, mouse2, fork, circle with 256 pairs; with weights of "
     "0.001: circle with 256 pairs",
     studies=("network",),
     figure="level",
@@ -118,10 +134,15 @@ def c16(network: Results) -> Verdict:
     rows = {(row["condition"], row["seed"]): row["f_largest"] for row in network.rows}
     worst = np.array([max(rows[name, seed] for name in free) for seed in seeds])
     late = _ratio(network, "f_late", REGULARISED, WITH)
+    ratio = estimate(worst / OVERFLOW)
     reading = (
-        f"Without regularisation the largest abs f of a seed is {estimate(worst).text()}; "
-        f"exp f overflows at {OVERFLOW:.1f} and f itself only at 3.4e38. With l1 = l2 = 0.001 the "
-        f"late level is {late.text(2)} times the free one."
+        f"Without regularisation $\\lvert f \\rvert$ reaches {ratio.text(2)} times the limit"
+        + (": at our setting there is nothing to keep." if ratio.high < 1 else ".")
+    )  # fmt: skip
+    table = listed(
+        ("largest $\\lvert f \\rvert$ of a seed, without", estimate(worst).text()),
+        ("where $\\exp f$ overflows float32", f"{OVERFLOW:.1f}"),
+        ("late level of $f$, with over without", late.text(2)),
     )
-    outcome, where = keeps_level(worst, network.values(REGULARISED, "f_largest"))
-    return Verdict(outcome, estimate(worst / OVERFLOW), reading, where)
+    ruling = keeps_level(worst, network.values(REGULARISED, "f_largest"))
+    return judged(ruling, ratio, reading, table=table)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED
 from thesis.claims.architecture import (
     ERROR,
     FULL,
@@ -32,7 +31,8 @@ from thesis.claims.network import OVERFLOW, carries_gradients, keeps_level
 from thesis.claims.policy import RETURNED, comes_back, drifts, fails_at_modes, in_time
 from thesis.claims.trajectories import between_branches, by_distance, not_copied
 from thesis.conditions import DEPTHS, LEVEL_RATES, NORMALISED_DEPTHS, RATES, SIGMAS, WIDER_DATA
-from thesis.search import Found, search
+from thesis.evidence import any_of
+from thesis.search import Found, at_setting, search
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results, Row
 
@@ -41,11 +41,6 @@ LIMIT = 1e6
 
 INEXACT = 0.1
 """C39: an expected action may be off by a tenth of a demonstrated step."""
-
-
-def _found(setting: str, number: Estimate, outcome: str, part: str = "") -> Found:
-    """What a claim's rule says at a setting; ``part`` is the rule's own range, if that is all."""
-    return Found(setting, number, outcome != NOT_REPRODUCED, part if outcome == IN_RANGE else "")
 
 
 def _column(results: Results, condition: str, quantity: str) -> list[float]:
@@ -140,7 +135,7 @@ def c12(rates: Results) -> list[Found]:
     for lr in RATES:
         with_, without = (rates.of(f"lr/{kind}-{lr:g}") for kind in ("sn-fcn-0-2", "embedding"))
         ratio = estimate(ratios(with_, without)[0])
-        found.append(_found(_rate(lr), ratio, far_more_epochs(ratio)))
+        found.append(at_setting(_rate(lr), ratio, far_more_epochs(ratio)))
     return found
 
 
@@ -163,10 +158,10 @@ def c13(depth: Results) -> list[Found]:
         early, late = (
             _ratio(depth, with_, without, f"carried_{window}") for window in ("early", "late")
         )
-        outcome, window = carries_gradients(early, late)
-        for name, ratio in (("early", early), ("late", late)):
-            holds = outcome == REPRODUCED or window.startswith(name)
-            found.append(Found(f"{layers} hidden layers, {name}", ratio, holds))
+        windows = carries_gradients(early, late).ranges
+        for (window, evidence), ratio in zip(windows.items(), (early, late), strict=True):
+            name = window.split()[0]
+            found.append(Found(f"{layers} hidden layers, {name}", ratio, evidence))
     return found
 
 
@@ -174,8 +169,10 @@ def c13(depth: Results) -> list[Found]:
     "C16",
     over="learning rates 0.01, 0.03, 0.05, 0.1, where ours is 0.001; circle with 256 pairs, 300 "
     "epochs",
-    number="largest abs f over the limit for exp f",
-    merit="largest abs f without regularisation over the one that exp f in float32 can hold",
+    number="largest magnitude of $f$ over the limit for its exponential",
+    merit="largest $\\lvert f \\rvert$ without regularisation over the largest $f$ whose "
+    "exponential float32 can "
+    "hold",
     rule="the claim's own, for the trainings at one rate",
     bound=(1.0,),
     studies=("level",),
@@ -189,7 +186,7 @@ def c16(level: Results) -> list[Found]:
             np.array(_column(level, f"lr/{kind}-{lr:g}", "f_largest"))
             for kind in ("figure-3-2", "regularised")
         )
-        found.append(_found(_rate(lr), estimate(free / OVERFLOW), *keeps_level(free, kept)))
+        found.append(at_setting(_rate(lr), estimate(free / OVERFLOW), keeps_level(free, kept)))
     return found
 
 
@@ -212,7 +209,7 @@ def c17(fork: Results) -> list[Found]:
         ("fork/epochs-3000", "3000 epochs"),
     ):
         exp, draw = (estimate(_column(fork, name, f"{kind}_stray")) for kind in ("EXP", "draw"))
-        found.append(_found(text, exp, fails_at_modes(exp, draw)))
+        found.append(at_setting(text, exp, fails_at_modes(exp, draw)))
     return found
 
 
@@ -234,8 +231,8 @@ def c18(normalised: Results, architecture: Results) -> list[Found]:
     for layers in NORMALISED_DEPTHS:
         rows = normalised.completed(f"normalised/no-residual-{layers}")
         norm = estimate([row["gradient_norm"] for row in rows])
-        outcome = all_normalised(rows, free)
-        found.append(_found(f"{layers} hidden layers", norm, outcome, "but for the gradient norm"))
+        ruling = all_normalised(rows, free)
+        found.append(at_setting(f"{layers} hidden layers", norm, ruling))
     return found
 
 
@@ -257,7 +254,7 @@ def c19(rates: Results) -> list[Found]:
         tanh, relu = (
             _column(rates, f"lr/{k}-{lr:g}", "loss_largest") for k in ("plain-tanh", "plain")
         )
-        found.append(_found(_rate(lr), estimate(relu), tanh_keeps(tanh, relu)))
+        found.append(at_setting(_rate(lr), estimate(relu), tanh_keeps(tanh, relu)))
     return found
 
 
@@ -279,8 +276,8 @@ def c20(rates: Results, early: Results) -> list[Found]:
             _error(rates.of(f"lr/{kind}-{lr:g}"), 3000) for kind in ("plain", "plain-path1")
         )
         begun = [estimate(errors) for errors in early.values(f"lr/early-{lr:g}", "early_error").T]
-        outcome = late_and_early(plain, path1, begun)
-        found.append(_found(_rate(lr), plain, outcome, "for the embedding network"))
+        ruling = late_and_early(plain, path1, begun)
+        found.append(at_setting(_rate(lr), plain, ruling))
     return found
 
 
@@ -306,16 +303,16 @@ def c21(architecture: Results, sizes: Results) -> list[Found]:
         ("quarter against eighth size", quarter, eighth),
     ):
         ratio = estimate(ratios(small, large)[0])
-        outcome = larger_is_faster(_error(large, 500), _error(small, 1000), ratio)
-        found.append(_found(text, ratio, outcome, "where the smaller needs more epochs"))
+        ruling = larger_is_faster(_error(large, 500), _error(small, 1000), ratio)
+        found.append(at_setting(text, ratio, ruling))
     return found
 
 
 @search(
     "C31",
     over="noise level 0.003, about a fifth of the data's scale, with 128 pairs",
-    number="settling time of K = 256 (epochs)",
-    merit="settling time of K = 256, epochs",
+    number="settling time of $K = 256$ (epochs)",
+    merit="settling time of $K = 256$, epochs",
     rule="the claim's own",
     bound=SETTLES,
     studies=("mixing",),
@@ -325,8 +322,8 @@ def c31(mixing: Results) -> list[Found]:
     """Noise so small that 100 steps should not be enough and 256 might be."""
     few, many = (f"mouse1/alpha-0.003-K-{steps}" for steps in (100, 256))
     long, short = settling(mixing, many), settling(mixing, few)
-    outcome = settles_and_mixes(long, short, estimate(mixing.values(few, "excess")))
-    return [_found("noise level 0.003", long[0], outcome, "for K = 256")]
+    ruling = settles_and_mixes(long, short, estimate(mixing.values(few, "excess")))
+    return [at_setting("noise level 0.003", long[0], ruling)]
 
 
 @search(
@@ -346,7 +343,7 @@ def c33(rates: Results) -> list[Found]:
     for lr in RATES:
         circle, path1 = (rates.of(f"lr/{kind}-{lr:g}") for kind in ("plain", "plain-path1"))
         ratio = estimate(ratios(circle, path1)[0])
-        found.append(_found(_rate(lr), ratio, three_times(ratio), "but not three times as many"))
+        found.append(at_setting(_rate(lr), ratio, three_times(ratio)))
     return found
 
 
@@ -374,7 +371,8 @@ def c35(tails: Results) -> list[Found]:
 @search(
     "C36",
     over="noise of standard deviation 0.003 and 0.02 on the demonstrated positions of mouse2, "
-    "where ours is 0.01; at 0.003 the noise level is 0.003 and K 200, since the data's scale is "
+    "where ours is 0.01; at 0.003 the noise level is 0.003 and $K = 200$, since the data's "
+    "scale is "
     "smaller",
     number="angle over that on the line",
     merit="angle to the nearest demonstrated action at 0.5 beside the centre line, over that on it",
@@ -389,8 +387,8 @@ def c36(offsets: Results) -> list[Found]:
     for sigma in (0.003, 0.02):
         angles = by_distance(offsets, f"sigma/mouse2-{sigma:g}", "nearest")
         line, far = angles[0.0].value, angles[0.5]
-        ratio = Estimate(far.value / line, far.low / line, far.high / line, far.n)
-        found.append(_found(f"noise {sigma:g}", ratio, *not_copied(angles)))
+        ratio = far.times(1 / line)
+        found.append(at_setting(f"noise {sigma:g}", ratio, not_copied(angles)))
     return found
 
 
@@ -401,7 +399,7 @@ def c36(offsets: Results) -> list[Found]:
     merit="time of one EXP action over that of a demonstrated step, on mouse1 or mouse2, "
     "whichever is longer",
     rule="the claim's own, and the action must be off the exact expected one by less than a tenth "
-    "of a step by the 95 % interval, root mean square over demonstrated states",
+    "of a step, root mean square over demonstrated states",
     bound=(1.0,),
     studies=("budget",),
     figure="other-budgets",
@@ -412,14 +410,16 @@ def c39(budget: Results) -> list[Found]:
     rows = budget.of(names[0])[0]
     found = []
     for k, (chains, steps) in enumerate(zip(rows["chains"], rows["steps"], strict=True)):
-        times, good = [], []
+        times, parts = [], {}
         for name in names:
             time = budget.values(name, "milliseconds")[:, k] / budget.values(name, "step")
             error = estimate(budget.values(name, "error")[:, k])
             times.append(estimate(time))
-            if in_time(times[-1], 1.0) and error.high < INEXACT:
-                good.append(name)
+            parts[name] = in_time(times[-1], 1.0) & error.below(INEXACT)
         slowest = max(times, key=lambda e: e.value)
+        good = [name for name, evidence in parts.items() if evidence.answer]
         part = f"on {good[0]}" if len(good) == 1 else ""
-        found.append(Found(f"{chains} chains of {steps} steps", slowest, bool(good), part))
+        found.append(
+            Found(f"{chains} chains of {steps} steps", slowest, any_of(parts.values()), part)
+        )
     return found

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import IN_RANGE, NOT_REPRODUCED, REPRODUCED, Verdict, claim
+from thesis.claim import Verdict, claim, judged, listed
+from thesis.evidence import Evidence, Ruling, all_of, by_parts, fact
 from thesis.statistics import Estimate, estimate
 from thesis.studies.offsets import DISTANCES
 from thesis.study import Results
@@ -21,10 +22,13 @@ def by_distance(offsets: Results, condition: str, quantity: str) -> dict[float, 
     section="4.4.1",
     page="experiments/path1",
     statement="On path1, the learned action does not change orthogonally to the path.",
+    number="how far the mean action 0.3 beside the path differs from that on the path",
+    unit="mean actions",
+    bound=(None, None),
     merit="length of the difference between the mean action 0.3 beside the path and the one on the "
     "path, over the length of the latter; median over places and both sides",
     rule="Two actions count as the same if they differ by less than demonstrated actions scatter "
-    "around their local mean. Reproduced if the upper end of the interval is below this scatter at "
+    "around their local mean (the margin). Reproduced if the difference is below this scatter at "
     "every distance up to 0.5, a twelfth of the path's length; in a stated range if at every "
     "distance up to at least 0.1, ten times the noise on the demonstrated positions.",
     tried="path1, 17 places, distances 0.05 to 0.7",
@@ -36,27 +40,31 @@ def c32(offsets: Results) -> Verdict:
     change = by_distance(offsets, "path1", "change")
     turn = by_distance(offsets, "path1", "turn")
     scatter = float(np.median(offsets.values("path1", "scatter")))
-    same = 0.0
-    for distance in DISTANCES[1:]:
-        if change[distance].high >= scatter:
-            break
-        same = distance
+    same = {distance: change[distance].below(scatter) for distance in DISTANCES[1:]}
+    up_to = {
+        distance: all_of(found for at, found in same.items() if at <= distance)
+        for distance in DISTANCES[1:]
+    }
+    farthest = max((d for d in DISTANCES[1:] if up_to[d].answer), default=0.1)
+    farthest = max(farthest, 0.1)
     reading = (
-        f"Actions scatter by {scatter:.2g} of a mean step in the data. Beside the path the mean "
-        f"action differs by {change[0.1].text(2)} at 0.1, {change[0.3].text(2)} at 0.3 and "
-        f"{change[0.5].text(2)} at 0.5; its direction turns by {turn[0.3].text(2)} degrees at 0.3."
+        f"The action 0.3 beside the path differs by {change[0.3].text(2)} of a mean action; "
+        f"demonstrated actions scatter by {scatter:.2g}."
     )
-    number = change[0.3]
-    if same >= 0.5:
-        return Verdict(REPRODUCED, number, reading)
-    if same >= 0.1:
-        return Verdict(IN_RANGE, number, reading, where=f"up to {same:g} beside the path")
-    return Verdict(NOT_REPRODUCED, number, reading)
+    table = (
+        ("Distance beside the path", *(f"{d:g}" for d in DISTANCES[1:])),
+        ("difference of the action (mean actions)",
+         *(change[d].text(2) for d in DISTANCES[1:])),
+        ("its direction turns by (degrees)", *(turn[d].text(2) for d in DISTANCES[1:])),
+    )  # fmt: skip
+    parts = {f"{d:g} beside": change[d] for d in (0.1, 0.3, 0.5)}
+    ruling = Ruling(up_to[0.5], {f"up to {farthest:g} beside the path": up_to[farthest]})
+    return judged(ruling, change[0.3], reading, table=table, parts=parts, bound=(None, scatter))
 
 
-def between_branches(share: Estimate, smaller: Estimate) -> bool:
+def between_branches(share: Estimate, smaller: Estimate) -> Evidence:
     """The rule of C35 for trajectories: many end in the gap, or hardly any in one branch."""
-    return share.low > 0.25 or smaller.high < 0.1
+    return share.above(0.25) | smaller.below(0.1)
 
 
 @claim(
@@ -65,12 +73,15 @@ def between_branches(share: Estimate, smaller: Estimate) -> bool:
     page="experiments/mouse1",
     statement="Demonstrations of mouse1 spread at their tail, and EXP does not show their several "
     "modes.",
+    number="share of EXP trajectories that end between the two branches",
+    unit="share",
+    bound=(0.25, None),
     merit="share of EXP trajectories that end in the gap between the two branches, in which no "
     "demonstration ends",
     rule="Reproduced if the demonstrations' spread across the movement at least doubles from step "
-    "60 to their end, and either the interval of the share lies above 0.25 or fewer than a tenth "
+    "60 to their end, and either the share lies above 0.25 or fewer than a tenth "
     "of the trajectories end in one of the branches.",
-    tried="mouse1 (a reconstruction), K 256, from every demonstrated state at step 50",
+    tried="mouse1 (a reconstruction), $K = 256$, from every demonstrated state at step 50",
     studies=("tail",),
     figure="tail-mouse1",
 )
@@ -82,26 +93,31 @@ def c35(tail: Results) -> Verdict:
     smaller = estimate(tail.values("mouse1", "EXP_smaller"))
     drawn = estimate(tail.values("mouse1", "DRAW_gap").round(9))
     narrower = estimate(tail.values("mouse1", "EXP_spread"))
-    holds = spread[-1] >= 2 * spread[1] and between_branches(share, smaller)
+    grows = fact(spread[-1] >= 2 * spread[1])
     reading = (
-        f"The demonstrations' spread grows from {spread[1]:.2g} at step 60 to {spread[-1]:.2g}. "
-        f"Of EXP's trajectories {share.text(2)} end in the gap; their spread is "
-        f"{narrower.text(2)} of the demonstrations'. Of single draws {drawn.text(2)} end in the "
-        "gap too: the action depends on the position alone, and positions do not tell the branches "
-        "apart before they part."
+        f"Of EXP's trajectories {share.text(2)} end between the branches, where no demonstration "
+        f"ends, and of single draws {drawn.text(2)}."
     )
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, share, reading)
+    table = listed(
+        ("spread of the demonstrations at step 60", f"{spread[1]:.2g}"),
+        ("spread of the demonstrations at the end", f"{spread[-1]:.2g}"),
+        ("spread of EXP over that of the demonstrations, at the end", narrower.text(2)),
+        ("EXP trajectories that end in the emptier branch (share)", smaller.text(2)),
+        ("EXP trajectories that end between the branches (share)", share.text(2)),
+        ("single draws that end between the branches (share)", drawn.text(2)),
+    )
+    ruling = Ruling(grows & between_branches(share, smaller))
+    return judged(ruling, share, reading, table=table)
 
 
-def not_copied(angles: dict[float, Estimate]) -> tuple[str, str]:
-    """The rule of C36 from the angles by distance: the outcome, and the distances of a range."""
-    far = (0.3, 0.5, 0.7)
-    apart = [d for d in far if angles[d].low > 2 * angles[0.0].value]
-    if len(apart) == len(far):
-        return REPRODUCED, ""
-    if apart:
-        return IN_RANGE, f"at {' and '.join(f'{d:g}' for d in apart)} beside the centre line"
-    return NOT_REPRODUCED, ""
+def not_copied(angles: dict[float, Estimate]) -> Ruling:
+    """The rule of C36 from the angles by distance, which are its ranges."""
+    return by_parts(
+        {
+            f"at {d:g} beside the centre line": angles[d].above(2 * angles[0.0].value)
+            for d in (0.3, 0.5, 0.7)
+        }
+    )
 
 
 @claim(
@@ -110,11 +126,15 @@ def not_copied(angles: dict[float, Estimate]) -> tuple[str, str]:
     page="experiments/mouse2",
     statement="Away from the data of mouse2 the model does not copy the action of the "
     "Euclidean-nearest demonstrated state.",
+    number="angle to the nearest demonstrated action, 0.5 beside the centre line",
+    unit="degrees",
+    bound=(None, None),
     merit="angle in degrees between the mean action and that of the nearest demonstrated state, "
     "0.5 beside the centre line; median over places and both sides",
-    rule="Reproduced if, at 0.3, 0.5 and 0.7 beside the centre line, the interval of the angle "
-    "lies above twice the angle on the line itself, where the model does imitate; in a stated "
-    "range if at one or two of these.",
+    rule="Reproduced if, at 0.3, 0.5 and 0.7 beside the centre line, the angle lies above twice "
+    "the angle on the line itself, where the model does imitate; in a stated range if at one "
+    "or two "
+    "of these.",
     tried="mouse2 (a reconstruction), 17 places, distances 0.05 to 0.7",
     studies=("offsets",),
     figure="neighbour-mouse2",
@@ -125,11 +145,20 @@ def c36(offsets: Results) -> Verdict:
     smooth = by_distance(offsets, "mouse2", "smooth")
     turn, copy = (by_distance(offsets, "mouse2", q) for q in ("turn", "nearest_turn"))
     reading = (
-        f"The angle is {angles[0.0].text(2)} degrees on the line, {angles[0.3].text(2)} at 0.3, "
-        f"{angles[0.5].text(2)} at 0.5 and {angles[0.7].text(2)} at 0.7. Against the mean of the "
-        f"twenty nearest actions, which is free of their noise, it is {smooth[0.0].text(2)} and, "
-        f"at 0.7, {smooth[0.7].text(2)}. Moving out to 0.7 turns the model's action by "
-        f"{turn[0.7].text(2)} degrees, the nearest neighbours' by {copy[0.7].text(2)}."
+        f"The model's action is {angles[0.0].text(2)} degrees from that of the nearest "
+        f"demonstrated "
+        f"state on the centre line, and {angles[0.5].text(2)} at 0.5 beside it."
     )
-    outcome, where = not_copied(angles)
-    return Verdict(outcome, angles[0.5], reading, where)
+    far = (0.0, 0.3, 0.5, 0.7)
+    table = (
+        ("Angles in degrees, by distance", *(f"{d:g}" for d in far)),
+        ("to the nearest demonstrated action", *(angles[d].text(2) for d in far)),
+        ("to the mean of the twenty nearest", *(smooth[d].text(2) for d in far)),
+        ("the model's action turns by", *(turn[d].text(2) for d in far)),
+        ("the nearest neighbours' turns by", *(copy[d].text(2) for d in far)),
+    )
+    parts = {f"{d:g} beside": angles[d] for d in (0.3, 0.5, 0.7)}
+    return judged(
+        not_copied(angles), angles[0.5], reading, table=table, parts=parts,
+        bound=(2 * angles[0.0].value, None),
+    )  # fmt: skip
