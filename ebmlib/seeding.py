@@ -22,7 +22,8 @@ def generator(seed: int, stream: str = "", device: torch.device | str = "cpu") -
     Example:
         >>> import torch
         >>> from ebmlib import seeding
-        >>> first, again = (torch.rand(2, generator=seeding.generator(0, "rollout")) for _ in range(2))
+        >>> first = torch.rand(2, generator=seeding.generator(0, "rollout"))
+        >>> again = torch.rand(2, generator=seeding.generator(0, "rollout"))
         >>> bool((first == again).all())
         True
     """

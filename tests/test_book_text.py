@@ -1,4 +1,4 @@
-"""The book's text: symbols, references to the thesis, bibliography, names, take-away boxes, exercises."""
+"""The book's text: symbols, references to the thesis, bibliography, names, exercises."""
 
 import re
 import tomllib
@@ -45,12 +45,12 @@ CALLIGRAPHIC = re.compile(r"\\(mathbb|mathcal)\s*\{?\s*([A-Z])\}?")
 NO_SYMBOLS = re.compile(
     r"\\(?:text|mathrm|operatorname\*?|begin|end|hspace|quad|qquad)\s*\{[^{}]*\}|\\mathrm d|`[^`]*`"
 )
-GREEK = ("alpha beta gamma delta varepsilon epsilon zeta eta theta kappa lambda mu nu xi rho sigma tau "
-         "psi phi omega chi Gamma Delta Lambda pi ell").split()  # fmt: skip
+GREEK = ("alpha beta gamma delta varepsilon epsilon zeta eta theta kappa lambda mu nu xi rho "
+         "sigma tau psi phi omega chi Gamma Delta Lambda pi ell").split()  # fmt: skip
 
 
 def symbols(formula: str) -> set[str]:
-    """The letters of a formula: Latin ones, Greek ones by name, ``mathbb E``, ``operatorname W``."""
+    """The letters of a formula: Latin ones, Greek by name, ``mathbb E``, ``operatorname W``."""
     found = {f"{kind} {letter}" for kind, letter in CALLIGRAPHIC.findall(formula)}
     if re.search(r"\\operatorname\{W\}", formula):
         found.add("operatorname W")
@@ -78,7 +78,9 @@ ON_PAGES = {
 
 
 def test_each_symbol_stands_once_in_the_table() -> None:
-    named = [s for part in (GENERAL, SPECIAL) for row in rows(part)[1:] for s in in_formulas(row[0])]
+    named = [
+        s for part in (GENERAL, SPECIAL) for row in rows(part)[1:] for s in in_formulas(row[0])
+    ]
     assert len(named) == len(set(named)), sorted(s for s in set(named) if named.count(s) > 1)
     assert len(named) > 40
 
@@ -91,7 +93,9 @@ def test_formulas_use_symbols_of_the_table_on_their_pages(path: Path) -> None:
 
 
 def test_every_symbol_of_the_table_is_used_where_it_says() -> None:
-    used = {path.stem: in_formulas(text) for path, text in SOURCES.items() if path.stem != "symbols"}
+    used = {
+        path.stem: in_formulas(text) for path, text in SOURCES.items() if path.stem != "symbols"
+    }
     anywhere = set().union(*used.values())
     assert anywhere >= EVERYWHERE, EVERYWHERE - anywhere
     unused = {(s, page) for s, pages in ON_PAGES.items() for page in pages if s not in used[page]}
@@ -106,7 +110,7 @@ def test_the_reader_of_formulas_sees_letters_and_no_words() -> None:
 
 # --- references to the thesis ------------------------------------------------------------------
 
-# "section 4.2", "Eq 3.5", "Figure 4.7": numbers of the thesis, since the book's own are made by Sphinx.
+# "section 4.2", "Eq 3.5", "Figure 4.7": the thesis's numbers, since Sphinx makes the book's own.
 NUMBERED = re.compile(
     r"(?i)\b(sections?|chapters?|eqs?\.?|equations?|figures?|tables?)\s+"
     r"(\d+(?:\.\d+)*(?:(?:,\s|\s(?:and|to)\s|,\s(?:and|to)\s|\s?–\s?)\d+(?:\.\d+)*)*)"
@@ -132,5 +136,51 @@ def test_a_number_of_the_thesis_is_marked_as_such(path: Path) -> None:
 
 def test_bare_numbers_are_found_and_marked_ones_are_not() -> None:
     assert unmarked("by section 4.2, and Eq 3.5 says") != []
-    marked = "thesis section 4.2, thesis Eq 3.5, Figure 4.7 of the thesis, Figures 4.8 to 4.11 of the thesis"
+    marked = "thesis section 4.2, thesis Eq 3.5, Figure 4.7 of the thesis, Figures 4.8 to 4.11 of "
+    marked += "the thesis"
     assert unmarked(marked) == []
+
+
+# --- bibliography --------------------------------------------------------------------------------
+
+CITED = {
+    key
+    for text in SOURCES.values()
+    for keys in re.findall(r"\{cite:\w+\}`([^`]+)`", text)
+    for key in re.split(r"[,\s]+", keys)
+}
+
+
+def test_every_entry_of_the_bibliography_is_cited_and_every_citation_has_an_entry() -> None:
+    text = (BOOK / "references.bib").read_text(encoding="utf-8")
+    entries = re.findall(r"(?m)^@\w+\{([^,]+),", text)
+    assert len(entries) == len(set(entries))
+    assert set(entries) == CITED, (set(entries) - CITED, CITED - set(entries))
+
+
+# --- names that mean nothing to a reader -----------------------------------------------------
+
+# Conditions such as noise/alpha-0.001-K-25, fields of rows such as EXP_return_0.1.
+INTERNAL = re.compile(
+    r"\b(?:noise|start|lr|depth|sigma|tail|fork|architecture|normalised)/[a-zA-Z][\w.-]*-[\w.-]+"
+    r"|\b[A-Za-z]+_(?:late|early|return|largest|lowest)\w*\b(?!`)"
+)
+
+
+def test_internal_names_are_seen() -> None:
+    assert INTERNAL.findall("as with noise/alpha-0.001-K-25, and EXP_return_0.1 is low") != []
+    assert INTERNAL.findall("the noise level, and/or the early return") == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: p.stem)
+def test_no_internal_name_stands_in_the_text(path: Path) -> None:
+    words = re.sub(r"\{glue:\w+\}`[^`]*`|\]\([^)]*\)|`[^`]*\.md`|\$[^$]*\$", "", SOURCES[path])
+    assert not INTERNAL.findall(words), path.name
+
+
+def test_every_page_of_the_contents_has_a_source() -> None:
+    sources = {
+        chapter.get("page", chapter["source"].removesuffix(".md")) for chapter in LIST.values()
+    }
+    for page in stage.toc_pages():
+        assert page in sources or (ROOT / f"{page}.md").is_file(), page

@@ -81,7 +81,8 @@ class ThesisMap:
             for number in claim.section.split(","):
                 made[section_of(number)].append(f"{{ref}}`{claim.id} <claim-{claim.id.lower()}>`")
         for number, (title, page) in SECTIONS.items():
-            yield f"| thesis {number} | {title} | {{doc}}`{page}` | {', '.join(made[number]) or '–'} |"
+            listed = ", ".join(made[number]) or "–"
+            yield f"| thesis {number} | {title} | {{doc}}`{page}` | {listed} |"
 
     def numbered(self) -> Iterator[str]:
         """A row for each equation, table and algorithm."""

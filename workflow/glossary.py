@@ -1,8 +1,8 @@
-"""A Sphinx extension: the first use of a glossary's word on a page is linked, and says what it means.
+"""A Sphinx extension: the first use of a glossary's word on a page is linked and explained.
 
 The words are read from book/glossary.md. Links are made in running text only: not in titles, code,
-captions, tables and formulas, nor where there is a link already. The meaning is the link's title, which
-a browser shows when the pointer rests on it and a screen reader can read.
+captions, tables and formulas, nor where there is a link already. The meaning is the link's title,
+which a browser shows when the pointer rests on it and a screen reader can read.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def _plain(meaning: str) -> str:
 def pattern(known: dict[str, str]) -> re.Pattern[str]:
     """Finds any of the words, the longest first, also in the plural and at a sentence's start."""
     longest = sorted(known, key=len, reverse=True)
-    return re.compile(r"\b(" + "|".join(re.escape(word) for word in longest) + r")(?:s|es)?\b", re.I)
+    return re.compile(
+        r"\b(" + "|".join(re.escape(word) for word in longest) + r")(?:s|es)?\b", re.I
+    )
 
 
 def link_words(app: Any, document: nodes.document) -> None:
@@ -69,7 +71,11 @@ def _outside(text: nodes.Text) -> bool:
 
 
 def _link(
-    text: nodes.Text, finder: re.Pattern[str], left: dict[str, str], known: dict[str, str], page: str
+    text: nodes.Text,
+    finder: re.Pattern[str],
+    left: dict[str, str],
+    known: dict[str, str],
+    page: str,
 ) -> None:
     """Put links into the place of a text's first uses of words that are still ``left``."""
     plain, pieces, last = text.astext(), [], 0

@@ -1,8 +1,8 @@
 """A Sphinx extension for the reference of ebmlib: names in docstrings and signatures.
 
 A name that the reference documents becomes a link, by any of its paths: what is imported as
-``ebmlib.Store`` is defined in ``ebmlib.training.store``. A name of another package, or one of ours that
-is not public, stays text, if it exists; a name that nobody has is reported, and fails the build.
+``ebmlib.Store`` is defined in ``ebmlib.training.store``. A name of another package, or one of ours
+that is not public, stays text, if it exists; a name that nobody has fails the build.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def _plain(target: str) -> bool:
 
 
 def as_restructured(app: Any, what: str, name: str, found: Any, options: Any, lines: Any) -> None:
-    """Keep a docstring's mathematics: bars and stars are signs, and an indented line is an equation."""
+    """Keep a docstring's mathematics: bars and stars are signs, an indented line is an equation."""
     if what in ("attribute", "property", "data") and lines:  # "shape: words" is no type
         lines[0] = re.sub(r"^(\([^)]*\)): ", r"\1 – ", lines[0])
     kept, before = [], ""

@@ -74,7 +74,8 @@ def rollout(
         >>> class Right:  # a policy that always steps to the right
         ...     def act(self, states, *, generator):
         ...         return torch.tensor([[0.5, 0.0]]).expand(len(states), 2)
-        >>> paths = rollout(Right(), torch.zeros(1, 2), 3, generator=seeding.generator(0, "rollout"))
+        >>> draws = seeding.generator(0, "rollout")
+        >>> paths = rollout(Right(), torch.zeros(1, 2), 3, generator=draws)
         >>> paths.states[0, :, 0].tolist()
         [0.0, 0.5, 1.0, 1.5]
     """
