@@ -6,6 +6,14 @@ class EbmlibError(Exception):
 
     The message is one sentence that a command line can print as it stands; programs that embed the
     library can catch this class and let everything else through as a defect of the library.
+
+    Example:
+        >>> from ebmlib import EbmlibError, preset
+        >>> try:
+        ...     preset("square")
+        ... except EbmlibError as error:
+        ...     print(error)
+        No preset is called 'square'; known: path1, circle, mouse1, mouse2.
     """
 
 

@@ -18,6 +18,14 @@ def generator(seed: int, stream: str = "", device: torch.device | str = "cpu") -
         stream: what it is for ("weights", "training", "rollout"), so that drawing more for one
             purpose does not move another.
         device: where it draws.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import seeding
+        >>> first = torch.rand(2, generator=seeding.generator(0, "rollout"))
+        >>> again = torch.rand(2, generator=seeding.generator(0, "rollout"))
+        >>> bool((first == again).all())
+        True
     """
     seed = checks.count("seed", seed, least=0, most=checks.LARGEST_SEED)
     words = np.random.SeedSequence([seed, zlib.crc32(stream.encode())]).generate_state(2)

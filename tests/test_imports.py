@@ -49,6 +49,7 @@ ORDER = [
     "thesis.figures",
     "thesis.verdicts",
     "thesis.display",
+    "thesis.contents",
     "thesis.companion",
     "thesis",
     "thesis.cli",

@@ -32,7 +32,10 @@ from workflow.slim import slim
 from workflow.stage import stage
 
 # What decides how the book looks, in workflow/.
-_CODE = "book.py completeness.py stage.py references.py provenance.py slim.py slim.mjs".split()
+_CODE = (
+    *("book.py", "completeness.py", "stage.py", "slim.py", "slim.mjs"),
+    *("references.py", "reference.py", "glossary.py", "provenance.py"),
+)
 _TROUBLE = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b")
 
 

@@ -23,6 +23,8 @@ from workflow.paths import ROOT, WorkflowError, logs
 KERNEL_STARTS = 3
 NOT_STARTED = "Kernel died before replying"
 """What jupyter_client says of a kernel that ended before its first answer."""
+UNSEEN = "without-injected"
+"""Tag of a parameters cell: the page does not show the values that the build put in its place."""
 
 
 def prepare(chapter: chapters.Chapter) -> Any:
@@ -90,9 +92,10 @@ def execute(
             progress_bar=False,
             cwd=".",
         )
+        unseen = any(UNSEEN in cell.metadata.get("tags", []) for cell in notebook.cells)
         for cell in notebook.cells:
             if "injected-parameters" in cell.metadata.get("tags", []):
-                cell.metadata.tags.append("hide-input")
+                cell.metadata.tags.append("remove-cell" if unseen else "hide-input")
                 cell.metadata["mystnb"] = {
                     "code_prompt_show": "Show the parameters of this build",
                     "code_prompt_hide": "Hide the parameters of this build",

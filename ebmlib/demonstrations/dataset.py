@@ -180,6 +180,15 @@ class Demonstrations:
         Raises:
             InputError: an array has the wrong shape, one sample, no length or NaN, dimensions
                 differ, or time stamps do not increase.
+
+        Example:
+            >>> import numpy as np
+            >>> from ebmlib import Demonstrations
+            >>> t = np.linspace(0, 1, 50)
+            >>> strokes = [np.column_stack([t, up * t**2]) for up in (0.9, 1.0, 1.1)]
+            >>> drawn = Demonstrations.from_arrays(strokes, steps=20)
+            >>> drawn.n_pairs, drawn.trajectories[0][0].tolist()
+            (60, [0.0, 0.0])
         """
         if checks.one_of("noise_on", noise_on, NOISE_ON) == "copies":
             arrays = arrays if getattr(arrays, "ndim", None) == 2 else list(arrays)
@@ -385,6 +394,12 @@ def load_demonstrations(config: DemonstrationConfig) -> Demonstrations:
 
     Raises:
         InputError: the source is neither a bundled name nor a readable file.
+
+    Example:
+        >>> from ebmlib import DemonstrationConfig, load_demonstrations
+        >>> circle = load_demonstrations(DemonstrationConfig("circle", sigma=0.0))
+        >>> len(circle), circle.trajectories[0].shape
+        (20, (101, 2))
     """
     source = Source.parse(config.source)
     path, name = bundled.resolve(source.path)

@@ -59,6 +59,13 @@ class StateFeatures:
 
     Raises:
         InputError: a history that is not a whole number from 0 to 1000, or a mean over none.
+
+    Example:
+        >>> from ebmlib import StateFeatures
+        >>> StateFeatures(history=3).dim(position_dim=2, action_dim=2)
+        8
+        >>> StateFeatures.from_words("position+history3") == StateFeatures(history=3)
+        True
     """
 
     history: int = 0

@@ -24,6 +24,13 @@ def pairs_of(
     device: torch.device | str = "cpu",
     features: StateFeatures = POSITION,
 ) -> Pairs:
-    """All demonstrated pairs as float32 tensors on a device, states made of ``features``."""
+    """All demonstrated pairs as float32 tensors on a device, states made of ``features``.
+
+    Example:
+        >>> from ebmlib import DemonstrationConfig, load_demonstrations, pairs_of
+        >>> pairs = pairs_of(load_demonstrations(DemonstrationConfig("path1")))
+        >>> pairs.states.shape, pairs.actions.shape
+        (torch.Size([2000, 2]), torch.Size([2000, 2]))
+    """
     states, actions = demonstrations.tensors(torch.float32, device, features)
     return Pairs(states, actions, torch.arange(len(states), device=device))

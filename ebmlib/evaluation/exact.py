@@ -179,6 +179,14 @@ def model_density(model: EnergyModel, states: Tensor, grid: Grid) -> GridDensity
 
     Raises:
         InputError: states or a grid that do not fit the model, or more cells than memory holds.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import EnergyConfig, EnergyModel, Grid, model_density, seeding
+        >>> model = EnergyModel(EnergyConfig(), 2, 2, generator=seeding.generator(0, "weights"))
+        >>> density = model_density(model, torch.zeros(1, 2), Grid(radius=1.0, points=41))
+        >>> round(float(density.mass.sum()), 4)
+        1.0
     """
     _check(model, grid)
     states = _states(model, states)

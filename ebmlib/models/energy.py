@@ -117,6 +117,14 @@ class EnergyModel(nn.Module):
         state_mean, state_scale, action_mean, action_scale: with ``config.standardise`` only,
             buffers of shapes (state_dim,) and (action_dim,), in the units of x and a; see
             :meth:`fit_standardisation`.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import EnergyConfig, EnergyModel, seeding
+        >>> model = EnergyModel(EnergyConfig(), 2, 2, generator=seeding.generator(0, "weights"))
+        >>> x, a = torch.zeros(5, 2), torch.zeros(5, 2)
+        >>> model(x, a).shape  # f(x, a), one number for each pair
+        torch.Size([5])
     """
 
     state_mean: Tensor

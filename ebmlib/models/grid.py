@@ -27,6 +27,12 @@ class Grid:
         radius: half width, in the units of the action (2 eps covers B_eps with room).
         d: dimension, 1 to 3.
         points: cells per axis; actions are the cells' centres.
+
+    Example:
+        >>> from ebmlib import Grid
+        >>> grid = Grid(radius=1.0, points=40)
+        >>> grid.spacing
+        0.05
     """
 
     radius: float

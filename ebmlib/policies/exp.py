@@ -27,6 +27,14 @@ class EXP(ChainPolicy):
         jitter: standard deviation of the candidates' states; alpha if None, 0 for none.
         positions: how many leading numbers of a state are its position, which alone is jittered;
             all of them if None.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import EXP, SGLD, EnergyConfig, EnergyModel, seeding
+        >>> model = EnergyModel(EnergyConfig(), 2, 2, generator=seeding.generator(0, "weights"))
+        >>> policy = EXP(model, SGLD(alpha=0.01, steps=5), population=16)
+        >>> policy.act(torch.zeros(3, 2), generator=seeding.generator(0, "rollout")).shape
+        torch.Size([3, 2])
     """
 
     jitter: float | None = None

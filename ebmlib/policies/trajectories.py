@@ -21,7 +21,14 @@ System = Callable[[Tensor, Tensor], Tensor]
 
 
 def displacement(x: Tensor, a: Tensor) -> Tensor:
-    """The thesis's system: an action is the step to the next position, T(x, a) = x + a."""
+    """The thesis's system: an action is the step to the next position, T(x, a) = x + a.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib.policies import displacement
+        >>> displacement(torch.tensor([[1.0, 2.0]]), torch.tensor([[0.5, 0.0]])).tolist()
+        [[1.5, 2.0]]
+    """
     return x + a
 
 
@@ -60,6 +67,17 @@ def rollout(
     Raises:
         InputError: starts that are not finite numbers (b, d), or more than memory holds.
         DivergenceError: a state that is not finite.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import rollout, seeding
+        >>> class Right:  # a policy that always steps to the right
+        ...     def act(self, states, *, generator):
+        ...         return torch.tensor([[0.5, 0.0]]).expand(len(states), 2)
+        >>> draws = seeding.generator(0, "rollout")
+        >>> paths = rollout(Right(), torch.zeros(1, 2), 3, generator=draws)
+        >>> paths.states[0, :, 0].tolist()
+        [0.0, 0.5, 1.0, 1.5]
     """
     starts = as_tensor("Starts", starts, like_of(policy))
     if starts.ndim != 2 or len(starts) == 0:

@@ -77,6 +77,14 @@ def run_chain(
         InputError: a record outside 0 ... K, a start that is not finite or not (n, d), or a noise
             level that is still in units of the data.
         DivergenceError: a position that is not finite.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import SGLD, run_chain, seeding
+        >>> chain = run_chain(SGLD(alpha=0.01, steps=10), lambda a: -a, torch.zeros(3, 2),
+        ...                   generator=seeding.generator(0, "example"), record=(0, 10))
+        >>> chain.actions.shape
+        torch.Size([3, 2])
     """
     start = as_tensor("Starts", start, like_of(target))
     recorded = _checked(kernel, start, record)

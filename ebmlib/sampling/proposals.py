@@ -113,6 +113,12 @@ class UniformProposal:
 
     Attributes:
         margin: width added on each side, as a share of the box's width in that direction.
+
+    Example:
+        >>> from ebmlib import UniformProposal, preset
+        >>> run = preset("circle").with_(objective="ranking-nce", proposal="uniform")
+        >>> isinstance(run.objective.proposal, UniformProposal)
+        True
     """
 
     margin: float = 0.5

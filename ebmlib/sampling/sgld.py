@@ -41,6 +41,16 @@ class SGLD:
             (the annealing that section 2.4 calls correct); constant if None.
         unit: what alpha, final_alpha and the square root of drift are measured in: ``"action"``,
             or ``"s"``, the data's own noise scale.
+
+    Example:
+        >>> import torch
+        >>> from ebmlib import SGLD, run_chain, seeding
+        >>> sampler = SGLD(alpha=0.1, steps=1000)
+        >>> score = lambda a: -a  # of a standard normal density
+        >>> draws = seeding.generator(0, "example")
+        >>> ends = run_chain(sampler, score, torch.zeros(2000, 2), generator=draws).actions
+        >>> abs(float(ends.std()) - 1) < 0.05
+        True
     """
 
     alpha: float = 0.01

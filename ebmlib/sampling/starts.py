@@ -131,6 +131,11 @@ class ReplayStart:
     The chains' states are those of the batch, as with every start: only then does the
     part of f that depends on the state alone cancel in the loss. In one buffer for all pairs the
     states of the chains would drift away from those of the data, where f would grow without bound.
+
+    Example:
+        >>> from ebmlib import ReplayStart, preset
+        >>> preset("circle").with_(start="replay").objective.start == ReplayStart()
+        True
     """
 
     per_pair: int = 5

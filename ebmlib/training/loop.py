@@ -295,6 +295,12 @@ def train(
         DivergenceError: a loss, gradient or chain that is not finite; says the epoch and carries
             the result up to there as ``error.result``, its weights the last ones whose loss was
             finite. A second call with the same ``checkpoint_path`` stops at the same epoch.
+
+    Example:
+        >>> from ebmlib import preset, execute
+        >>> result = execute(preset("circle").with_(epochs=2, sgld_dim=16, sgld_K=2))
+        >>> len(result.history["loss"])
+        2
     """
     objective.check(model)
     watchers = {"gradient_norms": gradient_norms, **(observers or {})}

@@ -29,7 +29,13 @@ _PRESETS = {
 
 
 def presets() -> dict[str, Run]:
-    """All presets by name."""
+    """All presets by name.
+
+    Example:
+        >>> from ebmlib import presets
+        >>> sorted(presets())
+        ['circle', 'mouse1', 'mouse2', 'path1']
+    """
     return dict(_PRESETS)
 
 
@@ -38,6 +44,12 @@ def preset(name: str) -> Run:
 
     Raises:
         InputError: no preset of that name; the known ones are listed.
+
+    Example:
+        >>> from ebmlib import preset
+        >>> run = preset("circle").with_(sgld_K=256, seed=3)
+        >>> run.sampler.steps, run.seed
+        (256, 3)
     """
     if name not in _PRESETS:
         raise InputError(f"No preset is called {name!r}; known: {', '.join(_PRESETS)}.")

@@ -53,6 +53,12 @@ class Run:
         inference: how actions are drawn from the trained model; None for the expectation estimate
             with the chain that the objective trained with.
         features: how a state is made from positions; ``features="position+history3"`` in words.
+
+    Example:
+        >>> from ebmlib import DemonstrationConfig, Run
+        >>> run = Run(DemonstrationConfig("path1")).with_(epochs=200, objective="ranking-nce")
+        >>> type(run.objective).__name__, run.training.epochs
+        ('RankingNCE', 200)
     """
 
     data: DemonstrationConfig
@@ -267,6 +273,11 @@ def device_of(name: str = "auto") -> torch.device:
 
     Raises:
         InputError: another word. DeviceError: a GPU that does not exist.
+
+    Example:
+        >>> from ebmlib import device_of
+        >>> device_of("cpu")
+        device(type='cpu')
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":

@@ -107,8 +107,8 @@ def over_steps(source: Source) -> Figure:
     far.set_yscale("log")
     for axes in (near, far):
         axes.axvline(100, color=figures.COLOURS["reference"], linestyle=":", linewidth=1)
-    label_axes(near, "sampling steps $k$", "progress along the action")
-    label_axes(far, "sampling steps $k$", "distance (steps $|a^*|$)")
+    label_axes(near, "sampling steps $l$", "progress along the action")
+    label_axes(far, "sampling steps $l$", "distance (steps $|a^*|$)")
     figures.legend_below(sheet)
     return sheet
 

@@ -89,7 +89,7 @@ def mean_step_on_mouse1(source: Source) -> Figure:
         panel.plot(epochs, lag(epochs), color=colours["limit"], linewidth=1.8, label="fitted lag")
         if lag.settled < len(R):
             panel.axvline(lag.settled, color=colours["limit"], linestyle="--", linewidth=1.2,
-                          label="settled, $3\\tau$")  # fmt: skip
+                          label="settled, $3u_0$")  # fmt: skip
         panel.axvline(min(1100, len(R)), color=colours["reference"], linestyle="-.", linewidth=1,
                       label="epoch 1100")  # fmt: skip
         label_axes(panel, "epoch", "$R$ / noise floor")
