@@ -30,11 +30,11 @@ from ebmlib.demonstrations.dataset import DemonstrationConfig, Demonstrations, l
 from ebmlib.demonstrations.features import StateFeatures
 from ebmlib.demonstrations.pairs import Pairs, pairs_of
 from ebmlib.errors import InputError, NoiseLevelWarning
-from ebmlib.evaluation.exact import Grid, log_likelihood
 from ebmlib.evaluation.metrics import dtw_per_point
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from ebmlib.models.kernel_density import KernelDensity
 from ebmlib.objectives.ranking_nce import RankingNCE
+from ebmlib.policies.grid import ActionGrid, GridEXP
 from ebmlib.policies.trained import TrainedPolicy
 from ebmlib.policies.trajectories import rollout
 from ebmlib.sampling.inference import Inference
@@ -48,7 +48,7 @@ ENERGY = EnergyConfig.plain(
     h_dim=64, hidden_layers=2, residual=True, activation="silu", standardise=True
 )
 TRAINING = TrainingConfig(epochs=400, lr=1e-2, final_lr=1e-4, decay="cosine")
-NEGATIVES, BATCH = 24, 128
+NEGATIVES, BATCH = 16, 128
 
 OTHER_TIME = 0.15  # of a demonstration: near-by states farther apart in time are another passage
 AMBIGUOUS = 0.03  # share of states at which another passage acts otherwise
@@ -100,10 +100,11 @@ def choose(
         reasons.append(f"state {features.words}: {why}")
     else:
         reasons.append(f"state {features.words}: as asked")
-    kernel = kernel_density(demonstrations, features)
+    kernel = kernel_density(demonstrations, features, oriented=True)
+    along, across = kernel.action_width, kernel.across or kernel.action_width
     reasons.append(
-        f"noise {kernel.state_width:.2f} on states and {kernel.action_width:.2f} on actions, in "
-        "units of their spread: a kernel density of these widths predicts left-out "
+        f"noise {kernel.state_width:.2f} on states, {along:.2f} along and {across:.2f} across "
+        "actions, in units of their spread: a kernel density of these widths predicts left-out "
         "demonstrations best"
     )
     run = Run(
@@ -113,21 +114,23 @@ def choose(
             proposal=GaussianProposal(),
             negatives=NEGATIVES,
             batch_size=BATCH,
-            data_noise=kernel.action_width,
+            data_noise=along,
+            noise_across=across,
             state_noise=kernel.state_width,
             noise_unit="spread",
         ),
         training=TRAINING,
         seed=seed,
-        inference=_inference(demonstrations, kernel.action_width),
+        inference=_inference(demonstrations, along, across),
         features=features,
     )
     return Choice(run, tuple(reasons))
 
 
-def _inference(demonstrations: Demonstrations, width: float) -> Inference:
+def _inference(demonstrations: Demonstrations, along: float, across: float) -> Inference:
+    width = min(along, across)
     if demonstrations.dim <= 2:
-        return Inference(estimate="road", grid=width)
+        return Inference(estimate="road", grid=width, jump=(along, across))
     # no grid: chains as narrow as the noise that the density was smoothed with
     spread = math.sqrt(float(demonstrations.actions.var(axis=0).mean()))
     return Inference(SGLD(alpha=0.5 * width * spread, steps=100))
@@ -259,12 +262,11 @@ def with_length(
     pairs = pairs_of(demonstrations, device, choice.run.features)
     rows = torch.from_numpy(demonstrations.demonstration_index == kept).nonzero()[::3, 0]
     shown = Pairs(*(column[rows.to(column.device)] for column in pairs))
-    radius = 1.5 * float(pairs.actions.abs().max())
-    width = getattr(choice.run.objective, "data_noise", 0.2) * float(
-        pairs.actions.var(dim=0, correction=0).mean().sqrt()
-    )
-    points = int(min(151, max(15, math.ceil(2 * radius / (1.5 * width)))))
-    grid = Grid(radius, demonstrations.dim, points)
+    width = choice.run.inference.grid if choice.run.inference is not None else None
+    if width is None:  # actions by chains, as asked
+        return choice
+    actions = torch.tensor(demonstrations.actions, dtype=torch.float32, device=device)
+    grid = ActionGrid.around(actions, width * float(actions.var(dim=0, correction=0).mean().sqrt()))
     nats = {
         epoch: _nats(trained.result.at(epoch).to(device), shown, grid)
         for epoch in sorted(trained.result.snapshots)
@@ -282,8 +284,11 @@ def with_length(
 
 
 @torch.no_grad()
-def _nats(model: EnergyModel, pairs: Pairs, grid: Grid) -> float:
-    return -float(log_likelihood(model, pairs, grid).mean())
+def _nats(model: EnergyModel, pairs: Pairs, grid: ActionGrid) -> float:
+    """Mean -log p(a | x) of pairs, in nats, with Z(x) summed over the grid."""
+    log_z = GridEXP(model, grid).levels(pairs.states).logsumexp(dim=1)
+    log_z = log_z + grid.points.shape[1] * math.log(grid.spacing)
+    return float((log_z - model(pairs.states, pairs.actions)).mean())
 
 
 def _typical(demonstrations: Demonstrations) -> int:

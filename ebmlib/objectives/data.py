@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ebmlib import checks
 from ebmlib.demonstrations.pairs import Pairs
@@ -13,12 +13,24 @@ from ebmlib.objectives.base import WithoutParts
 
 
 def with_noise(
-    batch: Pairs, sigma: float, generator: torch.Generator, unit: Tensor | float = 1.0
+    batch: Pairs,
+    sigma: float,
+    generator: torch.Generator,
+    unit: Tensor | float = 1.0,
+    across: float | None = None,
 ) -> Pairs:
-    """The batch with N(0, (sigma unit)^2 I) added to its actions; at sigma 0 nothing is drawn."""
-    if sigma == 0:
+    """The batch with N(0, (sigma unit)^2 I) added to its actions; at sigma 0 nothing is drawn.
+
+    With ``across`` c the standard deviation is ``sigma unit`` along each demonstrated action and
+    ``c unit`` across it.
+    """
+    if sigma == 0 and not across:
         return batch
     xi = torch.empty_like(batch.actions).normal_(generator=generator)
+    if across is not None:
+        direction = nn.functional.normalize(batch.actions, dim=1)  # 0 for an action of no length
+        along = (xi * direction).sum(dim=1, keepdim=True) * direction
+        return batch._replace(actions=batch.actions + unit * (sigma * along + across * (xi - along)))
     return batch._replace(actions=batch.actions + sigma * unit * xi)
 
 

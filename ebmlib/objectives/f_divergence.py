@@ -65,8 +65,8 @@ class FDivergence(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the model and of the critic.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
-            :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit,
+            noise_across: see :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
         divergence: ``"kl"``, ``"reverse-kl"``, ``"jensen-shannon"`` or ``"squared-hellinger"``.
         critic_dim: hidden features of H.
         critic_steps: updates of the critic for one of the model.

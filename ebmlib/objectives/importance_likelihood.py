@@ -44,8 +44,8 @@ class ImportanceLikelihood(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
-            :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit,
+            noise_across: see :class:`~ebmlib.objectives.noise.NoiseContrast`; ``negatives`` is M.
     """
 
     def __call__(

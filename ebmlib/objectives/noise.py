@@ -57,6 +57,9 @@ class NoiseContrast(WithoutParts):
             in units of the standard deviation of each dimension of the states, and of the root
             mean square of the actions' standard deviations (the scales of
             :meth:`~ebmlib.models.energy.EnergyModel.fit_standardisation`).
+        noise_across: standard deviation of the noise on actions across the action that was
+            demonstrated, ``data_noise`` being that along it, since people vary in speed more than
+            in direction; None for the same in all directions.
 
     With fresh noise on states and actions at every update, the density that is learned is that of
     the data smoothed by the kernel of the noise (Bishop, "Training with noise is equivalent to
@@ -71,6 +74,7 @@ class NoiseContrast(WithoutParts):
     reg_l2: float = 0.0
     state_noise: float = 0.0
     noise_unit: str = "data"
+    noise_across: float | None = None
 
     def __post_init__(self) -> None:
         checks.instance("proposal", self.proposal, Proposal, "GaussianProposal()")
@@ -80,6 +84,8 @@ class NoiseContrast(WithoutParts):
         checks.non_negative("reg_l2", self.reg_l2)
         checks.non_negative("state_noise", self.state_noise, most=checks.LARGEST_SQUARED)
         checks.one_of("noise_unit", self.noise_unit, NOISE_UNITS)
+        if self.noise_across is not None:
+            checks.non_negative("noise_across", self.noise_across, most=checks.LARGEST_SQUARED)
 
     @property
     def chain_steps(self) -> int:
@@ -98,9 +104,8 @@ class NoiseContrast(WithoutParts):
     def noisy(self, batch: Pairs, carry: Carry, generator: torch.Generator) -> Pairs:
         """The batch with noise on its actions and states; at a noise of 0 nothing is drawn."""
         in_spreads = self.noise_unit == "spread"
-        batch = with_noise(
-            batch, self.data_noise, generator, carry[_ACTION_UNIT] if in_spreads else 1.0
-        )
+        of_actions = carry[_ACTION_UNIT] if in_spreads else 1.0
+        batch = with_noise(batch, self.data_noise, generator, of_actions, self.noise_across)
         if self.state_noise == 0:
             return batch
         xi = torch.empty_like(batch.states).normal_(generator=generator)

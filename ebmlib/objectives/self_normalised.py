@@ -34,8 +34,8 @@ class SelfNormalisedLikelihood(NoiseContrast):
     An update costs batch_size (1 + negatives) evaluations of the network, forward and backward.
 
     Attributes:
-        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit: see
-            :class:`~ebmlib.objectives.noise.NoiseContrast`.
+        proposal, negatives, batch_size, data_noise, reg_l2, state_noise, noise_unit,
+            noise_across: see :class:`~ebmlib.objectives.noise.NoiseContrast`.
         log_z_dim: hidden features of c(x); 0 for one constant for all states.
     """
 

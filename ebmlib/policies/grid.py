@@ -29,6 +29,9 @@ SPACING = 1.5  # cells per noise width
 REACH = 3.0  # noise widths around a demonstrated action
 SEPARATE = 0.1  # modes are separate below this share of the largest mass
 _MOST_CELLS = 20_000
+_SMALL = 128  # cells: a smaller grid is evaluated whole
+_BLOCK = 3  # cells of a block in every direction
+_BELOW = 18.0  # nats: blocks whose centre is lower than the best one by more hold no mass
 _CANDIDATES = 32  # of one draw
 
 
@@ -45,10 +48,17 @@ class ActionGrid:
     spacing: float
     neighbours: Tensor = field(init=False, repr=False)
     """(g, 3^d - 1) which cells touch a cell; its own number where there is none."""
+    block: Tensor = field(init=False, repr=False)
+    """(g,) which block of 3^d cells a cell belongs to."""
+    centre: Tensor = field(init=False, repr=False)
+    """(b,) the cell of every block that is nearest to the middle of the block."""
 
     def __post_init__(self) -> None:
         checks.positive("spacing", self.spacing)
         object.__setattr__(self, "neighbours", _neighbours(self.points, self.spacing))
+        block, centre = _blocks(self.points, self.spacing)
+        object.__setattr__(self, "block", block)
+        object.__setattr__(self, "centre", centre)
 
     @classmethod
     def around(cls, actions: Tensor, width: float) -> ActionGrid:
@@ -79,8 +89,24 @@ class ActionGrid:
         return cls(points[near], h)
 
 
+def _places(points: Tensor, spacing: float) -> Tensor:
+    return (points / spacing).sub((points / spacing)[:1]).round().long()
+
+
+def _blocks(points: Tensor, spacing: float) -> tuple[Tensor, Tensor]:
+    places = _places(points, spacing)
+    _, block = torch.unique(
+        places.div(_BLOCK, rounding_mode="floor"), dim=0, return_inverse=True
+    )
+    off = (places.remainder(_BLOCK) - _BLOCK // 2).square().sum(dim=1)
+    order = off.argsort(descending=True, stable=True)  # of equal numbers the last is written
+    centre = torch.zeros(int(block.max()) + 1, dtype=torch.long)
+    centre[block[order].cpu()] = order.cpu()
+    return block, centre.to(points.device)
+
+
 def _neighbours(points: Tensor, spacing: float) -> Tensor:
-    places = (points / spacing).sub((points / spacing)[:1]).round().long()
+    places = _places(points, spacing)
     g, d = places.shape
     apart = (places[:, None] - places[None]).abs().amax(dim=-1)
     own = torch.arange(g, device=points.device)
@@ -112,7 +138,25 @@ class GridPolicy(ABC):
     @torch.no_grad()
     def mass(self, states: Tensor) -> Tensor:
         """P(cell | x), (n, g): exp f over its sum."""
-        return self._f(states, self.grid.points[None]).softmax(dim=1)
+        return self.levels(states).softmax(dim=1)
+
+    @torch.no_grad()
+    def levels(self, states: Tensor) -> Tensor:
+        """F(x, centre of a cell), (n, g); minus infinity where there is no mass.
+
+        Of a larger grid the centres of blocks are evaluated first, and then the cells of those
+        blocks that are not far below the best one: no cell is farther than sqrt(2) cells, or 2.1
+        widths of the noise that smoothed the density, from its block's centre.
+        """
+        points = self.grid.points
+        if len(points) <= _SMALL:
+            return self._f(states, points[None])
+        rough = self._f(states, points[self.grid.centre][None])  # (n, b)
+        kept = (rough > rough.amax(dim=1, keepdim=True) - _BELOW)[:, self.grid.block]
+        rows, cells = kept.nonzero(as_tuple=True)
+        f = rough.new_full(kept.shape, -torch.inf)
+        f[rows, cells] = self.model(states[rows], points[cells])
+        return f
 
     def _f(self, states: Tensor, actions: Tensor) -> Tensor:
         """Values f(x, a), (n, g), for actions (n or 1, g, d)."""
@@ -135,7 +179,7 @@ class GridML(GridPolicy):
     @torch.no_grad()
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        best = self.grid.points[self._f(states, self.grid.points[None]).argmax(dim=1)]
+        best = self.grid.points[self.levels(states).argmax(dim=1)]
         d, h = best.shape[1], self.grid.spacing
         axis = torch.linspace(-1, 1, 5).to(best)
         around = torch.stack(torch.meshgrid(*[axis] * d, indexing="ij"), dim=-1).reshape(-1, d)
@@ -153,19 +197,42 @@ class GridDraw(GridPolicy):
 
     Candidates are uniform in cells that are drawn by their mass; one of them is drawn with weights
     exp(f(x, a) - f(x, centre of its cell)), which correct for what the mass of a cell leaves out.
+
+    A model that was trained with noise N(0, w^2 I) on its actions has the density of noisy actions.
+    With ``noise`` (w along the action, v across it) the draw is moved to the mean of what it was
+    before the noise,
+
+        a + (w^2 u u^T + v^2 (I - u u^T)) grad_a f(x, a),      u = a / |a|
+
+    (Robbins 1956; Saremi and Hyvärinen, "Neural empirical Bayes", 2019: walk-jump sampling). A
+    rollout of noisy draws adds that noise at every step, which nobody drew.
+
+    Attributes:
+        noise: w and v, in the units of the actions; None leaves the draw as it is.
     """
+
+    noise: tuple[float, float] | None = None
 
     @torch.no_grad()
     def act(self, states: Tensor, *, generator: torch.Generator) -> Tensor:
         """See :class:`~ebmlib.policies.base.Policy`."""
-        f = self._f(states, self.grid.points[None])
+        f = self.levels(states)
         cell = torch.multinomial(f.softmax(dim=1), _CANDIDATES, True, generator=generator)
         centre = self.grid.points[cell]  # (n, k, d)
         place = torch.rand(centre.shape, generator=generator, device=centre.device) - 0.5
         candidates = centre + self.grid.spacing * place.to(centre)
         weights = (self._f(states, candidates) - f.gather(1, cell)).softmax(dim=1)
         which = torch.multinomial(weights, 1, generator=generator)[:, 0]
-        return candidates[torch.arange(len(which)), which]
+        drawn = candidates[torch.arange(len(which)), which]
+        return drawn if self.noise is None else self._without_noise(states, drawn, *self.noise)
+
+    def _without_noise(self, states: Tensor, actions: Tensor, w: float, v: float) -> Tensor:
+        with torch.enable_grad():
+            a = actions.detach().requires_grad_()
+            (score,) = torch.autograd.grad(self.model(states, a).sum(), a)
+        u = torch.nn.functional.normalize(actions, dim=1)
+        along = (score * u).sum(dim=1, keepdim=True) * u
+        return actions + w**2 * along + v**2 * (score - along)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from ebmlib.policies.base import Policy
 from ebmlib.policies.chains import ChainPolicy
 from ebmlib.policies.draw import Draw
 from ebmlib.policies.exp import EXP
-from ebmlib.policies.grid import ActionGrid, Committed, GridDraw, GridEXP, GridML, GridPolicy
+from ebmlib.policies.grid import SPACING, ActionGrid, Committed, GridDraw, GridEXP, GridML, GridPolicy
 from ebmlib.policies.ml import ML
 from ebmlib.sampling.inference import Inference
 
@@ -49,6 +49,10 @@ def policy_of(
                 "This inference needs a grid: pass grid=ActionGrid.around(actions, width), or use "
                 "TrainedPolicy.of(trained)."
             )
+        if inference.estimate == "draw" and inference.jump is not None:
+            unit = grid.spacing / (SPACING * inference.grid)
+            along, across = inference.jump
+            return GridDraw(model, grid, noise=(along * unit, across * unit))
         return GRID_POLICIES[inference.estimate](model, grid)
     return chains_of(model, inference, features)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ebmlib import checks
 from ebmlib.config import register
+from ebmlib.errors import InputError
 from ebmlib.sampling.kernel import Kernel
 from ebmlib.sampling.sgld import SGLD
 
@@ -29,12 +31,16 @@ class Inference:
         grid: if given, no chains are run: the density is evaluated on a grid, as fine as a model
             needs that was trained with noise of this standard deviation on the actions, in units of
             their spread (:mod:`ebmlib.policies.grid`).
+        jump: with a grid, a draw is moved to the mean of what it was before noise of these standard
+            deviations, along the action and across it, in the same units
+            (:class:`~ebmlib.policies.grid.GridDraw`); None leaves it as it is.
     """
 
     kernel: Kernel = field(default_factory=SGLD)
     estimate: str = "exp"
     population: int | None = None
     grid: float | None = None
+    jump: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         checks.instance("kernel", self.kernel, Kernel, "SGLD(alpha=0.01, steps=100)")
@@ -42,5 +48,21 @@ class Inference:
         checks.one_of("estimate", self.estimate, known)
         if self.grid is not None:
             checks.positive("grid", self.grid, most=checks.LARGEST_SQUARED)
+        if self.jump is not None:
+            object.__setattr__(self, "jump", _two_widths(self.jump))  # JSON gives back a list
         if self.population is not None:
             checks.count("population", self.population)
+
+
+def _two_widths(given: Any) -> tuple[float, float]:
+    try:
+        along, across = given
+    except (TypeError, ValueError):
+        along = across = None
+    for width in (along, across):
+        if isinstance(width, str) or width is None:
+            raise InputError(
+                f"jump must be two widths, along and across, got {checks.short(given)}."
+            )
+        checks.non_negative("jump", width, most=checks.LARGEST_SQUARED)
+    return float(along), float(across)

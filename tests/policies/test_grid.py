@@ -128,6 +128,9 @@ class OfKernel:
     kernel: object
 
     def __call__(self, x, a):
+        if x.ndim == 2:  # pairs, of few states and few actions
+            (x, i), (a, j) = (torch.unique(t, dim=0, return_inverse=True) for t in (x, a))
+            return self(x[:, None], a[None])[i, j]
         weights = self.kernel.log_weights(x[:, 0]).exp()
         kernels = self.kernel._log_kernels(a[0].double() / self.kernel.action_scale).exp()
         return (weights @ kernels.T).clamp(min=1e-300).log().float()
@@ -169,3 +172,39 @@ def test_neighbours_touch_and_grids_that_cannot_be_are_refused():
         ActionGrid.around(torch.randn(9, 3, generator=torch.Generator()), 0.1)
     with pytest.raises(InputError, match="at most"):
         ActionGrid.around(torch.tensor([[0.0, 0.0], [1.0, 1.0]]), 1e-4)
+
+
+def test_narrow_densities_anywhere_on_the_grid_keep_their_mass_and_mean():
+    """As narrow as the noise, between the cells and at the border, where blocks are cut."""
+    g = seeding.generator(0, "grid")
+    actions = 0.5 * torch.empty(300, 2).normal_(generator=g)
+    grid = ActionGrid.around(actions, 0.1)
+    narrow = Mixture(torch.ones(1), torch.zeros(1, 2), 0.1)
+    states = torch.cat([actions[:100], grid.points[::7]])
+    whole = narrow(states[:, None], grid.points[None]).softmax(dim=1)
+    evaluated = []
+
+    def counted(x, a):
+        evaluated.append(a[..., 0].numel() if x.ndim == 2 else len(x) * a.shape[1])
+        return narrow(x, a)
+
+    torch.testing.assert_close(GridEXP(counted, grid).mass(states), whole, atol=1e-3, rtol=0)
+    assert sum(evaluated) < 0.5 * whole.numel(), "and the rest is not evaluated"
+
+
+@pytest.mark.parametrize("shape", [(0.1, 0.1), (0.12, 0.05)], ids=["round", "along the action"])
+def test_a_draw_without_its_noise_has_the_variance_that_is_stated(shape):
+    """Of N(m, v) with noise w^2: variance v + w^2 before, v^2 / (v + w^2) after the jump."""
+    w, v = np.array(shape), 0.15**2
+    mean = torch.tensor([4.0, 0.0])  # so far from 0 that all actions have nearly its direction
+    smoothed = torch.tensor(v + w**2)
+
+    def f(x, a):
+        return -((a - mean).square() / (2 * smoothed)).sum(dim=-1) + 0 * x[..., 0]
+
+    actions = mean + 0.3 * torch.empty(400, 2).normal_(generator=seeding.generator(0, "a"))
+    draws = draws_of(GridDraw(f, ActionGrid.around(actions, 0.1), noise=shape), STATES[:1])
+    assert_mean(draws[:, 1], mean[1])
+    for i in (0, 1):
+        stated = v**2 / (v + w[i] ** 2)
+        assert float(draws[:, i].var()) == pytest.approx(stated, rel=0.06)

@@ -79,6 +79,7 @@ DEFAULTS = {
         "critic_dim": 64,
         "state_noise": 0.0,
         "noise_unit": "data",
+        "noise_across": None,
         "critic_steps": 5,
     },
     ("FixedSteps", 1): {"steps": 100},
@@ -91,6 +92,7 @@ DEFAULTS = {
         "reg_l2": 0.0,
         "state_noise": 0.0,
         "noise_unit": "data",
+        "noise_across": None,
     },
     ("ImprovedContrastiveDivergence", 1): {
         "sampler": {"is": "SGLD"},
@@ -109,6 +111,7 @@ DEFAULTS = {
         "estimate": "exp",
         "population": None,
         "grid": None,
+        "jump": None,
     },
     ("InfoNCE", 1): {
         "proposal": {"is": "UniformProposal"},
@@ -118,6 +121,7 @@ DEFAULTS = {
         "reg_l2": 0.0,
         "state_noise": 0.0,
         "noise_unit": "data",
+        "noise_across": None,
     },
     ("JointContrastiveDivergence", 1): {
         "sampler": {"is": "SGLD"},
@@ -174,6 +178,7 @@ DEFAULTS = {
         "log_z_dim": 64,
         "state_noise": 0.0,
         "noise_unit": "data",
+        "noise_across": None,
     },
     ("NCEPlus", 1): {
         "batch_size": 512,
@@ -193,6 +198,7 @@ DEFAULTS = {
         "reg_l2": 0.0,
         "state_noise": 0.0,
         "noise_unit": "data",
+        "noise_across": None,
     },
     ("ReplayStart", 1): {"per_pair": 5, "restart": 0.05},
     ("Run", 1): {
@@ -221,6 +227,7 @@ DEFAULTS = {
         "log_z_dim": 64,
         "state_noise": 0.0,
         "noise_unit": "data",
+        "noise_across": None,
     },
     ("SlicedScoreMatching", 1): {"batch_size": 512, "data_noise": 0.0, "slices": 1},
     ("StateFeatures", 1): {"history": 0, "history_mean": False, "clock": False},

@@ -156,6 +156,7 @@ BAD = {
     (Inference, "estimate"): NAME,
     (Inference, "population"): [bad for bad in COUNT if bad is not None],
     (Inference, "grid"): [bad for bad in POSITIVE if bad is not None],
+    (Inference, "jump"): [[], (0.1,), (0.1, -1.0), (0.1, math.nan), (1, 2, 3), "ab", 3, True, {}],
     (GaussianProposal, "broaden"): POSITIVE,
     (UniformProposal, "margin"): NON_NEGATIVE,
     (MixtureProposal, "widths"): [[], (), (0.0,), (-1,), ("a",), 3, None, math.nan],
@@ -171,6 +172,7 @@ BAD = {
             ("reg_l2", NON_NEGATIVE),
             ("state_noise", NON_NEGATIVE),
             ("noise_unit", NAME),
+            ("noise_across", [bad for bad in NON_NEGATIVE if bad is not None]),
         )
     },
     (NCE, "log_z_dim"): COUNT_FROM_0,
