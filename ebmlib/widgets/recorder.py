@@ -21,27 +21,26 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TRAINING: dict[str, float] = {
-    "steps": 50,
-    "sigma": 0.02,
-    "alpha": 0.02,
-    "K": 50,
-    "chains": 128,
-    "z_dim": 16,
-    "h_dim": 32,
-    "lr": 4e-3,
-    "epochs": 2000,
-    "shown_every": 40,
-    "shown": 3,
-    "population": 16,
+    "steps": 100,
+    "copies": 20,
+    "sigma": 0.01,
+    "h_dim": 64,
+    "batch": 64,
+    "negatives": 16,
+    "lr": 1e-2,
+    "final_lr": 1e-4,
+    "epochs": 500,
+    "shown_every": 50,
+    "shown": 8,
     "seed": 0,
 }
-"""How the page trains on a drawing, chosen so that seconds are enough.
+"""How the page trains on a drawing: the recipe of :mod:`ebmlib.recipe` in sizes that take seconds.
 
-``steps`` per trajectory; ``sigma``, the noise added to the drawing, and ``alpha``, the noise level
-of the chains, which must fit it; ``K`` steps of every chain; ``chains`` per update (``sgld_dim``);
-the network's ``z_dim`` and ``h_dim``; ``lr``, which falls linearly to a tenth over all ``epochs``;
-how many trajectories are ``shown`` and after how many epochs, with ``population`` chains for an
-action; the ``seed`` of everything.
+``steps`` per trajectory; a single stroke becomes so many ``copies`` with noise ``sigma``; ``h_dim``, the
+width of the network's layers; ``batch`` demonstrated actions an update, each among ``negatives``; the
+rate, from ``lr`` to ``final_lr`` by half a cosine over all ``epochs`` (updates); trajectories are drawn
+after every ``shown_every`` updates, ``shown`` of them where strokes fork and else one; the ``seed`` of
+everything. Features of the state and widths of the noise are chosen from the drawing.
 """
 
 _WORDS = (
@@ -78,8 +77,9 @@ class DrawingRecorder(Pictured):
             are taken too.
         settings: how the page trains, see :data:`TRAINING`; what is left out keeps its value there.
         numbers: sent by the page when training pauses and every few seconds: ``epochs``,
-            ``seconds``, ``loss``, ``R`` over its noise floor and ``distance`` of the trajectories
-            to the drawing and back, in normalised units.
+            ``seconds``, ``loss``, ``distance`` of the trajectories to the drawing (DTW per point to
+            the nearest stroke, normalised units), ``floor`` (the same between strokes; None for a
+            single one) and ``ends`` (why each trajectory ended).
     """
 
     _esm = script("recorder.js")

@@ -59,7 +59,7 @@ function multiplyPlain(w, x, out, rows, columns, xRows, blocks) {
 }
 
 /** Unsigned LEB128, the integers of a WebAssembly binary. */
-function leb(value) {
+export function leb(value) {
   const bytes = [];
   do {
     bytes.push((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
@@ -155,6 +155,7 @@ export class Arena {
     this.buffer = kernel ? kernel.buffer : new ArrayBuffer(8 * size);
     this.kernel = kernel ? kernel.f : null;
     this.used = 0;
+    this.pairs = false; // whether `multiply` takes an even number of blocks only
   }
 
   /** The next `count` doubles, zero. */
@@ -177,6 +178,29 @@ export class Arena {
       this.kernel(w.byteOffset, x.byteOffset, out.byteOffset, rows, columns, xRows, blocks);
     } else {
       multiplyPlain(w, x, out, rows, columns, xRows, blocks);
+    }
+  }
+  /** SiLU of the first `end` pre-activations in `s`, into `out` (which may be `s`); its derivatives into `slope`. */
+  silu(s, out, slope, end) {
+    for (let i = 0; i < end; i++) {
+      const v = s[i], e = Math.exp(-Math.abs(v)), larger = 1 / (1 + e), smaller = e * larger;
+      const sigma = v < 0 ? smaller : larger;
+      slope[i] = sigma * (1 + v * (v < 0 ? larger : smaller)); // the other one is 1 - sigma
+      out[i] = v * sigma;
+    }
+  }
+
+  /** target (rows x columns, row-major) += sum over particles of delta x input^T, from panels. */
+  addOuter(delta, deltaRows, input, inputRows, rows, columns, blocks, target, stride, offset) {
+    for (let b = 0; b < blocks; b++) {
+      for (let o = 0; o < rows; o++) {
+        const d = (b * deltaRows + o) * LANES;
+        const d0 = delta[d], d1 = delta[d + 1], d2 = delta[d + 2], d3 = delta[d + 3];
+        if (d0 === 0 && d1 === 0 && d2 === 0 && d3 === 0) continue;
+        for (let i = 0, x = b * inputRows * LANES, t = o * stride + offset; i < columns; i++, x += LANES, t++) {
+          target[t] += d0 * input[x] + d1 * input[x + 1] + d2 * input[x + 2] + d3 * input[x + 3];
+        }
+      }
     }
   }
 }

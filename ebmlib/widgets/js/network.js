@@ -13,18 +13,9 @@
 
 import { decodeFloat32 } from "./encoding.js";
 import { Arena, LANES, packMatrix, packTransposed, padded } from "./matmul.js";
+import { singleArena } from "./single.js";
 
 export const NEGATIVE_SLOPE = 0.01; // of FE_x's LeakyReLU, PyTorch's default
-
-/** SiLU of the first `end` pre-activations in `s`, into `out` (which may be `s`); its derivatives into `slope`. */
-function silu(s, out, slope, end) {
-  for (let i = 0; i < end; i++) {
-    const v = s[i], e = Math.exp(-Math.abs(v)), larger = 1 / (1 + e), smaller = e * larger;
-    const sigma = v < 0 ? smaller : larger;
-    slope[i] = sigma * (1 + v * (v < 0 ? larger : smaller)); // the other one is 1 - sigma
-    out[i] = v * sigma;
-  }
-}
 
 /** A linear layer: weight (rows x columns, row-major doubles), bias (rows) or null. */
 function layer(rows, columns, weight, bias) {
@@ -113,13 +104,14 @@ export function fromPanel(panel, rows, n, d, values) {
 }
 
 /**
- * f and grad_a f of up to `capacity` particles, each at its own state or all at one.
+ * f and grad_a f of up to `capacity` particles, each at its own state or all at one; in doubles, or
+ * in single precision where that is asked for and can be had (single.js).
  * Set the states, then call `value` or `gradient` as often as you like: what depends on the states
  * alone is kept. Call `load` again after the network's weights have changed.
  */
 export class Score {
-  constructor(network, capacity, { plain = false } = {}) {
-    const blocks = Math.ceil(capacity / LANES);
+  constructor(network, capacity, { plain = false, single = false } = {}) {
+    const blocks = 2 * Math.ceil(capacity / (2 * LANES)); // single precision takes them in pairs
     const lanes = blocks * LANES;
     const { stateDim, actionDim, stateFeatures, actionFeatures } = network;
     const H = padded(network.h), F = padded(stateFeatures), Z = padded(actionFeatures);
@@ -128,7 +120,10 @@ export class Score {
     const weights = F * (X + H) + Z * (D + 2 * H) + D * (Z + H) + H * F + 2 * hidden * H * H;
     const slopes = network.silu ? F + Z + H : 0;
     const panels = X + 2 * D + 2 * F + 2 * Z + H * (3 + hidden + (hidden + 1)) + slopes;
-    const arena = new Arena(weights + panels * lanes + 4 * (F + Z + H * (2 + hidden)), plain);
+    const rows = Math.max(H, F, Z);
+    const sums = LANES * rows * Math.max(rows, X, D);
+    const size = weights + panels * lanes + 4 * (F + Z + H * (2 + hidden)) + 64;
+    const arena = (single && !plain && singleArena(size + sums)) || new Arena(size, plain);
     const panel = (rows) => arena.take(rows * lanes);
     Object.assign(this, { network, capacity, arena, hidden, H, F, Z, X, D, n: 0, blocks: 0 });
     this.packed = {
@@ -154,8 +149,14 @@ export class Score {
     this.gradientU = panel(Z);
     this.gradientA = panel(D);
     this.gradientF = panel(F); // by the state's features, in training only
+    if (arena.pairs) arena.sums = arena.take(sums);
     if (network.silu) this.slopes = { features: panel(F), u: panel(Z), first: panel(H) };
     this.load();
+  }
+
+  /** Blocks of four that hold n particles. */
+  blocksOf(n) {
+    return this.arena.pairs ? 2 * Math.ceil(n / (2 * LANES)) : Math.ceil(n / LANES);
   }
 
   /** Read the weights from the network again. */
@@ -205,14 +206,14 @@ export class Score {
     const one = states.length === d;
     const rows = one ? 1 : n;
     this.n = n;
-    this.blocks = Math.ceil(n / LANES);
-    let blocks = Math.ceil(rows / LANES);
+    this.blocks = this.blocksOf(n);
+    const blocks = this.blocksOf(rows);
     toPanel(states, rows, d, this.states, X);
     if (net.fe_x) {
       fillBlocks(this.features, biases.feX, blocks);
       this.arena.multiply(packed.feX, this.states, this.features, F, d, X, blocks);
       const end = blocks * F * LANES;
-      if (net.silu) silu(this.features, this.features, this.slopes.features, end);
+      if (net.silu) this.arena.silu(this.features, this.features, this.slopes.features, end);
       else for (let i = 0; i < end; i++) if (this.features[i] < 0) this.features[i] *= NEGATIVE_SLOPE;
     } else {
       this.features.set(this.states.subarray(0, blocks * X * LANES));
@@ -235,7 +236,7 @@ export class Score {
       arena.multiply(packed.feA, this.actions, this.u, Z, net.actionDim, D, blocks);
       const { u } = this;
       const end = blocks * Z * LANES;
-      if (net.silu) silu(u, u, this.slopes.u, end);
+      if (net.silu) arena.silu(u, u, this.slopes.u, end);
       else for (let i = 0; i < end; i++) if (u[i] < 0) u[i] = Math.expm1(u[i]);
     } else {
       this.u.set(this.actions.subarray(0, blocks * D * LANES));
@@ -245,14 +246,14 @@ export class Score {
     o.set(this.context.subarray(0, end));
     arena.multiply(packed.first, this.u, o, H, net.actionFeatures, Z, blocks);
     if (net.tanh) for (let i = 0; i < end; i++) o[i] = Math.tanh(o[i]);
-    else if (net.silu) silu(o, o, this.slopes.first, end);
+    else if (net.silu) arena.silu(o, o, this.slopes.first, end);
     else for (let i = 0; i < end; i++) if (o[i] < 0) o[i] = 0;
     for (let l = 0; l < this.hidden; l++) {
       const [s, before, after] = [this.pre[l], this.out[l], this.out[l + 1]];
       fillBlocks(s, biases.layers[l], blocks);
       arena.multiply(packed.layers[l], before, s, H, net.h, H, blocks);
       if (net.silu) {
-        silu(s, after, s, end);
+        arena.silu(s, after, s, end);
         if (net.residual) for (let i = 0; i < end; i++) after[i] += before[i];
       } else if (net.residual) for (let i = 0; i < end; i++) after[i] = s[i] > 0 ? s[i] + before[i] : before[i];
       else for (let i = 0; i < end; i++) after[i] = s[i] > 0 ? s[i] : 0;

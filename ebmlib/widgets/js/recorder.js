@@ -64,7 +64,7 @@ class Recorder {
     this.pad = pad;
     this.plot = new Plot(canvas("Normalised demonstrations"));
     this.loss = canvas("Loss");
-    this.R = canvas("Mean step length R");
+    this.course = canvas("Distance to the drawing");
     this.pen = new Pen(pad, {
       down: () => this.say("Pen down."),
       change: () => this.redraw(),
@@ -80,13 +80,14 @@ class Recorder {
     };
     const b = this.buttons;
     this.tiles = {
-      epochs: figureTile("epochs"),
+      epochs: figureTile("updates"),
       seconds: figureTile("time of training"),
-      R: figureTile("R over its noise floor"),
       distance: figureTile("distance to the drawing"),
+      floor: figureTile("distance between your strokes"),
     };
     this.count = element("p", { class: "ebm-note" });
     this.size = element("p", { class: "ebm-note" });
+    this.chosen = element("p", { class: "ebm-note ebm-chosen" });
     this.live = element("p", { class: "ebm-unseen", "aria-live": "polite" });
     this.alert = element("p", { class: "ebm-alert", role: "alert", hidden: true });
     this.root.append(
@@ -104,15 +105,16 @@ class Recorder {
           "Normalised, with trajectories", this.plot.canvas,
           element(
             "p", { class: "ebm-legend" }, stroke("ebm-demo"), "demonstrations", stroke("ebm-ball"),
-            "action set Bε(0)", stroke("ebm-EXP"), "EXP",
+            "action set Bε(0)", stroke("ebm-EXP"), "trajectory",
           ),
           this.size,
         ),
       ),
       element("div", { class: "ebm-transport" }, b.train, b.reset),
+      this.chosen,
       element("dl", { class: "ebm-tiles" }, ...Object.values(this.tiles).map((tile) => tile.box)),
       element("div", { class: "ebm-panels ebm-curves" }, figure("Loss", this.loss),
-        figure("R over its noise floor", this.R)),
+        figure("Distance to the drawing; dashed: between your strokes", this.course)),
       this.alert, this.live,
     );
   }
@@ -141,7 +143,7 @@ class Recorder {
   changed() {
     this.reset(this.strokes.length ? "" : "The drawing area is empty.");
     const n = this.strokes.length;
-    this.normalised = n ? normalise(this.strokes, this.settings.steps) : null;
+    this.normalised = n ? normalise(this.strokes, this.settings.steps, true) : null;
     const points = this.strokes.reduce((sum, { points }) => sum + points.length, 0);
     const seconds = this.strokes.reduce((sum, { times }) => sum + (times.at(-1) - times[0]) / 1000, 0);
     const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
@@ -149,7 +151,7 @@ class Recorder {
       ? `${plural(n, "stroke")}, ${plural(points, "point")}, ${formatNumber(seconds, 2)} s.`
       : "No stroke yet.";
     this.size.textContent = n
-      ? `Length 2π, ${this.settings.steps} steps, from the origin. Longest step `
+      ? `Mean length 2π, ${this.settings.steps} steps, from the origin. Longest step `
         + `${formatNumber(this.normalised.maxStep, 2)}, ε = ${formatNumber(this.normalised.eps, 2)}.`
       : "";
     for (const name of ["undo", "clear", "save", "train"]) this.buttons[name].disabled = n === 0;
@@ -164,7 +166,8 @@ class Recorder {
   }
 
   forget() {
-    Object.assign(this, { losses: [], meanSteps: [], floor: 1, seconds: 0, trajectories: [], distance: NaN });
+    Object.assign(this, { losses: [], distances: [], floor: NaN, seconds: 0, trajectories: [], distance: NaN, why: [] });
+    if (this.chosen) this.chosen.textContent = "";
   }
 
   reset(text) {
@@ -213,13 +216,15 @@ class Recorder {
 
   received({ type, run, ...told }) {
     if (run !== this.run || this.signal.aborted) return;
-    if (type === "progress") {
+    if (type === "choice") {
+      this.chosen.textContent = told.line;
+      this.floor = told.floor;
+    } else if (type === "progress") {
       this.losses.push(...told.losses);
-      this.meanSteps.push(...told.R);
-      Object.assign(this, { floor: told.floor, seconds: told.seconds });
+      this.seconds = told.seconds;
     } else if (type === "trajectories") {
-      this.trajectories = told.states;
-      this.distance = told.distance;
+      Object.assign(this, { trajectories: told.states, distance: told.distance, why: told.why });
+      this.distances.push(told.distance);
     } else if (type === "done") {
       this.become("done");
       this.readOut();
@@ -238,11 +243,14 @@ class Recorder {
     if (!this.losses.length) return;
     const numbers = {
       epochs: this.losses.length, seconds: this.seconds, loss: this.losses.at(-1),
-      R: this.meanSteps.at(-1) / this.floor, distance: Number.isFinite(this.distance) ? this.distance : null,
+      distance: Number.isFinite(this.distance) ? this.distance : null,
+      floor: Number.isFinite(this.floor) ? this.floor : null, ends: this.why,
     };
     this.set({ numbers });
-    this.say(`${numbers.epochs} epochs, loss ${formatNumber(numbers.loss, 2)}, R ${formatNumber(numbers.R, 3)} times its `
-      + `noise floor, distance to the drawing ${formatNumber(this.distance, 2)}.`);
+    const strokes = numbers.floor === null ? "" : `, ${formatNumber(this.distance / this.floor, 2)} times that between strokes`;
+    const ends = [...new Set(this.why)].join(" and ");
+    this.say(`${numbers.epochs} updates, loss ${formatNumber(numbers.loss, 2)}, distance to the drawing `
+      + `${formatNumber(this.distance, 2)}${strokes}. The trajectory's end: ${ends}.`);
   }
 
   /** Draw in the next frame, once. */

@@ -87,17 +87,21 @@ export function drawNormalised({ plot, colours, normalised, trajectories, distan
 
 /** Curves and numbers of the training. */
 export function drawTraining(recorder) {
-  const { colours, losses, meanSteps, floor, seconds, distance, tiles, loss, R } = recorder;
-  const length = Math.max(100, losses.length * 1.05);
-  drawCurve(loss, colours, { values: losses, level: 0, length });
-  drawCurve(R, colours, { values: meanSteps.map((value) => value / floor), level: 1, length });
+  const { colours, losses, distances, floor, seconds, distance, tiles, loss, course } = recorder;
+  const { epochs, shown_every: every } = recorder.settings;
+  drawCurve(loss, colours, { values: losses, level: 0, length: epochs });
+  // a picture's distance stands until the next one
+  const held = distances.flatMap((value, at) => Array(at * every < epochs ? every : 0).fill(value)).slice(0, Math.max(losses.length, 1));
+  const shown = distances.length > 1 ? held : [];
+  drawCurve(course, colours, { values: shown, level: Number.isFinite(floor) ? floor : 0, length: epochs });
   const n = losses.length;
-  tiles.epochs.set(String(n), n ? `of ${recorder.settings.epochs}` : "");
+  tiles.epochs.set(String(n), n ? `of ${epochs}` : "");
   tiles.seconds.set(n ? formatNumber(seconds, 2) : "–", n ? "s" : "");
-  tiles.R.set(n ? formatNumber(meanSteps.at(-1) / floor, 3) : "–", "");
-  tiles.distance.set(formatNumber(distance, 2), Number.isFinite(distance)
-    ? `= ${formatNumber((100 * distance) / LENGTH, 2)} % of length` : "");
-  loss.setAttribute("aria-label", `Loss over ${n} epochs${n ? `, now ${formatNumber(losses.at(-1), 2)}` : ""}`);
-  R.setAttribute("aria-label", `Mean step length R over ${n} epochs`
-    + `${n ? `, now ${formatNumber(meanSteps.at(-1) / floor, 3)} times its noise floor` : ""}`);
+  const times = Number.isFinite(distance / floor) ? `${formatNumber(distance / floor, 2)} × that between strokes` : "";
+  tiles.distance.set(formatNumber(distance, 2), times || (Number.isFinite(distance)
+    ? `= ${formatNumber((100 * distance) / LENGTH, 2)} % of length` : ""));
+  tiles.floor.set(formatNumber(floor, 2), "");
+  loss.setAttribute("aria-label", `Loss over ${n} updates${n ? `, now ${formatNumber(losses.at(-1), 2)}` : ""}`);
+  course.setAttribute("aria-label", `Distance to the drawing over ${n} updates`
+    + `${Number.isFinite(distance) ? `, now ${formatNumber(distance, 2)}` : ""}`);
 }

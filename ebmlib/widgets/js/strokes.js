@@ -73,19 +73,20 @@ export function resampleByTime({ points, times }, steps) {
 }
 
 /**
- * Strokes as demonstrations: resampled uniformly in time, moved to the origin, scaled to length 2 pi.
+ * Strokes as demonstrations: resampled uniformly in time, moved to the origin, scaled to length 2 pi
+ * each, or `together` by one factor, so that this is their mean length.
  * One stroke alone is a reference path, whose scale is that of the curve as drawn.
  * @returns {{trajectories: Float64Array[], scales: number[], maxStep: number, eps: number}} eps is the
  *   radius of the action set, twice the longest step (section 3.2)
  */
-export function normalise(strokes, steps) {
-  const scales = [];
-  const trajectories = strokes.map((stroke) => {
-    const sampled = resampleByTime(stroke, steps);
-    const scale = LENGTH / pathLength(strokes.length === 1 ? stroke.points.flat() : sampled);
-    scales.push(scale);
-    const [x, y] = stroke.points[0];
-    return sampled.map((value, i) => (value - (i % 2 ? y : x)) * scale);
+export function normalise(strokes, steps, together = false) {
+  const sampled = strokes.map((stroke) => resampleByTime(stroke, steps));
+  const lengths = sampled.map((line, i) => pathLength(strokes.length === 1 ? strokes[i].points.flat() : line));
+  const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
+  const scales = lengths.map((length) => LENGTH / (together ? mean : length));
+  const trajectories = sampled.map((line, at) => {
+    const [x, y] = strokes[at].points[0];
+    return line.map((value, i) => (value - (i % 2 ? y : x)) * scales[at]);
   });
   let maxStep = 0;
   for (const states of trajectories) {
@@ -123,52 +124,42 @@ export function svgText(strokes, title = "") {
   ].join("\n");
 }
 
-/** Mean distance from flat points to the nearest segment of any of the flat polylines. */
-export function meanDistance(points, lines) {
-  let total = 0;
-  for (let p = 0; p < points.length; p += 2) {
-    let best = Infinity;
-    for (const line of lines) {
-      for (let i = 2; i < line.length; i += 2) {
-        const x = line[i - 2], y = line[i - 1];
-        const dx = line[i] - x, dy = line[i + 1] - y;
-        const ax = points[p] - x, ay = points[p + 1] - y;
-        const square = dx * dx + dy * dy;
-        const along = square > 0 ? Math.min(1, Math.max(0, (ax * dx + ay * dy) / square)) : 0;
-        best = Math.min(best, (ax - along * dx) ** 2 + (ay - along * dy) ** 2);
-      }
+/**
+ * Dynamic time warping: the mean distance along the best monotone pairing of two flat paths, which
+ * respects order (metrics.dtw_per_point). D_ij = d_ij + min(D_{i-1,j-1}, D_{i-1,j}, D_{i,j-1}), divided
+ * by the number of pairs; of equal sums the shorter pairing counts.
+ */
+export function dtwPerPoint(one, other) {
+  const n = one.length / 2, m = other.length / 2;
+  let before = new Float64Array(m + 1).fill(Infinity), counted = new Float64Array(m + 1);
+  let cost = new Float64Array(m + 1), pairs = new Float64Array(m + 1);
+  before[0] = 0;
+  for (let i = 0; i < n; i++) {
+    cost[0] = Infinity;
+    pairs[0] = 0;
+    for (let j = 0; j < m; j++) {
+      const best = Math.min(before[j], before[j + 1], cost[j]);
+      let count = Infinity;
+      if (before[j] === best) count = Math.min(count, counted[j]);
+      if (before[j + 1] === best) count = Math.min(count, counted[j + 1]);
+      if (cost[j] === best) count = Math.min(count, pairs[j]);
+      cost[j + 1] = Math.hypot(one[2 * i] - other[2 * j], one[2 * i + 1] - other[2 * j + 1]) + best;
+      pairs[j + 1] = count + 1;
     }
-    total += Math.sqrt(best);
+    [before, cost] = [cost, before];
+    [counted, pairs] = [pairs, counted];
   }
-  return total / (points.length / 2);
+  return before[m] / counted[m];
 }
 
 /**
- * How far trajectories and demonstrations are apart: the mean distance of the trajectories' states to
- * the demonstrations plus that of the demonstrations' states to the trajectories, halved. The second
- * part is large for a trajectory that stays put.
+ * `copies` noisy copies of a flat path: Gaussian noise of standard deviation `sigma` on every
+ * position but the first, as ebmlib.demonstrations.preprocessing adds it.
  */
-export function distanceBetween(trajectories, demonstrations) {
-  const mean = (from, to) => from.reduce((sum, line) => sum + meanDistance(line, to), 0) / from.length;
-  return (mean(trajectories, demonstrations) + mean(demonstrations, trajectories)) / 2;
-}
-
-/**
- * `copies` noisy copies of every demonstration as pairs {states, actions}: Gaussian noise of standard
- * deviation `sigma` on every position but the first, as ebmlib.demonstrations.preprocessing adds it.
- */
-export function noisyPairs(trajectories, copies, sigma, random) {
-  const states = [], actions = [];
-  for (const clean of trajectories) {
-    const noise = new Float64Array(clean.length);
-    for (let c = 0; c < copies; c++) {
-      random.fillNormal(noise);
-      const noisy = clean.map((value, i) => (i < 2 ? value : value + sigma * noise[i]));
-      for (let i = 0; i + 2 < noisy.length; i++) {
-        states.push(noisy[i]);
-        actions.push(noisy[i + 2] - noisy[i]);
-      }
-    }
-  }
-  return { states: Float64Array.from(states), actions: Float64Array.from(actions) };
+export function noisyCopies(clean, copies, sigma, random) {
+  const noise = new Float64Array(clean.length);
+  return Array.from({ length: copies }, () => {
+    random.fillNormal(noise);
+    return clean.map((value, i) => (i < 2 ? value : value + sigma * noise[i]));
+  });
 }

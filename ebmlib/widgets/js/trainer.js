@@ -3,18 +3,19 @@
 //
 // Messages in:  {type: "start", run, strokes, settings}, {type: "pause"}, {type: "resume"}
 // where settings are those of ebmlib.widgets.recorder.TRAINING
-// Messages out: {type: "progress", run, epochs, seconds, losses, R, floor}   what is new
-//               {type: "trajectories", run, epochs, states, distance}        EXP from the origin
+// Messages out: {type: "choice", run, line, forks, floor}                what was chosen and why
+//               {type: "progress", run, epochs, seconds, losses}         what is new
+//               {type: "trajectories", run, epochs, states, why, distance}   from the origin to their ends
 //               {type: "done", run, epochs}, {type: "error", run, message}
+// distance is DTW per point to the nearest stroke; floor the distance between strokes, in the same
+// units (NaN where there is one stroke).
 
-import { Network } from "./network.js";
+import { chooseRecipe, distanceBetweenStrokes } from "./kernel.js";
 import { Random } from "./random.js";
-import { EXP, noiseFloor, rollout } from "./sampling.js";
-import { distanceBetween, noisyPairs, normalise } from "./strokes.js";
-import { Trainer } from "./training.js";
+import { GridPolicy, RankingTrainer, networkFor } from "./recipe.js";
+import { dtwPerPoint, noisyCopies, normalise } from "./strokes.js";
 
 const PROGRESS_EVERY = 200; // milliseconds
-const COPIES = 20; // noisy trajectories that a drawing is trained on, at least
 
 export class TrainingSession {
   /**
@@ -67,42 +68,48 @@ export class TrainingSession {
     this.post({ type, run: this.run, ...message });
   }
 
-  /** Epoch after epoch. What is computed depends on the drawing, the settings and the seed alone. */
+  /** Update after update. What is computed depends on the drawing, the settings and the seed alone. */
   *train({ strokes, settings: s }) {
     const { seed } = s;
-    const { trajectories } = normalise(strokes, s.steps);
-    const copies = Math.ceil(COPIES / trajectories.length);
-    const pairs = noisyPairs(trajectories, copies, s.sigma, new Random(seed, 0));
-    const net = Network.initialise({ z_dim: s.z_dim, h_dim: s.h_dim }, new Random(seed, 1));
-    const trainer = new Trainer(net, { alpha: s.alpha, steps: s.K, batch: s.chains, lr: s.lr });
+    const { trajectories: drawn } = normalise(strokes, s.steps, true);
+    const alone = drawn.length === 1;
+    const trajectories = alone ? noisyCopies(drawn[0], s.copies, s.sigma, new Random(seed, 0)) : drawn;
+    const choice = yield* chooseRecipe(trajectories);
+    const reasons = alone ? [`one stroke: ${s.copies} copies with noise of ${s.sigma}`, ...choice.reasons] : choice.reasons;
+    const line = [...reasons, `${s.epochs} updates of ranking NCE`].join("; ");
+    this.tell("choice", { line: `Chosen: ${line}.`, forks: Boolean(choice.forks), floor: distanceBetweenStrokes(drawn) });
+    const net = networkFor(s, choice.kernel.dx, new Random(seed, 1));
+    const trainer = new RankingTrainer(net, choice.kernel, s);
+    const policy = new GridPolicy(net, choice, trajectories);
     const random = new Random(seed, 2);
-    const floor = noiseFloor(s.alpha, 2);
-    let losses = [], R = [], told = 0;
+    let losses = [], told = 0;
     const report = (epochs) => {
-      this.tell("progress", { epochs, seconds: this.seconds, losses, R, floor });
-      [losses, R, told] = [[], [], performance.now()];
+      this.tell("progress", { epochs, seconds: this.seconds, losses });
+      [losses, told] = [[], performance.now()];
     };
-    yield* this.show(net, trajectories, s, 0);
+    yield* this.show(policy, drawn, s, 0);
     for (let epoch = 1; epoch <= s.epochs; epoch++) {
-      trainer.adam.lr = s.lr * (1 - (0.9 * (epoch - 1)) / s.epochs); // linearly to a tenth
-      const update = yield* trainer.update(pairs, random);
-      losses.push(update.loss);
-      R.push(update.R);
+      losses.push(trainer.update(random));
+      yield;
       if (performance.now() > told + PROGRESS_EVERY) report(epoch);
-      if (epoch % s.shown_every === 0) yield* this.show(net, trajectories, s, epoch);
+      if (epoch % s.shown_every === 0 && epoch < s.epochs) yield* this.show(policy, drawn, s, epoch);
     }
     report(s.epochs);
+    yield* this.show(policy, drawn, s, s.epochs);
     this.tell("done", { epochs: s.epochs });
   }
 
-  /** Trajectories of the policy as it is now, with the same noise every time. */
-  *show(net, demonstrations, s, epochs) {
-    const policy = new EXP(net, { alpha: s.alpha, steps: s.K, population: s.population });
-    const states = Array.from({ length: s.shown }, () => [0, 0]);
-    for (const told of rollout(policy, new Float64Array(2 * s.shown), s.steps, new Random(s.seed, 3))) {
-      if (told) states.forEach((line, i) => line.push(told.states[2 * i], told.states[2 * i + 1]));
-      yield;
+  /** Trajectories of the policy as it is now: several where strokes fork, else one, for nothing in it is random. */
+  *show(policy, drawn, s, epochs) {
+    policy.score.load();
+    const random = new Random(s.seed, 3);
+    const states = [], why = [];
+    for (let i = 0; i < (policy.roads ? s.shown : 1); i++) {
+      const followed = yield* policy.follow([0, 0], random);
+      states.push(followed.path);
+      why.push(followed.why);
     }
-    this.tell("trajectories", { epochs, states, distance: distanceBetween(states, demonstrations) });
+    const apart = states.map((path) => Math.min(...drawn.map((line) => dtwPerPoint(path, line))));
+    this.tell("trajectories", { epochs, states, why, distance: apart.reduce((sum, d) => sum + d, 0) / apart.length });
   }
 }

@@ -5,20 +5,6 @@ import { LANES } from "./matmul.js";
 import { NEGATIVE_SLOPE, Score } from "./network.js";
 import { Chain, noiseStart } from "./sampling.js";
 
-/** target (rows x columns, row-major) += sum over particles of delta x input^T, from panels. */
-function addOuter(delta, deltaRows, input, inputRows, rows, columns, blocks, target, stride, offset) {
-  for (let b = 0; b < blocks; b++) {
-    for (let o = 0; o < rows; o++) {
-      const d = (b * deltaRows + o) * LANES;
-      const d0 = delta[d], d1 = delta[d + 1], d2 = delta[d + 2], d3 = delta[d + 3];
-      if (d0 === 0 && d1 === 0 && d2 === 0 && d3 === 0) continue;
-      for (let i = 0, x = b * inputRows * LANES, t = o * stride + offset; i < columns; i++, x += LANES, t++) {
-        target[t] += d0 * input[x] + d1 * input[x + 1] + d2 * input[x + 2] + d3 * input[x + 3];
-      }
-    }
-  }
-}
-
 /** target (rows) += sum over particles of delta. */
 function addSum(delta, deltaRows, rows, blocks, target) {
   for (let b = 0; b < blocks; b++) {
@@ -47,19 +33,19 @@ export function parameterGradients(score, weights) {
   const [first] = net.fcn;
   score.backward((l, delta) => {
     if (l === -1) {
-      addOuter(delta, Z, score.actions, D, net.fe_a.rows, net.actionDim, blocks, of.FE_a.weight, net.actionDim, 0);
+      arena.addOuter(delta, Z, score.actions, D, net.fe_a.rows, net.actionDim, blocks, of.FE_a.weight, net.actionDim, 0);
       addSum(delta, Z, net.fe_a.rows, blocks, of.FE_a.bias);
       return;
     }
     const g = of[`FCN[${l}]`];
     addSum(delta, H, net.h, blocks, g.bias);
     if (l > 0) {
-      addOuter(delta, H, score.out[l - 1], H, net.h, net.h, blocks, g.weight, net.h, 0);
+      arena.addOuter(delta, H, score.out[l - 1], H, net.h, net.h, blocks, g.weight, net.h, 0);
       return;
     }
     const split = net.stateFeatures;
-    addOuter(delta, H, score.features, F, net.h, split, blocks, g.weight, first.columns, 0);
-    addOuter(delta, H, score.u, Z, net.h, net.actionFeatures, blocks, g.weight, first.columns, split);
+    arena.addOuter(delta, H, score.features, F, net.h, split, blocks, g.weight, first.columns, 0);
+    arena.addOuter(delta, H, score.u, Z, net.h, net.actionFeatures, blocks, g.weight, first.columns, split);
     if (!net.fe_x) return;
     const { gradientF: back, features } = score;
     const end = blocks * F * LANES;
@@ -67,7 +53,7 @@ export function parameterGradients(score, weights) {
     arena.multiply(packed.stateHalfT, delta, back, F, net.h, H, blocks);
     if (net.silu) for (let i = 0; i < end; i++) back[i] *= score.slopes.features[i];
     else for (let i = 0; i < end; i++) if (features[i] < 0) back[i] *= NEGATIVE_SLOPE;
-    addOuter(back, F, score.states, X, net.fe_x.rows, net.stateDim, blocks, of.FE_x.weight, net.stateDim, 0);
+    arena.addOuter(back, F, score.states, X, net.fe_x.rows, net.stateDim, blocks, of.FE_x.weight, net.stateDim, 0);
     addSum(back, F, net.fe_x.rows, blocks, of.FE_x.bias);
   }, weights);
   const output = of[`FCN[${net.fcn.length - 1}]`];
