@@ -43,7 +43,7 @@ ORDER = [
     "thesis.search thesis.claim thesis.figure",
     "thesis.claims",
     "thesis.figures",
-    "thesis.verdicts",
+    "thesis.verdicts thesis.page_settings",
     "thesis.display",
     "thesis.companion",
     "thesis",
