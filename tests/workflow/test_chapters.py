@@ -28,7 +28,7 @@ def lines(cell) -> int:
 @pytest.mark.parametrize("source", SOURCES)
 def test_cells_are_short_and_prose_is_long(source):
     kinds = [(cell, cell.metadata.get("tags", [])) for cell in cells(source, "code")]
-    code = [lines(cell) for cell, tags in kinds if "parameters" not in tags]  # a list
+    code = [lines(cell) for cell, tags in kinds if "parameters" not in tags]
     words = sum(len(cell.source.split()) for cell in cells(source, "markdown"))
     assert statistics.median(code) <= 6, f"median cell {statistics.median(code)} lines"
     assert max(code) <= 15, f"longest cell {max(code)} lines: move it into the library"
