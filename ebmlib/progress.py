@@ -11,11 +11,29 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 
 from tqdm import tqdm
 
 _SECONDS_BETWEEN = 1.0
+
+_listener: ContextVar[Callable[[int, int, str], None] | None] = ContextVar("listener", default=None)
+
+
+@contextmanager
+def listening(tell: Callable[[int, int, str], None]) -> Iterator[None]:
+    """Have ``tell(done, total, unit)`` called at every update of work of this thread.
+
+    What ``tell`` raises stops the work; a training then goes on from its last checkpoint.
+    """
+    before = _listener.set(tell)
+    try:
+        yield
+    finally:
+        _listener.reset(before)
 
 
 class Progress:
@@ -45,6 +63,8 @@ class Progress:
         """Report that ``done`` of the total are done."""
         self._bar.update(done - self._record["done"])  # type: ignore[operator]
         self._record["done"] = done
+        if tell := _listener.get():
+            tell(done, self._record["total"], self._record["unit"])  # type: ignore[arg-type]
         if time.monotonic() - self._last_report >= _SECONDS_BETWEEN:
             self._report()
 

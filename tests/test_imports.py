@@ -47,7 +47,7 @@ ORDER = [
     "thesis.claims",
     "thesis.rules",
     "thesis.figures",
-    "thesis.verdicts",
+    "thesis.verdicts thesis.page_settings",
     "thesis.display",
     "thesis.contents",
     "thesis.companion",

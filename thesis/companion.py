@@ -18,6 +18,7 @@ from thesis import claim, claims, measured
 from thesis.conditions import condition
 from thesis.display import ClaimsTable, Correction, HeldOut, SearchTable, Summary, VerdictBox
 from thesis.evidence import holm
+from thesis.page_settings import Note, in_place, of_book
 from thesis.runs import tiny
 from thesis.study import Results
 from thesis.verdicts import verdict
@@ -45,6 +46,8 @@ class Companion:
         seed: the seed whose model a figure shows.
         settings: hyper-parameters that every condition is trained with in place of its own, by the
             names of :meth:`ebmlib.training.run.Run.with_`.
+        book: the condition whose values a page declares as its parameters (see :meth:`page`).
+        values: what the page was executed with, by the names of its parameters.
     """
 
     profile: str = "default"
@@ -52,11 +55,61 @@ class Companion:
     store: Store = field(default_factory=Store)
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    book: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     _asked: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
     _stale: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
     _holm: dict[str, dict[str, float]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @classmethod
+    def page(
+        cls,
+        book: str,
+        profile: str = "default",
+        device: str = "auto",
+        *,
+        seed: int = 0,
+        **values: Any,
+    ) -> Companion:
+        """The companion of a page that declares hyper-parameters.
+
+        A condition with the book's value of a parameter is trained with the page's. One that
+        differs from the book there (the other noise level of a comparison) keeps what it has.
+
+        Args:
+            book: the condition whose values are the page's defaults.
+            profile: see the class.
+            device: see the class.
+            seed: the seed whose models the page shows.
+            values: the page's parameters, by the names of Table 4.1.
+
+        Raises:
+            InputError: a name or a value that the condition cannot have.
+        """
+        made = cls(profile, device, seed=seed, book=book, values=values)
+        made.run(book)
+        return made
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """What the page was executed with in place of the book's values."""
+        if self.book is None:
+            return {}
+        known = of_book(condition(self.book), self.values)
+        found = {name: value for name, value in self.values.items() if value != known[name]}
+        return found | ({"seed": self.seed} if self.seed else {})
+
+    @property
+    def at(self) -> str:
+        """For captions: ``seed 0`` at the book's settings, else every value that differs."""
+        others = {name: value for name, value in self.changes.items() if name != "seed"}
+        return ", ".join([*([in_words(others)] if others else []), f"seed {self.seed}"])
+
+    def note(self) -> Note | None:
+        """What a page says first if it was executed with other values than the book's."""
+        return Note(self.changes, in_words(self.changes)) if self.changes else None
 
     @property
     def small(self) -> bool:
@@ -70,8 +123,15 @@ class Companion:
 
     def run(self, name: str, seed: int | None = None) -> Run:
         """The run of a condition, as this profile trains it."""
-        run = condition(name, self.seed if seed is None else seed).with_(**self.settings)
+        run = self._whole(name, self.seed if seed is None else seed)
         return tiny(run) if self.small else run
+
+    def _whole(self, name: str, seed: int = 0) -> Run:
+        """The run of a condition with the page's and the caller's settings."""
+        run = condition(name, seed)
+        if self.book is not None:
+            run = in_place(run, condition(self.book), self.values)
+        return run.with_(**self.settings)
 
     def trained(self, name: str, seed: int | None = None) -> Trained:
         """The trained model of a condition: from the store, or trained now and kept."""
@@ -83,7 +143,7 @@ class Companion:
 
     def demonstrations(self, name: str) -> Demonstrations:
         """The demonstrations of a condition."""
-        demonstrations = condition(name).with_(**self.settings).demonstrations()
+        demonstrations = self._whole(name).demonstrations()
         self._asked[f"data set {name}"] = demonstrations.digest()
         return demonstrations
 
@@ -136,6 +196,8 @@ class Companion:
         if changed:
             self._check(drawing, sources)
         self._asked.clear()
+        if self.changes and self._depends(drawing):
+            settings, changed = {**self.changes, **settings}, True
         with using_style():
             titles = [_title(drawing.name, source) for source in sources]
             if len(sources) > 1:
@@ -150,6 +212,11 @@ class Companion:
         about = {"figure": name, "from": dict(self._asked)}
         drawn.provenance = about | ({"settings": settings} if settings else {})  # type: ignore[attr-defined]
         return drawn
+
+    def _depends(self, drawing: ThesisFigure) -> bool:
+        """Whether a figure changes with the page: it draws models, or data with other noise."""
+        data = not drawing.studies and "sigma" in self.changes
+        return bool(drawing.conditions) or data
 
     @staticmethod
     def _check(drawing: ThesisFigure, sources: list[Companion]) -> None:
@@ -226,5 +293,5 @@ def in_words(settings: Mapping[str, Any]) -> str:
 
 
 def _title(name: str, source: Companion) -> str:
-    told = in_words({**source.settings, "seed": source.seed})
+    told = in_words({**source.changes, **source.settings, "seed": source.seed})
     return f"Figure {name} at {told}" + (" (tiny: smoke profile)" if source.small else "")

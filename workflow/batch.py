@@ -218,7 +218,8 @@ def parameters(chapter: chapters.Chapter) -> dict[str, Any]:
         WorkflowError: the chapter declares none.
     """
     defaults = chapters.parameter_defaults(chapter.source) | dict(chapter.parameters)
-    found = {name: value for name, value in defaults.items() if name not in _BY_OPTION}
+    kept = (*_BY_OPTION, *chapter.fixed)
+    found = {name: value for name, value in defaults.items() if name not in kept}
     if not found:
         raise WorkflowError(
             f"chapter '{chapter.name}' declares no parameters that a batch could change; "

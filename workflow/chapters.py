@@ -20,7 +20,7 @@ from workflow.paths import BOOK, CHAPTERS, PROFILES, ROOT, WorkflowError
 
 # Parameters that the command line or the build sets, for the sources that declare them.
 SET_BY_THE_BUILD = ("profile", "device", "seeds")
-_KEYS = {"source", "page", "needs", "models", "text", "parameters", *PROFILES}
+_KEYS = {"source", "page", "needs", "models", "text", "fixed", "parameters", *PROFILES}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -37,6 +37,7 @@ class Chapter:
         needs: chapters whose results this one reads; they are executed first.
         models: conditions whose models it shows; each is trained first, in a job of its own.
         text: what ``<<key>>`` in the source's prose and cell metadata stands for.
+        fixed: parameters that make the page what it is, so that a batch may not set them.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Chapter:
     needs: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     text: Mapping[str, str] = field(default_factory=dict)
+    fixed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,7 @@ def _chapter(file: str, name: str, entry: Mapping[str, Any]) -> Chapter:
         needs=tuple(entry.get("needs", ())),
         models=tuple(entry.get("models", ())),
         text={key: str(value) for key, value in entry.get("text", {}).items()},
+        fixed=tuple(entry.get("fixed", ())),
     )
 
 

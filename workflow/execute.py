@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workflow import chapters, job, progress, seal
+from workflow import chapters, job, page_settings, progress, seal
 from workflow.paths import ROOT, WorkflowError, logs
 
 KERNEL_STARTS = 3
@@ -100,6 +100,7 @@ def execute(
                     "code_prompt_show": "Show the parameters of this build",
                     "code_prompt_hide": "Hide the parameters of this build",
                 }
+        page_settings.adapt(notebook)
         notebook.metadata["papermill"] = {}  # paths and times of this machine
         notebook.metadata["ebmlib"] = {
             "chapter": chapter.name,

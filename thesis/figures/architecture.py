@@ -35,10 +35,14 @@ STYLES = {
 """Colour (Okabe and Ito), line, marker and name of a variant, the same in every figure."""
 
 
+def _snapshot(trained: Trained, epoch: int) -> int:
+    """The last kept epoch up to one."""
+    return max(known for known in trained.result.snapshots if known <= epoch)
+
+
 def _sampled(axes: Axes, trained: Trained, epoch: int, source: Source) -> None:
     data = trained.demonstrations
-    kept = [known for known in trained.result.snapshots if known <= epoch]
-    model = trained.result.at(max(kept)).to(source.where)
+    model = trained.result.at(_snapshot(trained, epoch)).to(source.where)
     offsets = (0.0, 0.4, -0.4)
     starts = np.stack([metrics.beside(np.asarray(data.reference), 0, o) for o in offsets])
     sampled = rollout(
@@ -74,7 +78,8 @@ def trajectories(source: Source) -> Figure:
         for row, epoch in enumerate((100, 500)):
             panel = axes[row, column]
             _sampled(panel, trained, epoch, source)
-            panel.set_title(f"z_dim {table['z_dim']}, h_dim {table['h_dim']}, epoch {epoch}")
+            shown = _snapshot(trained, epoch)
+            panel.set_title(f"z_dim {table['z_dim']}, h_dim {table['h_dim']}, epoch {shown}")
             panel.label_outer()
     axes[0, 0].set_xlim(-2.6, 0.8)
     figures.legend_below(sheet)
