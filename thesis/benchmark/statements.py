@@ -6,7 +6,7 @@ was there. A judge returns a :class:`~thesis.claim.Verdict`, so that a statement
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import torch
@@ -17,7 +17,8 @@ from ebmlib.models.energy import EnergyConfig, EnergyModel
 from thesis.benchmark.problems import CLOSED, SIZES
 from thesis.benchmark.report import CONTROL, Block, Report, signed_rank
 from thesis.benchmark.settings import METHODS, STATEMENTS
-from thesis.claim import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Verdict, by_parts
+from thesis.claim import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Verdict, judged
+from thesis.evidence import Evidence, by_parts
 from thesis.statistics import Estimate, estimate
 
 LARGE = SIZES[-1]
@@ -43,8 +44,28 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
     text, rule = STATEMENTS[id]
     blocks = f"{len(report.blocks)} blocks (a problem and a size of its training set)"
     tried = f"{blocks}, {report.seeds} seeds each"
-    claim = Claim(id, "2.3", "training/compared", text, merit, rule, tried, (), None, judge)
+    claim = Claim(
+        id,
+        section="2.3",
+        page="training/compared",
+        statement=text,
+        number=merit,
+        unit="",
+        bound=(None, None),
+        merit=merit,
+        rule=rule,
+        tried=tried,
+        studies=(),
+        figure=None,
+        judge=judge,
+    )
     return claim, judge(report)
+
+
+def _by_parts(holds: Mapping[str, bool], number: Estimate, reading: str, before: str) -> Verdict:
+    """The verdict of a rule that is answered in every part without an interval."""
+    ruling = by_parts({name: Evidence(held) for name, held in holds.items()})
+    return judged(ruling, number, reading, before=before)
 
 
 def _paired(report: Report, method: str, other: str, name: str = "kl") -> Array:
@@ -124,7 +145,7 @@ def _log_z(report: Report) -> Verdict:
     number = estimate(list(found.values()))
     text = ", ".join(f"{p} {v:.2g}" for p, v in found.items())
     reading = f"The mean of |c - log Z| is {text} nats."
-    return by_parts({p: v <= 0.1 for p, v in found.items()}, number, reading, "on ")
+    return _by_parts({p: v <= 0.1 for p, v in found.items()}, number, reading, "on ")
 
 
 def _levels(report: Report) -> Verdict:
@@ -144,7 +165,7 @@ def _levels(report: Report) -> Verdict:
         "KL to the data at the model's own level is "
         f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end."
     )
-    return by_parts(holds, estimate(ratio), reading, "on ")
+    return _by_parts(holds, estimate(ratio), reading, "on ")
 
 
 def _info_nce(report: Report) -> Verdict:
@@ -157,7 +178,7 @@ def _info_nce(report: Report) -> Verdict:
         f"exp f is worse than exp f times q by {number.text(2)} nats; it is worse in "
         f"{int((gaps > 0).sum())} of {len(gaps)} blocks."
     )
-    return by_parts(
+    return _by_parts(
         {f"{p} {n}": bool(g > 0) for (p, n), g in zip(report.blocks, gaps, strict=True)},
         number,
         reading,
@@ -197,7 +218,7 @@ def _joint(report: Report) -> Verdict:
     }
     number = estimate([v for v in ratio.values() if np.isfinite(v)])
     reading = f"EXP's error of the joint is {number.text(2)} times that of the conditional."
-    return by_parts({f"{p} {n}": v <= 1.25 for (p, n), v in ratio.items()}, number, reading, "on ")
+    return _by_parts({f"{p} {n}": v <= 1.25 for (p, n), v in ratio.items()}, number, reading, "on ")
 
 
 def _banks(report: Report) -> Verdict:
@@ -210,7 +231,7 @@ def _banks(report: Report) -> Verdict:
         all_gaps.append(gaps)
     number = estimate(np.exp(np.concatenate(all_gaps)))
     reading = f"KL over that of cd-noise, geometric mean: {'; '.join(texts)}."
-    return by_parts(holds, number, reading, "for ")
+    return _by_parts(holds, number, reading, "for ")
 
 
 def _as_exact(report: Report) -> Verdict:

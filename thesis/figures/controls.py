@@ -51,7 +51,7 @@ class Controls:
         import ipywidgets as widgets  # loads what draws in a page
 
         self.run, self.device, self.draw = run, device, tuple(draw)
-        chain, source = run.drawing.kernel, run.data.source
+        chain, source = run.effective_inference.kernel, run.data.source
         at, wide = {"description_width": "5em"}, widgets.Layout(width="28em")
         self.alpha = widgets.FloatLogSlider(
             chain.alpha, min=-3.5, max=-1, step=0.01, description="alpha", readout_format=".4f",
@@ -139,7 +139,8 @@ class Controls:
                 self.trained = laboratory.train(run, laboratory.split(run).train, self.device)
                 self._say("Drawing.")
                 self.pictures.children = [self._picture(draw) for draw in self.draw]
-            told = f"{run.drawing.kernel.alpha:g}, K = {run.drawing.kernel.steps}"
+            chain = run.effective_inference.kernel
+            told = f"{chain.alpha:g}, K = {chain.steps}"
             self._say(
                 f"Drawn: {self.trained.demonstrations.name}, alpha = {told}, "
                 f"{run.training.epochs} epochs."
