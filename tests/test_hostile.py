@@ -777,7 +777,7 @@ def test_a_bad_or_foreign_entry_hides_no_other_and_is_named(tmp_path, tiny_run):
         assert [record["key"] for record in store.records()] == [good]
     texts = [str(warning.message) for warning in told]
     assert len(texts) == 3 and all(one_sentence(text) for text in texts)
-    assert any(f"{moved} of the store is damaged (its record is that of" in t for t in texts)
+    assert any(f"{moved} of the store is damaged (its record belongs to" in t for t in texts)
     assert any(f"{foreign} is not an entry of the store" in t and "move it" in t for t in texts)
     assert any("store clear ffff0123456789abcdef" in t for t in texts)
     assert store.load(good).loaded
