@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from thesis import claim
 from thesis.claim import Bound, Claim, Table, Verdict
 from thesis.claims import searches
+from thesis.conditions import DATASETS
 from thesis.search import Found
 from thesis.statistics import Estimate, short
 from thesis.strip import bound_text, strip
@@ -99,9 +100,12 @@ class VerdictBox:
         if v.number is None:
             return "–"
         unit, scale = _unit(c), f" ({c.unit})" if c.unit[0].isdigit() else ""
-        ends = f" ({short(v.number.low)} to {short(v.number.high)} over {_seeds(v.seeds)})"
+        low, high = v.number.low, v.number.high
+        digits = 4 if low != high and short(low) == short(high) else 3
+        told = short(v.number.value, digits)
+        ends = f" ({short(low, digits)} to {short(high, digits)} over {_seeds(v.seeds)})"
         asked = f"; the rule asks for {self.asked}" if self.asked else ""
-        return f"{short(v.number.value)}{unit}{ends}: {c.number}{scale}{asked}"
+        return f"{told}{unit}{ends}: {c.number}{scale}{asked}"
 
     def __str__(self) -> str:
         """One paragraph of plain text."""
@@ -211,7 +215,9 @@ def table(rows: Table) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+    named = text.startswith((*DATASETS, "fork"))  # a name keeps its small letter
+    front = text[0] if named else text[0].upper()
+    return f"{front}{text[1:]}" + ("" if text.endswith(".") else ".")
 
 
 def _p(value: float) -> str:
