@@ -40,6 +40,7 @@ _CALLS = {
     **{"any": "all", "all": "any", "min": "max", "max": "min"},
     **{"any_of": "all_of", "all_of": "any_of", "every": "some", "some": "every"},
 }
+_SAID = {"reading", "table", "parts", "where", "rows", "lowest"}
 _BOUNDS = {"above", "below", "at_least", "at_most", "within"}
 _TURNED = {ast.Lt: ast.Gt, ast.LtE: ast.Gt, ast.Gt: ast.Lt, ast.GtE: ast.Lt, ast.Eq: ast.NotEq}
 _OPERATIONS = {
@@ -113,7 +114,7 @@ def _says(node: object) -> bool:
     """Whether a statement makes what a claim only says."""
     targets = getattr(node, "targets", None) or [getattr(node, "target", None)]
     return isinstance(node, (ast.Assign, ast.AugAssign)) and any(
-        isinstance(t, ast.Name) and t.id in ("reading", "table", "parts", "where", "rows", "lowest") for t in targets
+        isinstance(t, ast.Name) and t.id in _SAID for t in targets
     )
 
 

@@ -79,7 +79,8 @@ def says(judged: Judged, results: Mapping[str, Results]) -> str:
     with np.errstate(all="ignore"):
         found = judged.judge(*(results[name] for name in judged.studies))
     if isinstance(judged, Claim):
-        return f"{found.number.text(4) if found.number else ''} | {found.reading}"
+        told = " | ".join(" ".join(row) for row in found.table)
+        return f"{found.number.text(4) if found.number else ''} | {found.reading} | {told}"
     return "; ".join(f"{each.setting} {each.number.text(4)}" for each in found)
 
 

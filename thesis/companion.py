@@ -14,13 +14,24 @@ import torch
 from ebmlib.errors import InputError, NoiseLevelWarning
 from ebmlib.training.run import Run, device_of
 from ebmlib.training.store import Store, Trained
-from thesis import claim, claims, measured
+from thesis import claim, claims, measured, rules
 from thesis.conditions import condition
-from thesis.display import ClaimsTable, Correction, HeldOut, SearchTable, Summary, VerdictBox
+from thesis.display import (
+    ClaimsTable,
+    Correction,
+    HeldOut,
+    MoreSeeds,
+    RuleChanges,
+    SearchTable,
+    Summary,
+    VerdictBox,
+    VerdictChanges,
+)
 from thesis.evidence import holm
 from thesis.page_settings import Note, in_place, of_book
-from thesis.runs import tiny
-from thesis.study import Results
+from thesis.runs import sampler_updates, tiny
+from thesis.studies import study
+from thesis.study import SEEDS, SHORT, Results
 from thesis.verdicts import verdict
 
 if TYPE_CHECKING:
@@ -267,6 +278,32 @@ class Companion:
     def correction(self, family: str = claim.THESIS) -> Correction:
         """What Holm's correction for many claims changes, as a paragraph."""
         return Correction(tuple(self.verdicts(family)))
+
+    def verdict_changes(self, family: str = claim.THESIS) -> VerdictChanges:
+        """Which verdicts are others than before intervals could leave one open, as a table."""
+        before = rules.manifest()["before"]
+        known = [(before["verdicts"].get(box.claim.id), box) for box in self.verdicts(family)]
+        return VerdictChanges(before["date"], tuple((old, box) for old, box in known if old))
+
+    def more_seeds(self, family: str = claim.THESIS) -> MoreSeeds:
+        """What five more seeds of the studies behind open verdicts would cost, as a table."""
+        open_ = [b for b in self.verdicts(family) if b.verdict.outcome == claim.INCONCLUSIVE]
+        rows, trained = [], dict[str, float]()
+        for name in dict.fromkeys(name for box in open_ for name in box.claim.studies):
+            minutes = {
+                each: SEEDS * sampler_updates(condition(each)) / SHORT
+                for each in study(name).runs()
+            }
+            trained |= minutes
+            boxes = tuple(box for box in open_ if name in box.claim.studies)
+            seeds = len(self.results(name).seeds())
+            rows.append((name, boxes, seeds, sum(minutes.values())))
+        return MoreSeeds(tuple(rows), sum(trained.values()))
+
+    def rule_changes(self, family: str = claim.THESIS) -> RuleChanges:
+        """Which rules changed after their rows had been measured, as a table."""
+        changes = rules.manifest()["changes"]
+        return RuleChanges(tuple(each for each in changes if each["claim"].startswith(family)))
 
     def search_table(self, family: str = claim.THESIS) -> SearchTable:
         """The searches for claims that fail at our setting, as a table."""

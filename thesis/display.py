@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from thesis import claim
 from thesis.claim import Bound, Claim, Table, Verdict
 from thesis.claims import searches
+from thesis.conditions import DATASETS
 from thesis.search import Found
 from thesis.statistics import Estimate, short
-from thesis.strip import strip
+from thesis.strip import bound_text, strip
 from thesis.verdicts import tried
 
 _CLASSES = {
@@ -53,12 +54,12 @@ class VerdictBox:
     @property
     def asked(self) -> str:
         """Where the number had to lie, in words; nothing if its rule asks for something else."""
-        low, high = self.bound
-        if low is not None and high is not None:
-            return f"{short(low)} to {short(high)}"
-        if low is not None:
-            return f"{'at least' if self.claim.unit == 'share' else 'above'} {short(low)}"
-        return f"below {short(high)}" if high is not None else ""
+        low, high = (None if end is None else bound_text(end) for end in self.bound)
+        if low and high:
+            return f"{low} to {high}"
+        if low:
+            return f"{'at least' if self.claim.unit == 'share' else 'more than'} {low}"
+        return f"less than {high}" if high else ""
 
     @property
     def counts(self) -> str:
@@ -84,7 +85,7 @@ class VerdictBox:
         if not v.where:
             return ""
         if v.outcome == claim.INCONCLUSIVE:
-            return f"Open {v.where}."
+            return f"It is open {v.where}."
         if v.outcome == claim.IN_RANGE:
             return f"It holds {v.where}."
         return f"{v.where[0].upper()}{v.where[1:]}."
@@ -98,11 +99,13 @@ class VerdictBox:
         c, v = self.claim, self.verdict
         if v.number is None:
             return "–"
-        unit, scale = ("", f" ({c.unit})") if "," in c.unit else (f" {c.unit}", "")
-        unit = "" if c.unit == "share" else unit
-        ends = f" ({short(v.number.low)} to {short(v.number.high)} over {_seeds(v.seeds)})"
+        unit, scale = _unit(c), f" ({c.unit})" if c.unit[0].isdigit() else ""
+        low, high = v.number.low, v.number.high
+        digits = 4 if low != high and short(low) == short(high) else 3
+        told = short(v.number.value, digits)
+        ends = f" ({short(low, digits)} to {short(high, digits)} over {_seeds(v.seeds)})"
         asked = f"; the rule asks for {self.asked}" if self.asked else ""
-        return f"{short(v.number.value)}{unit}{ends}: {c.number}{scale}{asked}"
+        return f"{told}{unit}{ends}: {c.number}{scale}{asked}"
 
     def __str__(self) -> str:
         """One paragraph of plain text."""
@@ -190,6 +193,11 @@ class VerdictBox:
         return str(self)
 
 
+def _unit(claim: Claim) -> str:
+    """What stands after the number: its unit, if it is one and not a scale or a share."""
+    return "" if claim.unit == "share" or claim.unit[0].isdigit() else f" {claim.unit}"
+
+
 def _elsewhere(number: str, found: tuple[Found, ...]) -> Table:
     def says(each: Found) -> str:
         return f"yes{', ' + each.part if each.part else ''}" if each.holds else (
@@ -207,7 +215,9 @@ def table(rows: Table) -> list[str]:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+    named = text.startswith((*DATASETS, "fork"))  # a name keeps its small letter
+    front = text[0] if named else text[0].upper()
+    return f"{front}{text[1:]}" + ("" if text.endswith(".") else ".")
 
 
 def _p(value: float) -> str:
@@ -247,15 +257,7 @@ class ClaimsTable:
     verdicts: tuple[VerdictBox, ...]
 
     def _repr_markdown_(self) -> str:
-        head = (
-            "Claim",
-            "What the thesis says",
-            "Verdict",
-            "Number",
-            "Had to be",
-            "Seeds",
-            "Figure",
-        )
+        head = ("Claim", "What the thesis says", "Verdict", "Number", "Had to be", "Figure")
         rows = [head]
         for box in self.verdicts:
             c, v = box.claim, box.verdict
@@ -267,9 +269,8 @@ class ClaimsTable:
                     f"{{ref}}`{c.id} <{box.target}>`<br>thesis {c.section}",
                     c.statement,
                     f"**{v.outcome}**{mark}{where}{stale}",
-                    f"**{box.number}** {c.unit}<br>{c.number}",
+                    f"**{box.number}**{_unit(c)}, {_seeds(v.seeds)}<br>{c.number}",
                     box.asked or "see the box",
-                    str(v.seeds) if v.seeds else "–",
                     f"{{numref}}`{label(c.figure)}`" if c.figure else "–",
                 )
             )
@@ -316,6 +317,91 @@ class Correction:
     def __repr__(self) -> str:
         """The same as plain text."""
         return self._text(lambda box: box.claim.id)
+
+
+@dataclass(frozen=True)
+class VerdictChanges:
+    """The verdicts that are others than on a day before, as a table.
+
+    Attributes:
+        date: that day.
+        pairs: the earlier outcome and today's box.
+    """
+
+    date: str
+    pairs: tuple[tuple[str, VerdictBox], ...]
+
+    @property
+    def changed(self) -> list[tuple[str, VerdictBox]]:
+        """Those whose outcome differs."""
+        return [(old, box) for old, box in self.pairs if old != box.verdict.outcome]
+
+    def _repr_markdown_(self) -> str:
+        rows = [("Claim", f"Before {self.date}", "Now", "Why")]
+        for old, box in self.changed:
+            v = box.verdict
+            why = f"{box._where()} {box.number}; the rule asks for {box.asked}.".strip()
+            rows.append((f"{{ref}}`{box.claim.id} <{box.target}>`", old, f"**{v.outcome}**", why))
+        return "\n".join(table(tuple(rows)))
+
+    def __repr__(self) -> str:
+        """One line for each change."""
+        return "\n".join(
+            f"{box.claim.id} was {old}, is {box.verdict.outcome}" for old, box in self.changed
+        )
+
+
+@dataclass(frozen=True)
+class RuleChanges:
+    """The rules that changed after their rows had been measured, as a table.
+
+    Attributes:
+        changes: ``claim``, ``date`` and ``why`` of each, and digests of the rule before and after.
+    """
+
+    changes: tuple[Mapping[str, str], ...]
+
+    def _repr_markdown_(self) -> str:
+        rows = [("Claim", "Day", "What changed")]
+        for each in self.changes:
+            id = each["claim"]
+            why = f"{each['why'][0].upper()}{each['why'][1:]}."
+            rows.append((f"{{ref}}`{id} <claim-{id.lower()}>`", each["date"], why))
+        return "\n".join(table(tuple(rows)))
+
+    def __repr__(self) -> str:
+        """One line for each change."""
+        return "\n".join(f"{each['claim']} {each['date']}: {each['why']}" for each in self.changes)
+
+
+@dataclass(frozen=True)
+class MoreSeeds:
+    """What it would take to decide what is open: five more seeds of some studies, as a table.
+
+    Attributes:
+        rows: a study, the open verdicts that hang on it, its seeds, and the minutes that one core
+            takes to train what five more seeds need.
+        total: the minutes for all of them together; studies share trainings.
+    """
+
+    rows: tuple[tuple[str, tuple[VerdictBox, ...], int, float], ...]
+    total: float
+
+    def _repr_markdown_(self) -> str:
+        rows = [("Open claims", "Seeds so far", "Five more, minutes of one core")]
+        for _, boxes, seeds, minutes in self.rows:
+            names = ", ".join(f"{{ref}}`{box.claim.id} <{box.target}>`" for box in boxes)
+            rows.append((names, str(seeds), f"{minutes:.0f}"))
+        rows.append(("all, trainings shared", "", f"{self.total:.0f}"))
+        return "\n".join(table(tuple(rows)))
+
+    def __repr__(self) -> str:
+        """One line for each study."""
+        return "\n".join(
+            f"{study}: {', '.join(box.claim.id for box in boxes)}; {seeds} seeds, five more take "
+            f"{minutes:.0f} minutes"
+            for study, boxes, seeds, minutes in self.rows
+        )
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,8 @@ _SAID = {"reading", "table", "parts", "where", "number", "rows"}
 
 
 def rule(claim: Claim) -> dict[str, Any]:
-    """What is frozen of a claim: its texts, its bounds and the numbers in its judge."""
+    """What is frozen of a claim: rule, what is measured, bounds, the numbers in its judge."""
     return {
-        "statement": claim.statement,
-        "number": claim.number,
         "bound": list(claim.bound),
         "rule": claim.rule,
         "measured": claim.merit,

@@ -45,7 +45,7 @@ class Found:
     @property
     def where(self) -> str:
         """The setting, and the range within it."""
-        return f"{self.setting}, {self.part}" if self.part else self.setting
+        return f"{self.setting} ({self.part})" if self.part else self.setting
 
 
 def at_setting(setting: str, number: Estimate, ruling: Ruling) -> Found:

@@ -68,9 +68,18 @@ class Estimate(NamedTuple):
 
 
 def short(value: float, digits: int = 3) -> str:
-    """To significant digits; up to a million written out, 1090 and not 1.09e+03."""
+    """To significant digits; from 0.0001 up to a million written out, 1090 and not 1.09e+03."""
     rounded = f"{value:.{digits}g}"
-    return f"{float(rounded):.0f}" if "e+0" in rounded and abs(value) < 1e6 else rounded
+    if "e+0" in rounded and abs(value) < 1e6:
+        return f"{float(rounded):.0f}"
+    if "e" in rounded:
+        front, power = rounded.split("e")
+        raised = str(int(power)).translate(_RAISED)
+        return f"10{raised}" if front == "1" else f"{front}·10{raised}"
+    return rounded
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def interquartile_mean(values: ArrayLike, axis: int = -1) -> np.ndarray:

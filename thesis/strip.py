@@ -54,7 +54,8 @@ def strip(
             drawn.append(
                 f'<line class="claim-plot-bound" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" '
                 f'y2="{bottom}"/>'
-                f'<text x="{place:.1f}" y="{TOP - 4}" text-anchor="middle">{short(value)}</text>'
+                f'<text x="{place:.1f}" y="{TOP - 4}" text-anchor="middle">'
+                f"{bound_text(value)}</text>"
             )
     for row, (name, number) in enumerate(parts.items()):
         y = TOP + ROW * (row + 0.5)
@@ -86,6 +87,12 @@ def strip(
         f'<div class="claim-plot"><svg viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" role="img" aria-label="{told}">{"".join(drawn)}</svg></div>'
     )
+
+
+def bound_text(value: float) -> str:
+    """A bound as it was stated (1375), or to three digits if it was measured (0.0928)."""
+    stated = short(value, 4)
+    return stated if float(f"{value:.4g}") == value else short(value, 3)
 
 
 class _Scale:

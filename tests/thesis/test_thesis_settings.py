@@ -75,7 +75,7 @@ def test_a_claim_that_holds_elsewhere_is_reproduced_in_that_range(monkeypatch):
 
 def test_the_range_in_which_a_claim_holds_elsewhere_is_named(monkeypatch):
     found = [Found("A", estimate([1.0]), YES, "on mouse2"), Found("B", estimate([2.0]), YES)]
-    assert verdict(monkeypatch, fails, found).where == "at A, on mouse2; B"
+    assert verdict(monkeypatch, fails, found).where == "at A (on mouse2); B"
 
 
 def test_one_setting_is_told_in_the_singular(monkeypatch):
@@ -187,7 +187,7 @@ def test_regularisation_keeps_f_in_range_only_where_it_would_leave():
     assert held("C16", Results("escape", tuple(rows), {})) == ["learning rate 0.03"]
     rows[10]["f_largest"] = 0.5 * OVERFLOW  # one seed that would not leave
     (where,) = held("C16", Results("escape", tuple(rows), {}))
-    assert where.startswith("learning rate 0.03, ") and where.endswith("in 4 of 5 seeds")
+    assert where == "learning rate 0.03 (in 4 of 5 seeds)"
     rows[15]["f_largest"] = 1.5 * OVERFLOW  # one that leaves all the same
     assert held("C16", Results("escape", tuple(rows), {})) == []
 
@@ -212,7 +212,7 @@ def test_the_plain_network_must_fail_where_the_other_has_begun_well():
     given = at_last({0.01: 0.5, 0.03: 0.05, 0.1: 0.5})
     assert held("C20", given, early) == [
         "learning rate 0.01",
-        "learning rate 0.03, for the embedding network",
+        "learning rate 0.03 (for the embedding network)",
     ]
     on_path1 = at_last({0.01: 0.05, 0.03: 0.05, 0.1: 0.5}, path1=0.5)
     assert held("C20", on_path1, early) == ["learning rate 0.01", "learning rate 0.03"]
@@ -245,7 +245,7 @@ def test_circle_must_take_three_times_the_epochs_of_path1():
     )
     assert held("C33", given) == [
         "learning rate 0.01",
-        "learning rate 0.03, but not three times as many",
+        "learning rate 0.03 (but not three times as many)",
     ]
 
 
@@ -257,8 +257,8 @@ def test_a_smaller_network_must_fail_or_take_longer():
     assert held("C21", half, sizes(2000, 2000)) == ["half against quarter size"]
     part = "where the smaller needs more epochs"
     assert held("C21", half, sizes(400, 800)) == [
-        f"half against quarter size, {part}",
-        f"quarter against eighth size, {part}",
+        f"half against quarter size ({part})",
+        f"quarter against eighth size ({part})",
     ]
     assert held("C21", half, sizes(200, 200)) == []
 
@@ -271,7 +271,7 @@ def test_gradients_through_normalised_layers_must_be_small_and_the_loss_flat():
     given = results(**{f"normalised__no-residual-{n}": row for n, row in kinds.items()})
     assert held("C18", given, free) == [
         "2 hidden layers",
-        "4 hidden layers, but for the gradient norm, which is not near $10^{-4}$",
+        "4 hidden layers (but for the gradient norm, which is not near $10^{-4}$)",
     ]
 
 
@@ -314,7 +314,7 @@ def test_many_steps_must_settle_where_few_still_mix():
         return results(**{"mouse1__alpha-0.003-K-100": few, "mouse1__alpha-0.003-K-256": many})
 
     assert held("C31", given(mixing, settled)) == ["noise level 0.003"]
-    assert held("C31", given(settled, settled)) == ["noise level 0.003, for $K = 256$"]
+    assert held("C31", given(settled, settled)) == ["noise level 0.003 (for $K = 256$)"]
     assert held("C31", given(mixing, mixing)) == []
 
 
@@ -329,7 +329,7 @@ def test_an_action_must_be_in_time_and_exact_enough():
     found = held("C39", results(mouse1=good, mouse2=good))
     assert len(found) == n - 2 and "4 chains of 12 steps" not in found
     assert held("C39", results(mouse1=late, mouse2=late)) == []
-    assert held("C39", results(mouse1=late, mouse2=good))[-1].endswith(", on mouse2")
+    assert held("C39", results(mouse1=late, mouse2=good))[-1].endswith(" (on mouse2)")
 
 
 def test_angles_are_held_against_the_line_s_own():
@@ -339,7 +339,7 @@ def test_angles_are_held_against_the_line_s_own():
     near = columns(4.0, 5.0, 6.0, 7.0, 9.0, 10.0, 12.0)
     far = columns(10.0, 10.0, 10.0, 10.0, 15.0, 15.0, 30.0)
     given = results(**{"sigma__mouse2-0.003": near, "sigma__mouse2-0.02": far})
-    assert held("C36", given) == ["noise 0.003", "noise 0.02, at 0.7 beside the centre line"]
+    assert held("C36", given) == ["noise 0.003", "noise 0.02 (at 0.7 beside the centre line)"]
 
 
 def test_tails_from_later_places_do_not_count_the_claim_s_own():

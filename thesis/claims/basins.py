@@ -101,9 +101,9 @@ def c37(basins: Results) -> Verdict:
     half = {name: _worse(basins, name, 0.5) for name in DATASETS}
     far = max(found, key=lambda name: found[name].value)
     reading = (
-        f"Trajectories return from up to {found[far].value:.2g} beside {far}, but on the "
-        f"worst data "
-        f"set only from {smallest.value:.2g}."
+        f"Trajectories return from up to {found[far].value:.2g} beside the demonstrations of "
+        f"{far}, "
+        f"but on the worst data set only from {smallest.value:.2g} beside them."
     )
     table = (
         ("", *DATASETS),

@@ -127,8 +127,9 @@ def c28(scale: Results) -> Verdict:
     number = estimate(second[usual][:, -1])
     begins, ends = (estimate(first[usual][:, k]) for k in (0, -1))
     reading = (
-        f"Reading 1 matches from the start ({begins.value:.2f}) and not because of training (end: "
-        f"{ends.value:.2f}); reading 2 ends at {number.text(2)}."
+        f"$K$ noise steps match the path's length from the start ({begins.value:.2f}, at the end "
+        f"{ends.value:.2f}), not because of training; the summed gradient steps come to "
+        f"{number.text(2)} times the distance gained."
     )
     table = (
         ("", "begin", "end"),

@@ -127,7 +127,7 @@ def c26(dynamics: Results) -> Verdict:
             for layer, words in LAYERS.items()
         ),
     )
-    ranges = {"for every layer, until the loss has reached its minimum": until}
+    ranges = {"for every layer while the loss falls": until}
     ranges |= {f"for {LAYERS[n]} over the whole training": found for n, found in follows.items()}
     parts = {layer.replace("_", " "): _weakest(whole[layer]) for layer in LAYERS}
     return judged(
@@ -222,8 +222,8 @@ def c31(dynamics: Results, convergence: Results) -> Verdict:
     many, few = "mouse1", "mouse1-K-100"
     change = {name: still[name].times(100) for name in (many, few)}
     reading = (
-        f"$K = 256$ settles at epoch {settled[many].text(4)}, but $K = 100$ does at "
-        f"{settled[few].text(4)} as well, and its chains have mixed."
+        f"$K = 256$ settles at epoch {settled[many].text(3)}; so does $K = 100$, at "
+        f"{settled[few].text(3)}, and its chains have mixed."
         if excess.at_most(EXCESS).answer
         else f"$K = 256$ settles at epoch {settled[many].text(4)}, and $K = 100$ at "
         f"{settled[few].text(4)}."

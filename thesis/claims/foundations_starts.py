@@ -138,7 +138,7 @@ def c05(results: Results) -> Verdict:
         if first.answer and not converged.answer
         else f"Data starts end at {share.text()} of a flat density's KL."
     )
-    where = "the first half: a flat density reaches loss 0 from data starts"
+    where = "in its first half: from data starts a flat density reaches loss 0"
     table = listed(
         ("KL, data starts (nats)", estimate(kl).text()),
         ("KL, noise starts (nats)", estimate(other).text()),
@@ -251,7 +251,9 @@ def c40(results: Results) -> Verdict:
     spans = [f"{min(r.value for r in ratios.values()):.2g}"] if ratios else []
     spans += [f"{max(r.value for r in ratios.values()):.2g}"] if len(ratios) > 1 else []
     reading = (
-        f"They need {' to '.join(spans)} times the epochs of noise starts."
+        f"Both need fewer epochs than noise starts: {' to '.join(spans)} times as many."
+        if all(r.below(1).answer for r in ratios.values())
+        else f"They need {' to '.join(spans)} times the epochs of noise starts."
         if len(ratios) == len(rows)
         else "Not every training stays at the KL that it is to reach."
     )

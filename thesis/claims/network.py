@@ -31,7 +31,7 @@ def keeps_level(free: np.ndarray, kept: np.ndarray) -> Ruling:
     """The rule of C16 from the largest |f| of every seed; some of the seeds are its range."""
     leaves = free > OVERFLOW
     stays = every(kept < OVERFLOW)
-    where = f"without them $f$ leaves the range in {leaves.sum()} of {len(leaves)} seeds"
+    where = f"in {leaves.sum()} of {len(leaves)} seeds"
     return Ruling(stays & every(leaves), {where: stays & some(leaves)})
 
 

@@ -76,8 +76,8 @@ def c09(policy: Results) -> Verdict:
         holds[name] = drifts(late[name], early, policy.values(name, "reach")[0])
     number = over_datasets(policy, "ML_late")
     reading = (
-        f"ML ends {number.text(2)} from the demonstrations in the mean, but seeds differ so much "
-        "that a drift is certain on "
+        f"ML ends {number.text(2)} from the demonstrations on average, but seeds differ so "
+        "much that a drift is certain on "
         + (", ".join(n for n in DATASETS if holds[n].answer) or "no data set")
         + "."
     )
