@@ -23,11 +23,13 @@ NUMERICS = "widgets/test_widgets_numerics.py"
 EVERY, FRESH = "objectives/test_every_objective.py", "test_generators.py"
 CHAIN, CHAIN_LAW = "sampling/test_chain.py", "evaluation/test_chain_law.py"
 BOUNDS = "thesis/test_bounds.py"
+TOGETHER = "training/test_together.py"
 CLUSTER = "workflow/test_cluster.py"
 
 _REPORTS = "test_what_an_objective_reports_is_what_f_was"
 _ORIGIN = "test_ml_starts_at_the_origin_and_at_noise_for_every_state"
 _OPTIONS = "test_every_option_of_a_policy_means_in_the_page_what_it_means_in_the_library"
+_EVERY_NETWORK = "test_every_network_trains_as_it_does_alone"
 _OVER = "test_a_job_of_a_run_that_is_over_touches_nothing"
 _AGAIN = "test_only_what_a_further_attempt_may_mend_is_done_again"
 _FLIPS = "test_verdicts_flip_where_they_did"
@@ -471,6 +473,16 @@ PLANTS = [
           '[*(f"thesis/{name}.py" for name in shared), *named]',
           '[*(f"thesis/{name}.py" for name in shared)]',
           "workflow/test_measure.py::test_what_the_snakefile_says_that_a_job_is_made_from"),
+    # several seeds together
+    Plant("the noise of one seed for all", "ebmlib/training/together.py:run_chains",
+          "noise(own, scale, generator)", "noise(own, scale, generators[0])", f"{TOGETHER}::{_EVERY_NETWORK}"),
+    Plant("no residual on the way back of seeds together", "ebmlib/training/together.py:StackedScore.__call__",
+          "through + g if one.residual else through", "through", f"{TOGETHER}::{_EVERY_NETWORK}"),
+    Plant("a bank not kept by seeds together", "ebmlib/training/together.py:_update",
+          "loop.carry = outcome.carry", "", f"{TOGETHER}::test_every_start_and_sampler_trains_as_it_does_alone"),
+    Plant("a rate that does not decay for seeds together", "ebmlib/training/together.py:_update",
+          "loop.config.rate(loop.epoch)", "loop.config.lr",
+          f"{TOGETHER}::test_every_start_and_sampler_trains_as_it_does_alone"),
     # jobs on a cluster
     Plant("another attempt with the memory of the first", "workflow/cluster.py:resources.megabytes",
           "MORE ** (attempt - 1)", "1", f"{CLUSTER}::test_another_attempt_gets_twice_the_memory_and_the_time"),
