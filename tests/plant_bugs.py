@@ -229,7 +229,16 @@ def _function(source: str, name: str) -> Span:
 def copy_sources(to: Path) -> None:
     """Copy what the tests need: the packages, the tests, the data, the configuration."""
     ignore = shutil.ignore_patterns("__pycache__", "node_modules")
-    for folder in ("ebmlib", "thesis", "tests", "data", "workflow", "book", "benchmarks"):
+    for folder in (
+        "ebmlib",
+        "thesis",
+        "tests",
+        "data",
+        "workflow",
+        "executors",
+        "book",
+        "benchmarks",
+    ):
         shutil.copytree(ROOT / folder, to / folder, ignore=ignore)
     (to / "build").mkdir()
     (to / "build" / "frontend").symlink_to(ROOT / "build" / "frontend")

@@ -26,10 +26,15 @@ BOUNDS = "thesis/test_bounds.py"
 DRAWN, RECORDED = "demonstrations/test_svg.py", "demonstrations/test_recordings.py"
 EVIDENCE, FROZEN = "thesis/test_evidence.py", "thesis/test_rules_frozen.py"
 SHOWN = "thesis/test_verdict_boxes.py"
+TOGETHER = "training/test_together.py"
+CLUSTER = "workflow/test_cluster.py"
 
 _REPORTS = "test_what_an_objective_reports_is_what_f_was"
 _ORIGIN = "test_ml_starts_at_the_origin_and_at_noise_for_every_state"
 _OPTIONS = "test_every_option_of_a_policy_means_in_the_page_what_it_means_in_the_library"
+_EVERY_NETWORK = "test_every_network_trains_as_it_does_alone"
+_OVER = "test_a_job_of_a_run_that_is_over_touches_nothing"
+_AGAIN = "test_only_what_a_further_attempt_may_mend_is_done_again"
 _FLIPS = "test_verdicts_flip_where_they_did"
 
 PLANTS = [
@@ -510,6 +515,38 @@ PLANTS = [
           '[*(f"thesis/{name}.py" for name in shared), *named]',
           '[*(f"thesis/{name}.py" for name in shared)]',
           "workflow/test_measure.py::test_what_the_snakefile_says_that_a_job_is_made_from"),
+    # several seeds together
+    Plant("the noise of one seed for all", "ebmlib/training/together.py:run_chains",
+          "noise(own, scale, generator)", "noise(own, scale, generators[0])", f"{TOGETHER}::{_EVERY_NETWORK}"),
+    Plant("no residual on the way back of seeds together", "ebmlib/training/together.py:StackedScore.__call__",
+          "through + g if one.residual else through", "through", f"{TOGETHER}::{_EVERY_NETWORK}"),
+    Plant("a bank not kept by seeds together", "ebmlib/training/together.py:_update",
+          "loop.carry = outcome.carry", "", f"{TOGETHER}::test_every_start_and_sampler_trains_as_it_does_alone"),
+    Plant("a rate that does not decay for seeds together", "ebmlib/training/together.py:_update",
+          "loop.config.rate(loop.epoch)", "loop.config.lr",
+          f"{TOGETHER}::test_every_start_and_sampler_trains_as_it_does_alone"),
+    # jobs on a cluster
+    Plant("another attempt with the memory of the first", "workflow/cluster.py:resources.megabytes",
+          "MORE ** (attempt - 1)", "1", f"{CLUSTER}::test_another_attempt_gets_twice_the_memory_and_the_time"),
+    Plant("jobs of a run that is over go on", "workflow/cluster.py:over",
+          'MARK.read_text(encoding="utf-8") != run', "False", f"{CLUSTER}::{_OVER}"),
+    Plant("a run that ends leaves its mark", "workflow/cluster.py:at_work",
+          '_mark("")', "pass", f"{CLUSTER}::{_OVER}"),
+    Plant("short trainings alone", "workflow/cluster.py:group",
+          "together > 1", "together > 100", f"{CLUSTER}::test_short_trainings_come_in_jobs_of_several_minutes"),
+    Plant("what failed by itself done again", "workflow/job.py:_failed_before",
+          "not run or not kept.exists()", "True", f"{CLUSTER}::{_AGAIN}"),
+    Plant("what another run saw fail not done", "workflow/job.py:_failed_before",
+          "return of_run == run", "return True", f"{CLUSTER}::{_AGAIN}"),
+    Plant("a job that succeeded later told as failed", "workflow/terminal.py:Display.failures",
+          "not (job.ended and job.ok)", "why or not (job.ended and job.ok)",
+          f"{CLUSTER}::test_why_slurm_stopped_a_job_is_told_by_its_name"),
+    Plant("a profile's retries overruled", "workflow/cluster.py:arguments",
+          "ours |= {name: value for name, value in defaults.items() if name not in said}",
+          "ours |= defaults", f"{CLUSTER}::test_what_a_profile_says_is_left_to_it"),
+    Plant("a cluster's GPUs looked for on this machine", "workflow/devices.py:elsewhere",
+          'wanted == "cuda" or gpus', 'wanted == "cuda"',
+          f"{CLUSTER}::test_devices_of_a_cluster_are_not_looked_for_here"),
     # the browser that looks at the book
     Plant("requests of a page not noted", "tests/browser/session.mjs",
           "requests.push(request.url())",

@@ -9,7 +9,7 @@ Covered: a model's scores and its standardisation (it is made on the CPU and mov
 training by every objective, with each start, each proposal and each kernel, and by every kind of
 network; chains of every kernel with lengths and recorded positions; rollouts of every policy with
 and without features; densities on a grid and their likelihoods; long chains of the diagnostics;
-the exact law of a chain; the fused chain of a captured update.
+the exact law of a chain; the fused chain of a captured update; chains of several seeds together.
 
 Excluded, and reviewed by hand (CONTRIBUTING, "Devices"): generators, which are made on the device
 by their owner (here their argument is dropped, as a CUDA generator needs a card); reads of single
@@ -47,6 +47,7 @@ from ebmlib.objectives.ranking_nce import RankingNCE
 from ebmlib.policies.inference import CHAIN_POLICIES
 from ebmlib.sampling import proposals, starts
 from ebmlib.sampling.captured import Captured
+from ebmlib.training import together
 from ebmlib.training.loop import train
 
 LIBRARY = str(Path(ebmlib.__file__).parent)
@@ -266,6 +267,18 @@ def test_a_captured_update():
         chain = Captured(lambda update, device: update)(score, CHAIN)
         length = torch.zeros(40, dtype=torch.float64, device=CARD)
         chain(torch.empty(40, 2, device=CARD), 0, 3, generator=G, length=length)
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
+def test_chains_of_several_seeds_in_one_batch(config):
+    with on_a_card():
+        models = [model_of(config) for _ in range(2)]
+        data = pairs_of()
+        scores = [model.score(data.states) for model in models]
+        both = [data.actions, data.actions]
+        chains = together.run_chains(CHAIN, scores, both, generators=[G, G])
+    assert {chain.mean_step.device.type for chain in chains} == {CARD}
+    assert {chain.actions.device.type for chain in chains} == {CARD}
 
 
 def test_a_tensor_left_on_the_cpu_is_found(monkeypatch):

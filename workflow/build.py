@@ -98,8 +98,11 @@ def _described(device: devices.Device, wanted: options.Options, jobs: int) -> st
     if wanted.executor is not None:
         at_once = f"at most {wanted.jobs} jobs at once" if wanted.jobs else "jobs"
         return f"device {device.kind} of the cluster, {at_once} through {wanted.executor.name}"
-    where = "cpu" if device.kind == "cpu" else f"cuda ({len(device.gpus)} GPU(s))"
-    return f"device {where}, {jobs} at once"
+    if device.kind == "cpu":
+        return f"device cpu, {jobs} at once"
+    # A GPU is one job's: no more of them at once than there are GPUs.
+    count = len(device.gpus)
+    return f"device cuda ({count} GPU(s)), {min(jobs, count)} at once"
 
 
 def engine(

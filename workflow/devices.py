@@ -19,10 +19,17 @@ from workflow.paths import ROOT, WorkflowError
 
 @dataclass(frozen=True)
 class Device:
-    """What chapters are told (``cpu`` or ``cuda``), and the GPUs that they may be given."""
+    """What chapters are told (``cpu`` or ``cuda``), and the GPUs that they may be given.
+
+    Attributes:
+        kind: cpu or cuda.
+        gpus: names of GPUs, as CUDA_VISIBLE_DEVICES takes them.
+        why: why ``auto`` took no GPU although there is one; empty as a rule.
+    """
 
     kind: str
     gpus: tuple[str, ...] = ()
+    why: str = ""
 
 
 def resolve(wanted: str) -> Device:
@@ -40,7 +47,9 @@ def resolve(wanted: str) -> Device:
     if answer.returncode:
         raise WorkflowError((answer.stderr.strip() or "torch could not be asked").splitlines()[-1])
     table = json.loads(answer.stdout.splitlines()[-1])
-    return Device(table["kind"], tuple(table["gpus"]))
+    if table["why"]:
+        print(f"{table['why']}; the build goes on without it.", flush=True)
+    return Device(table["kind"], tuple(table["gpus"]), table["why"])
 
 
 def elsewhere(wanted: str, gpus: int | None) -> Device:
@@ -70,17 +79,30 @@ def _ask_torch(wanted: str) -> Device:
             "--device cpu, or --device auto to take a GPU where there is one"
         )
     # CUDA_VISIBLE_DEVICES of the caller renumbers what torch sees; keep the caller's names.
-    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
+    visible = [name.strip() for name in listed if name.strip()]
     names = [visible[i] if i < len(visible) else str(i) for i in range(count)]
     _, _, index = wanted.partition(":")
-    if not index:
-        return Device("cuda", tuple(names))
-    if int(index) >= count:
+    if index and int(index) >= count:
         raise WorkflowError(
             f"--device {wanted} asks for GPU {index}, and torch finds {count}: "
             f"cuda:0 to cuda:{count - 1}"
         )
-    return Device("cuda", (names[int(index)],))
+    chosen = [int(index)] if index else list(range(count))
+    for number in chosen:
+        # A card that is too old or too new for this torch, or that another program has to itself,
+        # is counted and fails at the first use, an hour later.
+        try:
+            torch.ones(1, device=f"cuda:{number}").add_(1).cpu()
+        except RuntimeError as error:
+            why = (str(error).strip() or "no reason given").splitlines()[0].rstrip(".")
+            if wanted == "auto":
+                return Device("cpu", why=f"GPU {names[number]} does not compute: {why}")
+            raise WorkflowError(
+                f"--device {wanted} asks for GPU {names[number]}, which does not compute ({why}); "
+                "use another by cuda:I, or --device cpu"
+            ) from None
+    return Device("cuda", tuple(names[number] for number in chosen))
 
 
 if __name__ == "__main__":
@@ -88,4 +110,4 @@ if __name__ == "__main__":
         device = _ask_torch(sys.argv[1])
     except WorkflowError as error:
         sys.exit(str(error))
-    print(json.dumps({"kind": device.kind, "gpus": device.gpus}))
+    print(json.dumps({"kind": device.kind, "gpus": device.gpus, "why": device.why}))

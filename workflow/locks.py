@@ -15,6 +15,7 @@ neither shared ``flock`` locks nor locks that a child inherits. GPUs are claimed
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from workflow.paths import BUILD
+from workflow.paths import BUILD, WorkflowError
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -64,6 +65,13 @@ def exclusive(name: str, waiting: str) -> Iterator[int]:
             lock.seek(0)
             print(waiting.format(process=lock.read().strip() or "unknown"), flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            raise WorkflowError(
+                f"the file system of {BUILD} has no locks (flock: {error.strerror}), without which "
+                "two runs would damage each other's work; put the project on one that has them"
+            ) from None
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()

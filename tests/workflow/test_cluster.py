@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import subprocess
@@ -16,7 +17,7 @@ from build_support import ROOT, Project, environment, make_project, wait_for
 from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from thesis import studies
-from workflow import cluster, devices, options, progress, terminal
+from workflow import cluster, devices, job, locks, options, progress, terminal
 from workflow.cluster import Executor
 from workflow.paths import WorkflowError
 
@@ -213,6 +214,68 @@ def test_a_job_of_a_run_that_is_over_touches_nothing(
     cluster.arrive({})  # without an executor nothing is asked
 
 
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (ValueError("cell 3 is wrong"), 1),
+        (OSError("the shared disk went away"), 2),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), 2),
+    ],
+)
+def test_only_what_a_further_attempt_may_mend_is_done_again(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    attempts: int,
+) -> None:
+    told = tmp_path / "here.progress"
+    for module in (cluster, locks, job):
+        monkeypatch.setattr(module, "BUILD", tmp_path)
+    monkeypatch.setattr(cluster, "MARK", tmp_path / "mark")
+    monkeypatch.setattr(job, "progress_file", lambda profile, name: told)
+    monkeypatch.setattr(job.locks, "die_with_parent", lambda last_act: None)
+    monkeypatch.setattr(job.surroundings, "adopt", lambda: None)
+    for name in (cluster.RUN, "IPYTHONDIR", "EBMLIB_PROGRESS", "EBMLIB_STORE"):
+        monkeypatch.setenv(name, "")
+    done = []
+
+    def work() -> None:
+        done.append(1)
+        raise error
+
+    for expected in (attempts, 2 * attempts):  # what another run has seen counts for nothing
+        with cluster.at_work(Executor("slurm")) as run:
+            monkeypatch.setenv(cluster.RUN, run)
+            for _ in range(2):
+                (tmp_path / "here.log").write_text("the log of this attempt\n", encoding="utf-8")
+                assert job.run("here", "default", work) == 1
+        assert len(done) == expected
+    assert ("the log of this attempt" in capsys.readouterr().out) == (attempts == 1)
+
+
+def test_the_page_shows_the_profile_that_is_there() -> None:
+    page = (ROOT / "book" / "cluster.md").read_text(encoding="utf-8")
+    profile = cluster.PROFILES / "slurm.yaml"
+    assert f"```yaml\n{profile.read_text(encoding='utf-8')}```" in page
+    for kind, most in cluster.MEGABYTES.items():
+        assert re.search(rf"\|[^|]*\b{kind}\b[^|]*\| {most // 1000} GB \|", page), kind
+    given = cluster.arguments(Executor("slurm", profile=profile), None, ROOT)
+    assert "--jobs" not in given and "--retries" not in given
+
+
+def test_a_file_system_without_locks_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks, "BUILD", tmp_path)
+    monkeypatch.setattr(locks.fcntl, "flock", unknown)
+    with pytest.raises(WorkflowError, match="has no locks"), locks.exclusive("lock", "waiting"):
+        pass
+
+
 # --- what the executor says -----------------------------------------------------------------------
 
 LOG = """\
@@ -307,6 +370,25 @@ class Build:
         self.reader.join(seconds)
         assert self.process.returncode is not None, f"not over after {seconds} s"
         return self.process.returncode
+
+
+@needs_slurm
+@pytest.mark.slow
+def test_short_runs_of_a_batch_share_a_job(real: slurm_support.Slurm, tmp_path: Path) -> None:
+    project = make_project(tmp_path / "project")
+    (project.root / "fast.yaml").write_text(FAST, encoding="utf-8")
+    options = ["-p", "text", "a,b,c", "--name", "mine", "--device", "cpu", "--no-setup"]
+    options += ["--executor", "slurm", "--executor-profile", str(project.root / "fast.yaml")]
+    before = set(real.jobs("all"))
+    done = project.run(command=[sys.executable, "-m", "workflow", "batch", "other", *options])
+    assert done.code == 0 and "3 of 3 runs are there" in done.out, str(done)
+    (number,) = set(real.jobs("all")) - before
+    stated = real.ask("squeue", "--noheader", "--states=all", f"--jobs={number}", "--format=%m %l")
+    assert stated == "4000M 36:00"  # the memory of one, since they come one after the other
+    assert (project.root / "build/batch/mine/index.html").is_file()
+    again = project.run(command=[sys.executable, "-m", "workflow", "batch", "other", *options])
+    assert again.code == 0 and "Everything is up to date." in again.out, str(again)
+    assert set(real.jobs("all")) - before == {number}
 
 
 @needs_slurm
