@@ -10,7 +10,15 @@ from ebmlib.policies.base import Policy
 from ebmlib.policies.chains import ChainPolicy
 from ebmlib.policies.draw import Draw
 from ebmlib.policies.exp import EXP
-from ebmlib.policies.grid import SPACING, ActionGrid, Committed, GridDraw, GridEXP, GridML, GridPolicy
+from ebmlib.policies.grid import (
+    SPACING,
+    ActionGrid,
+    Committed,
+    GridDraw,
+    GridEXP,
+    GridML,
+    GridPolicy,
+)
 from ebmlib.policies.ml import ML
 from ebmlib.sampling.inference import Inference
 
