@@ -122,7 +122,7 @@ CELLS, HALF = 41, 3.0
 
 
 def _again(held: Split) -> np.ndarray:
-    """Of every state of the first kept stroke: distance to the nearest one passed at another time."""
+    """Distance of every state of the first kept stroke to the nearest one of another passage."""
     path = held.kept[0][:-1]
     apart = np.linalg.norm(path[:, None] - path[None], axis=-1)
     time = np.arange(len(path)) / len(path)
