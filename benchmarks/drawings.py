@@ -87,6 +87,21 @@ def summary(rows: Sequence[Row]) -> dict[str, Any]:
     return {"methods": table, "paired nats": paired}
 
 
+def read_rows(path: Path | None) -> dict[tuple[str, str, int], Row]:
+    """Rows that were measured before, by shape, method and seed."""
+    if path is None or not path.exists():
+        return {}
+    rows = [Row(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {(row.shape, row.method, row.seed): row for row in rows}
+
+
+def write_row(path: Path | None, row: Row) -> None:
+    """Keep a row."""
+    if path is not None:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(dataclasses.asdict(row)) + "\n")
+
+
 def show(made: dict[str, Any]) -> None:
     """Print the tables."""
     print(f"\n{'':34}" + "".join(f"{c:>22}" for c in COLUMNS) + f"{'worst shape':>24}")
@@ -108,18 +123,25 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     parser.add_argument("--out", type=Path, default=RESULTS / "drawings.json")
+    parser.add_argument("--rows", type=Path, help="rows that are done: a killed run goes on there")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     settings = parser.parse_args()
     torch.set_num_threads(settings.threads)
     warn_if_busy()
+    folders = sorted(path for path in settings.folder.iterdir() if path.is_dir())
+    splits = [Split.of(folder.name, read_shape(folder)) for folder in folders]
+    kept = read_rows(settings.rows)
     rows: list[Row] = []
-    for folder in sorted(path for path in settings.folder.iterdir() if path.is_dir()):
-        split = Split.of(folder.name, read_shape(folder))
-        for name in settings.methods:
-            method = METHODS[name]
-            seeds = range(settings.seeds if isinstance(method, Recipe) else 1)
-            for seed in seeds:
-                row = measure(split, name, method, seed)
+    for seed in range(settings.seeds):
+        for split in splits:
+            for name in settings.methods:
+                method = METHODS[name]
+                if seed > 0 and not isinstance(method, Recipe):
+                    continue
+                row = kept.get((split.name, name, seed))
+                if row is None:
+                    row = measure(split, name, method, seed)
+                    write_row(settings.rows, row)
                 rows.append(row)
                 print(
                     f"{row.shape:12} {name:32} seed {seed}  nats {row.nats:6.3f}  dtw "
@@ -132,6 +154,7 @@ def main() -> None:
     show(made)
     record = provenance() | {
         "command": f"python -m benchmarks.drawings FOLDER --seeds {settings.seeds}",
+        "threads": settings.threads,
         "shapes": sorted({row.shape for row in rows}),
         "summary": made,
         "rows": [dataclasses.asdict(row) for row in rows],

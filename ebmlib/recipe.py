@@ -128,7 +128,7 @@ def choose(
 
 
 def _inference(demonstrations: Demonstrations, along: float, across: float) -> Inference:
-    width = min(along, across)
+    width = math.sqrt(along * across)  # what the data vary by comes on top of the narrower noise
     if demonstrations.dim <= 2:
         return Inference(estimate="road", grid=width, jump=(along, across))
     # no grid: chains as narrow as the noise that the density was smoothed with

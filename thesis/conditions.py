@@ -13,7 +13,8 @@ epochs say so where they are made:
 - ``fork``             data with two modes (section 3.3);
 - ``joint/circle``     the joint density of state and action (section 3.2);
 - ``lr/...``, ``size/...``, ``depth/...``, ``normalised/...``, ``sigma/...``, ``fork/...`` and
-  ``mouse1/...`` other settings, for claims that do not hold at ours.
+  ``mouse1/...`` other settings, for claims that do not hold at ours;
+- ``drawings/...``     the recipe for drawings and its ingredients (:mod:`thesis.drawings`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ebmlib.objectives import JointContrastiveDivergence
 from ebmlib.sampling.sgld import SGLD
 from ebmlib.training.presets import preset
 from ebmlib.training.run import Run
+from thesis.drawings import DRAWINGS
 
 ALPHAS = (0.001, 0.0025, 0.005, 0.01, 0.02)
 """Noise levels of the phase diagrams; the circle's own scale s is about 0.009."""
@@ -182,6 +184,7 @@ CONDITIONS: dict[str, Run] = {
     **_joint(),
     **_learning_rates(),
     **_other_settings(),
+    **DRAWINGS,
 }
 """Name -> run with seed 0."""
 

@@ -137,20 +137,38 @@ class _FittedRecipe:
 def fine_log_prob(policy: TrainedPolicy, states: Tensor, actions: Tensor) -> Tensor:
     """Log p(a | x), (n,), with Z(x) summed over the whole plane, not over the policy's cells.
 
-    The sum is over a square grid of the spacing of the policy's own grid, that reaches one half
-    farther than any of its cells: mass far from all demonstrations counts against the model.
+    The sum reaches one half farther than any of the policy's cells: mass far from all
+    demonstrations counts against the model. Around the cells it has their spacing, elsewhere three
+    times that.
     """
     if policy.grid is None:
         raise InputError("A density by a grid was asked for, and this policy has chains.")
-    h, reach = policy.grid.spacing, 1.5 * float(policy.grid.points.abs().max())
-    axis = torch.arange(-math.ceil(reach / h), math.ceil(reach / h) + 1) * h
+    h, known = policy.grid.spacing, policy.grid.points
+    reach = 1.5 * float(known.abs().max())
     d = actions.shape[1]
-    points = torch.stack(torch.meshgrid(*[axis] * d, indexing="ij"), dim=-1).reshape(-1, d)
+    lines = [_line(float(known[0, i]), h, reach).to(known) for i in range(d)]
+    cells = torch.stack(torch.meshgrid(*lines, indexing="ij"), dim=-1)  # sides of 3 k cells
+    for i in range(d):
+        cells = cells.unflatten(2 * i, (-1, 3))
+    order = [*range(0, 2 * d, 2), *range(1, 2 * d, 2), 2 * d]
+    blocks = cells.permute(order).reshape(-1, 3**d, d)
+    centres = blocks[:, 3**d // 2]
+    touched = torch.cdist(centres, known, p=math.inf).amin(dim=1) < 1.6 * h
+    points = torch.cat([blocks[touched].reshape(-1, d), centres[~touched]])
+    log_area = torch.full((len(points),), d * math.log(3 * h)).to(points)
+    log_area[: int(touched.sum()) * 3**d] = d * math.log(h)
     found = []
     for x, a in zip(states.split(64), actions.split(64), strict=True):
-        log_z = policy.model(x[:, None], points[None]).logsumexp(dim=1) + d * math.log(h)
+        log_z = (policy.model(x[:, None], points[None]) + log_area).logsumexp(dim=1)
         found.append(policy.model(x, a) - log_z)
     return torch.cat(found)
+
+
+def _line(through: float, h: float, reach: float) -> Tensor:
+    """A multiple of three numbers, h apart, from -reach to reach at least, one of them given."""
+    below = math.ceil((through + reach) / h)
+    count = below + math.ceil((reach - through) / h) + 1
+    return through + h * (torch.arange(count + -count % 3) - below)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from ebmlib.errors import InputError
 
 _BUNDLED = {
     "circle": "a circle that ends where it starts, one reference path (4.4.2)",
+    "crossing": "a loop that crosses itself, four uneven strokes; generated, not in the thesis",
+    "crossing-kept": "three more strokes of the same loop, to judge by",
     "fork": "strokes that turn left or right from one stem: two modes; not in the thesis (3.3)",
     "mouse1": "mouse-like strokes that spread and fork near the tail; a reconstruction (4.4.3)",
     "mouse2": "mouse-like strokes along a curved hook with little spread; a reconstruction (4.4.4)",

@@ -30,7 +30,9 @@ def with_noise(
     if across is not None:
         direction = nn.functional.normalize(batch.actions, dim=1)  # 0 for an action of no length
         along = (xi * direction).sum(dim=1, keepdim=True) * direction
-        return batch._replace(actions=batch.actions + unit * (sigma * along + across * (xi - along)))
+        return batch._replace(
+            actions=batch.actions + unit * (sigma * along + across * (xi - along))
+        )
     return batch._replace(actions=batch.actions + sigma * unit * xi)
 
 

@@ -31,7 +31,7 @@ SEPARATE = 0.1  # modes are separate below this share of the largest mass
 _MOST_CELLS = 20_000
 _SMALL = 128  # cells: a smaller grid is evaluated whole
 _BLOCK = 3  # cells of a block in every direction
-_BELOW = 18.0  # nats: blocks whose centre is lower than the best one by more hold no mass
+_BELOW = 16.0  # nats: blocks whose centre is lower than the best one by more hold no mass
 _CANDIDATES = 32  # of one draw
 
 
@@ -95,9 +95,7 @@ def _places(points: Tensor, spacing: float) -> Tensor:
 
 def _blocks(points: Tensor, spacing: float) -> tuple[Tensor, Tensor]:
     places = _places(points, spacing)
-    _, block = torch.unique(
-        places.div(_BLOCK, rounding_mode="floor"), dim=0, return_inverse=True
-    )
+    _, block = torch.unique(places.div(_BLOCK, rounding_mode="floor"), dim=0, return_inverse=True)
     off = (places.remainder(_BLOCK) - _BLOCK // 2).square().sum(dim=1)
     order = off.argsort(descending=True, stable=True)  # of equal numbers the last is written
     centre = torch.zeros(int(block.max()) + 1, dtype=torch.long)

@@ -52,7 +52,7 @@ def test_the_crossing_detector_detects_crossings():
 
 def test_the_script_makes_the_files_again_byte_for_byte(make_mouse, tmp_path):
     make_mouse.make(tmp_path)
-    for name in ("mouse1.svg", "mouse2.svg"):
+    for name in ("mouse1.svg", "mouse2.svg", "crossing.svg", "crossing-kept.svg"):
         assert (tmp_path / name).read_bytes() == (DATA / name).read_bytes()
 
 

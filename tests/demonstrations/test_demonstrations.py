@@ -428,7 +428,9 @@ def test_unknown_data_sets_and_files_are_named(tmp_path):
     (tmp_path / "mine.txt").write_text("0 0")
     with pytest.raises(InputError, match=r"ending in \.csv, \.mat, \.npy, \.npz, \.svg"):
         load_demonstrations(DemonstrationConfig(str(tmp_path / "mine.txt")))
-    assert set(bundled.names()) == {"circle", "fork", "mouse1", "mouse2", "path1"}
+    assert set(bundled.names()) == {
+        *("circle", "crossing", "crossing-kept", "fork", "mouse1", "mouse2", "path1")
+    }
     assert bundled.directory().is_dir()
 
 
