@@ -2,7 +2,8 @@
  *
  * Reads JSON from standard input: pages (addresses), chromium (executable), modules (a folder with
  * node_modules/playwright-core), dark (colour scheme), width, screenshots (by address, where the picture
- * goes; optional), javascript (false to do without).
+ * goes; optional), javascript (false to do without), patience (how many times the usual while to stay on a
+ * page; 1).
  * Prints a JSON list: per page its address, title, the requests it made, console errors, images
  * without alternative text, whether the page is wider than the window, and its figures of several panels:
  * as what part of their own width they are shown, and whether they are all there or can be moved.
@@ -19,7 +20,8 @@ for (const address of wanted.pages) {
   await page.waitForTimeout(100); // the book's first page only leads on to another
   await page.waitForLoadState("load");
   const shot = wanted.screenshots?.[address];
-  await settle(page, 300, shot ? 3000 : 300);
+  const patience = wanted.patience ?? 1;
+  await settle(page, 300 * patience, (shot ? 3000 : 300) * patience);
   await page.evaluate(async () => {
     for (const image of document.images) image.loading = "eager";
     await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));

@@ -57,10 +57,10 @@ export class Engine {
     task?.work.return();
   }
 
-  /** A workspace for n particles of a network, one that lies idle or a new one. */
-  workspace(network, n) {
-    const at = this.idle.findIndex((score) => score.network === network && score.capacity === n);
-    return at < 0 ? new Score(network, n) : this.idle.splice(at, 1)[0];
+  /** A workspace for n particles of a network, one that lies idle or a new one; in single precision if that is to be fast. */
+  workspace(network, n, single = false) {
+    const at = this.idle.findIndex((score) => score.network === network && score.capacity === n && score.single === single);
+    return at < 0 ? new Score(network, n, { single }) : this.idle.splice(at, 1)[0];
   }
 
   handBack(score) {
@@ -164,7 +164,7 @@ export class Engine {
   *rollout({ id, version, network, kind, options, start, steps, seed, stream }) {
     const net = this.networks.get(network);
     const policy = new { EXP, ML }[kind](net, options);
-    policy.score = this.workspace(net, policy.population);
+    policy.score = this.workspace(net, policy.population, true); // as the library's own rollouts are
     try {
       for (const told of rollout(policy, start, steps, new Random(seed, stream))) {
         if (told) this.post({ id, version, step: told.step, x: Array.from(told.states) });

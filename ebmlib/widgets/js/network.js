@@ -125,7 +125,7 @@ export class Score {
     const size = weights + panels * lanes + 4 * (F + Z + H * (2 + hidden)) + 64;
     const arena = (single && !plain && singleArena(size + sums)) || new Arena(size, plain);
     const panel = (rows) => arena.take(rows * lanes);
-    Object.assign(this, { network, capacity, arena, hidden, H, F, Z, X, D, n: 0, blocks: 0 });
+    Object.assign(this, { network, capacity, single, arena, hidden, H, F, Z, X, D, n: 0, blocks: 0 });
     this.packed = {
       feX: arena.take(F * X), stateHalf: arena.take(H * F), stateHalfT: arena.take(F * H),
       feA: arena.take(Z * D), feAT: arena.take(D * Z),

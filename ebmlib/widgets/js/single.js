@@ -7,6 +7,7 @@
 
 import { Arena, LANES, leb } from "./matmul.js";
 
+const LIST = 8192; // the most columns of a matrix: room for their list
 const I32 = 0x7f, V128 = 0x7b, VOID = 0x40;
 const get = (n) => [0x20, n];
 const set = (n) => [0x21, n];
@@ -37,39 +38,55 @@ const repeat = (counter, step, body) => [
   0x03, VOID, ...body, ...get(counter), ...int(step), 0x6b, 0x22, counter, ...int(0), 0x4a, 0x0d, 0, 0x0b,
 ];
 
-/** A function of seven i32: two more and `vectors` v128 are its locals. */
-const body = (vectors, code) => {
-  const bytes = [2, 4, I32, vectors, V128, ...code, 0x0b];
+/** A function of seven i32: eight more and eleven v128 (from VECTORS on) are its locals. */
+const body = (code) => {
+  const bytes = [2, 8, I32, 11, V128, ...code, 0x0b];
   return [...leb(bytes.length), ...bytes];
 };
+const VECTORS = 15;
 
-/** out += W x for pairs of blocks: four rows and eight particles at a time. */
+/**
+ * out += W x for pairs of blocks: four rows and eight particles at a time. Where a component is zero for
+ * all eight, as half of them are after ReLU, nothing is added: the places of the others are listed
+ * first, from address 0 on.
+ */
 function multiplyCode() {
   const [W, X, OUT, ROWS, COLUMNS, XROWS, BLOCKS] = [0, 1, 2, 3, 4, 5, 6];
-  const [o, i, w, x] = [7, 8, 9, 10];
-  const [x0, x1, factor, sum] = [11, 12, 13, 14]; // eight sums: row r of the first block, of the second
+  const [o, i, w, end, second, x, at] = [7, 8, 9, 10, 11, 12, 13];
+  const [x0, x1, factor, sum] = [0, 1, 2, 3].map((v) => VECTORS + v); // eight sums: row r of both blocks
   const rows = [0, 1, 2, 3];
   // the second block lies XROWS and ROWS vectors behind the first one
-  const second = (pointer, count) => [...get(pointer), ...times(count, 16), 0x6a];
-  return body(11, repeat(BLOCKS, 2, [
+  const behind = (pointer, count) => [...get(pointer), ...times(count, 16), 0x6a];
+  return body(repeat(BLOCKS, 2, [
+    ...int(0), ...set(end), ...int(0), ...set(at), ...behind(X, XROWS), ...set(second), ...get(COLUMNS), ...set(i),
+    ...repeat(i, 1, [
+      ...get(end), ...get(at), 0x36, 2, 0, // i32.store
+      ...get(end),
+      ...get(X), ...get(at), 0x6a, ...load(0), ...get(second), ...get(at), 0x6a, ...load(0),
+      ...simd(0x50), ...simd(0x53), ...int(4), 0x6c, 0x6a, ...set(end), // + 4 if any of the eight is not 0
+      ...raise(at, ...int(16)),
+    ]),
+    ...get(end), 0x45, 0x04, VOID, ...int(0), ...int(0), 0x36, 2, 0, ...int(4), ...set(end), 0x0b, // none: 0 will do
     ...get(W), ...set(w), ...get(ROWS), ...set(o),
     ...repeat(o, 4, [
       ...rows.flatMap((r) => [...get(OUT), ...load(16 * r), ...set(sum + r)]),
-      ...rows.flatMap((r) => [...second(OUT, ROWS), ...load(16 * r), ...set(sum + 4 + r)]),
-      ...get(X), ...set(x), ...get(COLUMNS), ...set(i),
-      ...repeat(i, 1, [
-        ...get(x), ...load(0), ...set(x0), ...second(x, XROWS), ...load(0), ...set(x1),
+      ...rows.flatMap((r) => [...behind(OUT, ROWS), ...load(16 * r), ...set(sum + 4 + r)]),
+      ...get(end), ...set(i),
+      ...repeat(i, 4, [
+        ...get(end), ...get(i), 0x6b, 0x28, 2, 0, ...set(at), // i32.load
+        ...get(X), ...get(at), 0x6a, ...load(0), ...set(x0),
+        ...get(second), ...get(at), 0x6a, ...load(0), ...set(x1),
+        ...get(w), ...get(at), 0x6a, ...set(x),
         ...rows.flatMap((r) => [
-          ...get(w), ...loadSplat(4 * r), ...set(factor),
+          ...get(x), ...loadSplat(4 * r), ...set(factor),
           ...[x0, x1].flatMap((lanes, half) => [
             ...get(sum + 4 * half + r), ...get(factor), ...get(lanes), ...TIMES, ...PLUS, ...set(sum + 4 * half + r),
           ]),
         ]),
-        ...raise(x, ...int(16)), ...raise(w, ...int(16)),
       ]),
       ...rows.flatMap((r) => [...get(OUT), ...get(sum + r), ...store(16 * r)]),
-      ...rows.flatMap((r) => [...second(OUT, ROWS), ...get(sum + 4 + r), ...store(16 * r)]),
-      ...raise(OUT, ...int(64)),
+      ...rows.flatMap((r) => [...behind(OUT, ROWS), ...get(sum + 4 + r), ...store(16 * r)]),
+      ...raise(OUT, ...int(64)), ...raise(w, ...times(COLUMNS, 16)),
     ]),
     ...raise(OUT, ...times(ROWS, 16)), ...raise(X, ...times(XROWS, 32)),
   ]));
@@ -82,9 +99,9 @@ function multiplyCode() {
 function outerCode() {
   const [DELTA, X, OUT, ROWS, XROWS, BLOCKS, xs] = [0, 1, 2, 3, 4, 5, 6];
   const [o, i, b, delta] = [7, 8, 9, 10];
-  const [x0, x1, factor, sum] = [11, 12, 13, 14];
+  const [x0, x1, factor, sum] = [0, 1, 2, 3].map((v) => VECTORS + v);
   const rows = [0, 1, 2, 3];
-  return body(11, [...get(ROWS), ...set(o), ...repeat(o, 4, [
+  return body([...get(ROWS), ...set(o), ...repeat(o, 4, [
     ...get(XROWS), ...set(i),
     ...repeat(i, 2, [
       ...[0, 1, 2, 3, 4, 5, 6, 7].flatMap((s) => [...splat(0), ...set(sum + s)]),
@@ -114,11 +131,11 @@ function outerCode() {
  */
 function siluCode() {
   const [S, OUT, SLOPE, COUNT] = [0, 1, 2, 3];
-  const [v, y, k, sigma] = [11, 12, 13, 14];
+  const [v, y, k, sigma] = [0, 1, 2, 3].map((n) => VECTORS + n);
   const powers = [1];
   for (let n = 1; n <= 6; n++) powers.push((powers[n - 1] * Math.LN2) / n);
   const [top, ...lower] = powers.reverse();
-  return body(11, repeat(COUNT, 4, [
+  return body(repeat(COUNT, 4, [
     ...get(S), ...load(0), ...set(v),
     ...get(v), ...NEGATE, ...splat(Math.LOG2E), ...TIMES, ...splat(126), ...LEAST, ...splat(-126), ...MOST, ...set(y),
     ...get(y), ...NEAREST, ...set(k), ...get(y), ...get(k), ...MINUS, ...set(y),
@@ -153,7 +170,7 @@ export function singleArena(size) {
   if (compiledSingle === null) return null;
   try {
     compiledSingle ??= new WebAssembly.Module(singleBinary());
-    const m = new WebAssembly.Memory({ initial: Math.max(1, Math.ceil((4 * size) / 65536)) });
+    const m = new WebAssembly.Memory({ initial: Math.ceil((4 * (size + LIST)) / 65536) });
     return new SingleArena(m.buffer, new WebAssembly.Instance(compiledSingle, { e: { m } }).exports);
   } catch {
     compiledSingle ??= null;
@@ -165,7 +182,7 @@ export function singleArena(size) {
 class SingleArena extends Arena {
   constructor(buffer, loops) {
     super(0, true);
-    Object.assign(this, { buffer, loops, kernel: loops.m, pairs: true });
+    Object.assign(this, { buffer, loops, kernel: loops.m, pairs: true, used: LIST });
   }
 
   take(count) {
