@@ -64,6 +64,9 @@ class Rows:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._append(_provenance())
+        elif not path.read_text(encoding="utf-8").endswith("\n"):
+            with path.open("a", encoding="utf-8") as file:  # a kill cut the last line short
+                file.write("\n")
         self.rows = read(path)
 
     def has(self, **key: Any) -> bool:
