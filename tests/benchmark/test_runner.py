@@ -75,7 +75,9 @@ def made(changes=()):
     changed = dict(changes)
     rows = []
     for method in (*METHODS, *YARDSTICKS):
-        for number, problem in enumerate(("fork", "regression", "circle", "ring", "skewed", "cube")):
+        for number, problem in enumerate(
+            ("fork", "regression", "circle", "ring", "skewed", "cube")
+        ):
             for size in (256, 2048):
                 for seed in (0, 1):
                     row = {"kl": 0.1 + 0.01 * number + 0.005 * seed, "exp": 0.1, "seconds": 1.0,

@@ -134,7 +134,7 @@ def _dots(axes: Axes, report: Report, methods: list[str]) -> None:
     sizes = sorted({size for _, size in report.blocks})
     for place, method in enumerate(methods):
         for at, size in enumerate(sizes):
-            own = [r for r in report.rows if r["method"] == method and r["size"] == size]
+            own = [r for b in report.blocks if b[1] == size for r in report.of(method, *b)]
             kept = [r["kl"] / r["information"] for r in own if not r["diverged"]]
             y = place + 0.18 * (2 * at - 1)
             marker = {"color": FAMILY_COLOURS[family(method)], "ms": 3.2, "alpha": 0.7, "ls": ""}
