@@ -170,3 +170,25 @@ def against_yardsticks(report: Report) -> str:
         others = [f"{mean_of(report, m, 'kl', [block]):.2g}" for m in known]
         lines.append(f"| {block[0]}, {block[1]} | {best} | {kl[best]:.2g} | {' | '.join(others)} |")
     return "\n".join(lines)
+
+
+def family_table(report: Report, family: str) -> str:
+    """Methods of a family with what they cost and how they fail, as a table in Markdown."""
+    lines = [
+        "| method | KL over exact likelihood's | seconds over its | failed runs | learning rate |",
+        "|---|---|---|---|---|",
+    ]
+    blocks, there = report.blocks, CONTROL in report.methods
+    for name, method in METHODS.items():
+        if method.family != family or name not in report.methods:
+            continue
+        cells = []
+        for number in ("kl", "seconds"):
+            own = mean_of(report, name, number, blocks)
+            control = mean_of(report, CONTROL, number, blocks) if there else float("nan")
+            cells.append(f"{own / control:.2g}" if np.isfinite(own) else "–")
+        diverged, useless = report.failures(name)
+        failed = f"{diverged} diverged, {useless} useless" if diverged + useless else "none"
+        rate = report.frozen.get(name, {}).get("lr", float("nan"))
+        lines.append(f"| {name} | {' | '.join(cells)} | {failed} | {rate:g} |")
+    return "\n".join(lines)
