@@ -35,3 +35,22 @@ def test_a_diverged_run_counts_as_a_model_that_ignores_the_state():
     assert value_of(lost, "kl") == 0.7
     assert np.isnan(value_of(lost, "exp"))
     assert Report((lost, useless), {}).failures("nce") == (1, 1)
+
+
+def test_a_problem_that_was_not_run_by_all_is_no_block():
+    row = {
+        "problem": "fork",
+        "size": 256,
+        "seed": 0,
+        "information": 1.0,
+        "diverged": False,
+        "kl": 1.0,
+    }
+    rows = [{**row, "method": m} for m in ("nce", "ranking-nce")]
+    more = {**rows[0], "problem": "ring"}
+    frozen = {"nce": {}, "ranking-nce": {}}
+    assert Report((*rows, more), frozen).blocks == [("fork", 256)]
+    assert Report((*rows, more, {**more, "method": "ranking-nce"}), frozen).blocks == [
+        ("fork", 256),
+        ("ring", 256),
+    ]

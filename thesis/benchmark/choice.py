@@ -10,7 +10,7 @@ import numpy as np
 from ebmlib.errors import InputError
 from thesis.benchmark.problems import SIZES
 from thesis.benchmark.report import CONTROL, Block, Report
-from thesis.benchmark.settings import METHODS
+from thesis.benchmark.settings import METHODS, YARDSTICKS
 
 _SMALL, _LARGE = SIZES[0], SIZES[-1]
 ENERGIES = tuple(METHODS)
@@ -30,6 +30,7 @@ class Branch:
         sizes: of training sets.
         number: by which methods are ordered, the lowest first.
         among: methods that may be used.
+        advice: what to keep in mind there.
     """
 
     name: str
@@ -38,26 +39,33 @@ class Branch:
     sizes: tuple[int, ...]
     number: str
     among: tuple[str, ...]
+    advice: str = ""
 
 
 BRANCHES = (
     Branch("grid", "Few dimensions, and a grid can be afforded in training",
-           ("fork", "circle", "ring", "skewed", "regression"), SIZES, "kl", ENERGIES),
+           ("fork", "circle", "ring", "skewed", "regression"), SIZES, "kl", ENERGIES,
+           "Exact likelihood has only its learning rate to tune, and its loss is in nats."),
     Branch("small", "Few demonstrations, no grid",
-           ("fork", "circle", "ring", "skewed", "regression"), (_SMALL,), "kl", WITHOUT_GRID),
+           ("fork", "circle", "ring", "skewed", "regression"), (_SMALL,), "kl", WITHOUT_GRID,
+           "With few demonstrations every method can learn them by heart: keep some of them back."),
     Branch("large", "Many demonstrations, no grid",
            ("fork", "circle", "ring", "skewed", "regression"), (_LARGE,), "kl", WITHOUT_GRID),
     Branch("modes", "Several modes whose shares matter",
-           ("fork", "regression"), (_LARGE,), "mode_share", WITHOUT_GRID),
+           ("fork", "regression"), (_LARGE,), "mode_share", WITHOUT_GRID,
+           "A score says nothing of the shares of modes that lie far apart."),
     Branch("curved", "One curved mode", ("ring",), SIZES, "kl", WITHOUT_GRID),
     Branch("noise", "Noise that is skewed and changes with the state",
            ("skewed",), SIZES, "kl", WITHOUT_GRID),
-    Branch("cube", "Three dimensions", ("cube",), SIZES, "kl", WITHOUT_GRID),
+    Branch("cube", "Three dimensions", ("cube",), SIZES, "kl", WITHOUT_GRID,
+           "The exact likelihood has a coarse grid here: 9 cells along each axis."),
     Branch("mean", "Only the mean action is used (EXP)",
-           ("fork", "circle", "ring", "skewed", "regression"), SIZES, "exp", WITHOUT_GRID),
+           ("fork", "circle", "ring", "skewed", "regression"), SIZES, "exp", WITHOUT_GRID,
+           "With the policy EXP of the thesis nothing but the mean counts."),
     Branch("quick", "Seconds of training matter most, among those within twice the best KL",
            ("fork", "circle", "ring", "skewed", "regression"), (_LARGE,), "seconds",
-           WITHOUT_CHAINS),
+           WITHOUT_CHAINS,
+           "Methods with chains are not asked."),
 )  # fmt: skip
 
 
@@ -98,7 +106,8 @@ def answer(report: Report, name: str, count: int = 3) -> Answer:
         kl = {m: mean_of(report, m, "kl", blocks) for m in own}
         own = {m: v for m, v in own.items() if kl[m] <= 2 * min(kl.values())}
     order = sorted((m for m in own if np.isfinite(own[m])), key=lambda m: own[m])[:count]
-    control = mean_of(report, CONTROL, branch.number, blocks)
+    there = CONTROL in report.methods
+    control = mean_of(report, CONTROL, branch.number, blocks) if there else float("nan")
     runs = len(blocks) * report.seeds
     return Answer(branch, tuple(order), tuple(own[m] for m in order), control, runs)
 
@@ -111,7 +120,25 @@ def mean_of(report: Report, method: str, number: str, blocks: Sequence[Block]) -
     return float(np.exp(np.log(np.maximum(found, 1e-12)).mean()))
 
 
-def table(report: Report, names: Sequence[str]) -> str:
+def answered(report: Report) -> list[Answer]:
+    """Answers at those branches of which a problem has been run."""
+    there = {problem for problem, _ in report.blocks}
+    known = [b for b in BRANCHES if set(b.problems) & there]
+    return [found for b in known if (found := answer(report, b.name)).methods]
+
+
+def tree(report: Report) -> str:
+    """The branches as questions with their answers, in Markdown."""
+    lines = []
+    for place, found in enumerate(answered(report), start=1):
+        first, *others = found.methods
+        then = f", then {' and '.join(others)}" if others else ""
+        advice = f" {found.branch.advice}" if found.branch.advice else ""
+        lines.append(f"{place}. **{found.branch.question}:** {first}{then}.{advice}")
+    return "\n".join(lines)
+
+
+def table(report: Report) -> str:
     """Answers as a table in Markdown, the exact likelihood beside them."""
     units = {"kl": "KL, nats", "mode_share": "error of the shares", "exp": "EXP's error",
              "seconds": "seconds"}  # fmt: skip
@@ -119,8 +146,7 @@ def table(report: Report, names: Sequence[str]) -> str:
         "| question | best | second | third | exact likelihood | number | runs |",
         "|---|---|---|---|---|---|---|",
     ]
-    for name in names:
-        found = answer(report, name)
+    for found in answered(report):
         cells = [f"{m} {v:.2g}" for m, v in zip(found.methods, found.values, strict=True)] + [
             "–"
         ] * (3 - len(found.methods))
@@ -128,4 +154,41 @@ def table(report: Report, names: Sequence[str]) -> str:
             f"| {found.branch.question} | {' | '.join(cells)} | {found.control:.2g} | "
             f"{units[found.branch.number]} | {found.runs} |"
         )
+    return "\n".join(lines)
+
+
+def against_yardsticks(report: Report) -> str:
+    """The best energy without a grid beside the yardsticks, by block, as a table in Markdown."""
+    known = [name for name in YARDSTICKS if name in report.methods]
+    lines = [
+        f"| problem, pairs | best energy | its KL | {' | '.join(known)} |",
+        f"|---|---|{'---|' * (1 + len(known))}",
+    ]
+    for block in report.blocks:
+        kl = {m: mean_of(report, m, "kl", [block]) for m in WITHOUT_GRID if m in report.methods}
+        best = min(kl, key=lambda m: kl[m])
+        others = [f"{mean_of(report, m, 'kl', [block]):.2g}" for m in known]
+        lines.append(f"| {block[0]}, {block[1]} | {best} | {kl[best]:.2g} | {' | '.join(others)} |")
+    return "\n".join(lines)
+
+
+def family_table(report: Report, family: str) -> str:
+    """Methods of a family with what they cost and how they fail, as a table in Markdown."""
+    lines = [
+        "| method | KL over exact likelihood's | seconds over its | failed runs | learning rate |",
+        "|---|---|---|---|---|",
+    ]
+    blocks, there = report.blocks, CONTROL in report.methods
+    for name, method in METHODS.items():
+        if method.family != family or name not in report.methods:
+            continue
+        cells = []
+        for number in ("kl", "seconds"):
+            own = mean_of(report, name, number, blocks)
+            control = mean_of(report, CONTROL, number, blocks) if there else float("nan")
+            cells.append(f"{own / control:.2g}" if np.isfinite(own) else "–")
+        diverged, useless = report.failures(name)
+        failed = f"{diverged} diverged, {useless} useless" if diverged + useless else "none"
+        rate = report.frozen.get(name, {}).get("lr", float("nan"))
+        lines.append(f"| {name} | {' | '.join(cells)} | {failed} | {rate:g} |")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -73,29 +73,35 @@ class Report:
     rows: tuple[Row, ...]
     frozen: dict[str, dict[str, float]]
 
-    @property
+    @cached_property
     def methods(self) -> list[str]:
         """Those with a row for every block, in the order of families."""
         return [m for m in ALL if all(self.of(m, *block) for block in self.blocks)]
 
-    @property
+    @cached_property
     def blocks(self) -> list[Block]:
-        """Problem and size, of those that any row has."""
+        """Problem and size, of those problems on which every method has been run."""
         there = {(row["problem"], row["size"]) for row in self.rows}
-        return [(p, n) for p in NAMES for n in SIZES if (p, n) in there]
+        methods = set(self.frozen) or {row["method"] for row in self.rows}
+        done = {p for p in NAMES
+                if methods <= {r["method"] for r in self.rows if r["problem"] == p}}  # fmt: skip
+        return [(p, n) for p in NAMES for n in SIZES if (p, n) in there and p in done]
 
     @property
     def seeds(self) -> int:
         """Runs of a method in a block."""
         return len({row["seed"] for row in self.rows})
 
+    @cached_property
+    def _by_block(self) -> dict[tuple[str, str, int], list[Row]]:
+        found: dict[tuple[str, str, int], list[Row]] = {}
+        for row in sorted(self.rows, key=lambda row: row["seed"]):
+            found.setdefault((row["method"], row["problem"], row["size"]), []).append(row)
+        return found
+
     def of(self, method: str, problem: str, size: int) -> list[Row]:
         """The rows of a method in a block, by seed."""
-        return [
-            r
-            for r in self.rows
-            if r["method"] == method and r["problem"] == problem and r["size"] == size
-        ]
+        return self._by_block.get((method, problem, size), [])
 
     def values(self, method: str, name: str, problem: str, size: int) -> NDArray[np.float64]:
         """A number of every seed; a diverged run has KL = I and no other number."""
@@ -118,7 +124,8 @@ class Report:
 
     def failures(self, method: str) -> tuple[int, int]:
         """How many runs diverged, and how many were no better than the marginal beside them."""
-        own = [row for row in self.rows if row["method"] == method]
+        problems = {problem for problem, _ in self.blocks}
+        own = [r for r in self.rows if r["method"] == method and r["problem"] in problems]
         diverged = sum(row["diverged"] for row in own)
         useless = sum(not row["diverged"] and row["kl"] >= row["information"] for row in own)
         return diverged, useless

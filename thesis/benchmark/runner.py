@@ -64,6 +64,9 @@ class Rows:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._append(_provenance())
+        elif not path.read_text(encoding="utf-8").endswith("\n"):
+            with path.open("a", encoding="utf-8") as file:  # a kill cut the last line short
+                file.write("\n")
         self.rows = read(path)
 
     def has(self, **key: Any) -> bool:
@@ -125,27 +128,34 @@ def _by_value(settings: list[dict[str, Any]]) -> Iterator[tuple[int, list[dict[s
 def freeze(profile: str, folder: Path = FOLDER) -> Path:
     """Write the best setting of every method, ``PROFILE-frozen.json``.
 
+    A method that was not searched on all problems is left out, and named on the terminal.
+
     Raises:
-        InputError: a method was not searched yet.
+        InputError: nothing was searched yet.
     """
-    plan, rows = _profile(profile), read(folder / f"{profile}-search.jsonl")
+    plan, source = _profile(profile), folder / f"{profile}-search.jsonl"
+    if not source.exists():
+        raise InputError(
+            f"{source} is missing; search first: python -m thesis benchmark search "
+            f"--profile {profile}."
+        )
+    rows = read(source)
     chosen: dict[str, Any] = {}
+    missing = []
     for method in ALL:
         scored = []
         for setting in settings_of(method, plan):
             own = [r for r in rows if r["method"] == method and r["value"] == setting["value"]
                    and r["lr"] == setting["lr"]]  # fmt: skip
-            if not own:
-                if method == "gaussian-mixture-regression":
-                    break  # scikit-learn was not there
-                raise InputError(
-                    f"{method} has no row of the search at {setting}; "
-                    f"python -m thesis benchmark search --profile {profile}."
-                )
-            scored.append((sum(score(r) for r in own) / len(own), setting))
-        if scored:
-            best = min(scored, key=lambda each: each[0])
-            chosen[method] = {**best[1], "score": round(best[0], 5), "settings": len(scored)}
+            if len({(r["problem"], r["seed"]) for r in own}) == len(SEARCHED) * plan.search_seeds:
+                scored.append((sum(score(r) for r in own) / len(own), setting))
+        if len(scored) < len(settings_of(method, plan)):
+            missing.append(method)
+            continue
+        best = min(scored, key=lambda each: each[0])
+        chosen[method] = {**best[1], "score": round(best[0], 5), "settings": len(scored)}
+    if missing:
+        print(f"not searched, so not frozen: {', '.join(missing)}", file=sys.stderr)
     path = folder / f"{profile}-frozen.json"
     lines = ",\n".join(f' "{k}": {json.dumps(v)}' for k, v in chosen.items())
     files.write_bytes(path, f"{{\n{lines}\n}}\n".encode())

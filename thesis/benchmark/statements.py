@@ -40,7 +40,7 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
     """
     if id not in _JUDGES:
         raise InputError(f"Statements are {', '.join(_JUDGES)}, got {id!r}.")
-    judge, merit = _JUDGES[id]
+    judge, merit, needed = _JUDGES[id]
     text, rule = STATEMENTS[id]
     blocks = f"{len(report.blocks)} blocks (a problem and a size of its training set)"
     tried = f"{blocks}, {report.seeds} seeds each"
@@ -59,6 +59,10 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
         figure=None,
         judge=judge,
     )
+    missing = [method for method in needed if method not in report.methods]
+    if missing:
+        reason = f"{', '.join(missing)} has no runs yet"
+        return claim, Verdict(NOT_TESTABLE, None, "It was not measured.", where=reason)
     return claim, judge(report)
 
 
@@ -256,15 +260,27 @@ def _as_exact(report: Report) -> Verdict:
     return _verdict(len(good) >= 3, estimate(three), reading)
 
 
-_JUDGES: dict[str, tuple[Judge, str]] = {
-    "M01": (_second_derivatives, "seconds of score matching over those of denoising"),
-    "M02": (_stein, "share of failed runs of the three methods"),
-    "M03": (_log_z, "|c(x) - log Z(x)| in nats"),
-    "M04": (_levels, "KL at the own level over that at the other end"),
-    "M05": (_info_nce, "KL of exp f less that of exp f times q, in nats"),
-    "M06": (_data_starts, "KL of cd-data over that of cd-noise"),
-    "M07": (_near_zero, "share of runs with a KL above twice the control's"),
-    "M08": (_joint, "EXP's error of the joint over that of the conditional"),
-    "M09": (_banks, "KL over that of cd-noise"),
-    "M10": (_as_exact, "largest gap to exact likelihood of the best three, in nats"),
+_JUDGES: dict[str, tuple[Judge, str, tuple[str, ...]]] = {
+    "M01": (
+        _second_derivatives,
+        "seconds of score matching over those of denoising",
+        ("score-matching", "denoising-score-matching"),
+    ),
+    "M02": (_stein, "share of failed runs of the three methods", (*_STEIN, CONTROL)),
+    "M03": (_log_z, "|c(x) - log Z(x)| in nats", ("nce",)),
+    "M04": (_levels, "KL at the own level over that at the other end", ("multi-level-denoising",)),
+    "M05": (_info_nce, "KL of exp f less that of exp f times q, in nats", ("info-nce",)),
+    "M06": (_data_starts, "KL of cd-data over that of cd-noise", ("cd-data", "cd-noise")),
+    "M07": (
+        _near_zero,
+        "share of runs with a KL above twice the control's",
+        ("cd-data", "cd-noise", CONTROL),
+    ),
+    "M08": (
+        _joint,
+        "EXP's error of the joint over that of the conditional",
+        ("joint-contrastive-divergence", "cd-noise"),
+    ),
+    "M09": (_banks, "KL over that of cd-noise", ("cd-persistent", "cd-replay", "cd-noise")),
+    "M10": (_as_exact, "largest gap to exact likelihood of the best three, in nats", (CONTROL,)),
 }

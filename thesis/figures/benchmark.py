@@ -44,8 +44,8 @@ def _named(axes: Axes, methods: list[str]) -> None:
     "benchmark-table",
     title="KL of the data to the model, methods and problems",
     alt="A table of numbers on coloured cells. Rows are training methods in the order of their "
-    "mean rank, columns are problems with a small and a large training set. Cells are dark where the "
-    "divergence is small.",
+    "mean rank, columns are problems with a small and a large training set. Cells are dark where "
+    "the divergence is small.",
 )
 def table(source: Source) -> Figure:
     """Geometric mean over seeds of KL(data || model), by block; methods by mean rank."""
@@ -78,8 +78,9 @@ def _short(value: float) -> str:
     "benchmark-ranks",
     title="mean ranks of training methods and the critical difference",
     alt="Dots on horizontal lines: the mean rank of each training method over problems and "
-    "training sizes, best at the top, in the colour of its family. A bar shows how far two ranks must be "
-    "apart to be told apart. Filled dots differ from exact likelihood after Holm's correction.",
+    "training sizes, best at the top, in the colour of its family. A grey band shows how far two "
+    "ranks must be apart to be told apart. Filled dots differ from exact likelihood after Holm's "
+    "correction.",
 )
 def ranks(source: Source) -> Figure:
     """Mean ranks over blocks, with Nemenyi's critical difference from the best."""
@@ -111,8 +112,8 @@ def ranks(source: Source) -> Figure:
     "benchmark-runs",
     title="every run of every training method",
     alt="Dots on horizontal lines, one line for each training method and one dot for each run, at "
-    "the run's divergence as a share of the mutual information. A vertical line at one marks models "
-    "that are no better than one that ignores the state; crosses are runs that diverged.",
+    "the run's divergence as a share of the mutual information. A vertical line at one marks "
+    "models that are no better than one that ignores the state; crosses are runs that diverged.",
 )
 def runs(source: Source) -> Figure:
     """KL / I of all runs: small training sets above, large ones below each line."""
@@ -133,7 +134,7 @@ def _dots(axes: Axes, report: Report, methods: list[str]) -> None:
     sizes = sorted({size for _, size in report.blocks})
     for place, method in enumerate(methods):
         for at, size in enumerate(sizes):
-            own = [r for r in report.rows if r["method"] == method and r["size"] == size]
+            own = [r for b in report.blocks if b[1] == size for r in report.of(method, *b)]
             kept = [r["kl"] / r["information"] for r in own if not r["diverged"]]
             y = place + 0.18 * (2 * at - 1)
             marker = {"color": FAMILY_COLOURS[family(method)], "ms": 3.2, "alpha": 0.7, "ls": ""}
