@@ -35,7 +35,7 @@ class SGLD:
         steps: K, the number of updates (thesis: ``sgld_K``); 0 returns the start.
         temperature: T above; the ML estimate is T = 0.
         drift: step along the score; alpha^2 / 2 if None. Set apart from alpha, the effective
-            temperature becomes about alpha^2 T / (2 drift) (ORACLES).
+            temperature becomes about alpha^2 T / (2 drift).
         final_alpha: anneal the noise level geometrically from alpha to this over the K steps
             (the annealing that section 2.4 calls correct); constant if None.
         unit: what alpha, final_alpha and the square root of drift are measured in: ``"action"``,
