@@ -186,7 +186,7 @@ def test_every_page_of_the_contents_has_a_source() -> None:
         assert page in sources or (ROOT / f"{page}.md").is_file(), page
 
 
-# --- take-away boxes and exercises -------------------------------------------------------------------
+# --- take-away boxes and exercises ----------------------------------------------------
 
 PARTS = ("foundations", "method", "experiments")
 TAUGHT = [p for p in SOURCES if p.parent.name in PARTS or p.stem in ("introduction", "conclusion")]
