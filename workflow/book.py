@@ -114,8 +114,8 @@ HOW_TO_RUN = """\
 .venv/bin/jupyter lab
 ```
 
-Put this file into the folder and open it in JupyterLab. Models that a cell asks for are trained once, which
-takes a minute or two each, and kept in `build/store`.
+Put this file into the folder and open it in JupyterLab. Models that a cell asks for are trained
+once, which takes a minute or two each, and kept in `build/store`.
 """
 
 
