@@ -184,3 +184,31 @@ def test_every_page_of_the_contents_has_a_source() -> None:
     }
     for page in stage.toc_pages():
         assert page in sources or (ROOT / f"{page}.md").is_file(), page
+
+
+# --- take-away boxes and exercises ----------------------------------------------------
+
+PARTS = ("foundations", "method", "experiments")
+TAUGHT = [p for p in SOURCES if p.parent.name in PARTS or p.stem in ("introduction", "conclusion")]
+
+
+@pytest.mark.parametrize("path", TAUGHT, ids=lambda p: p.stem)
+def test_a_chapter_ends_with_what_to_take_away(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.count("{admonition} To take away") == 1
+    after = text.partition("{admonition} To take away")[2].partition("```")[2].strip()
+    assert not after or after.startswith("## Exercises"), "the box stands before something else"
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in TAUGHT if p.parent.name in ("foundations", "method")], ids=lambda p: p.stem
+)
+def test_a_chapter_has_three_to_five_exercises_whose_solutions_are_hidden(path: Path) -> None:
+    text = path.read_text(encoding="utf-8").partition("## Exercises")[2]
+    asked = re.findall(r"(?m)^\*\*(\d)\. [^*]+\.\*\* ", text)
+    assert [int(number) for number in asked] == list(range(1, len(asked) + 1))
+    assert 3 <= len(asked) <= 5
+    assert text.count("{dropdown} Solution") == len(asked)
+    cells = [c for c in jupytext.read(path).cells if c.cell_type == "code"]
+    hidden = [c for c in cells if "hide-cell" in c.metadata.get("tags", [])]
+    assert len(hidden) == text.count("{code-cell}") >= 1

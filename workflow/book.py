@@ -7,6 +7,7 @@ one where it was. Warnings are errors, except in a draft: a book in which chapte
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from workflow import chapters, completeness, locks, progress, surroundings
 from workflow.paths import (
@@ -66,6 +68,7 @@ def render(profile: str, draft: bool) -> None:
         print("not executed yet, shown without results: " + ", ".join(missing))
     elif chapters.load().complete:
         completeness.check(rendered)
+    say_how_to_run(rendered)
     slim(rendered)
     complete_front_door(rendered / "index.html")
     replace_folder(rendered, html(profile))
@@ -100,6 +103,32 @@ def run_sphinx(source: Path, toc: Path, aside: Path, options: Sequence[str] = ()
         more = f" (and {len(trouble) - 1} more)" if len(trouble) > 1 else ""
         raise WorkflowError((trouble or ["jupyter-book failed"])[0] + more)
     return rendered
+
+
+HOW_TO_RUN = """\
+**To run this notebook** you need the project's folder. In a terminal there:
+
+```bash
+./run_all.sh setup                            # once: makes .venv
+.venv/bin/python -m pip install -e '.[lab]'   # once: adds JupyterLab
+.venv/bin/jupyter lab
+```
+
+Put this file into the folder and open it in JupyterLab. Models that a cell asks for are trained
+once, which takes a minute or two each, and kept in `build/store`.
+"""
+
+
+def say_how_to_run(rendered: Path) -> None:
+    """Begin every notebook that readers can download with a cell that says how to run it."""
+    for path in sorted((rendered / "_sources").rglob("*.ipynb")):
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        first: dict[str, Any] = {
+            "cell_type": "markdown", "id": "how-to-run", "metadata": {},
+            "source": HOW_TO_RUN.splitlines(keepends=True),
+        }  # fmt: skip
+        notebook["cells"].insert(0, first)
+        path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def complete_front_door(index: Path) -> None:

@@ -2,7 +2,7 @@
 
 Sphinx sets the staged book as one page of HTML, and Chromium prints it. The PDF carries the
 structure of the HTML: headings, lists, tables and the descriptions of pictures. The file appears
-under its name only when it is complete.
+under its name only when it is complete. A copy then lies beside the pages, and they link to it.
 """
 
 from __future__ import annotations
@@ -93,6 +93,21 @@ def print_book(profile: str) -> None:
         raise WorkflowError(f"{browser} could not print the book (log: {log.relative_to(ROOT)})")
     os.replace(printed, pdf(profile))
     shutil.rmtree(aside, ignore_errors=True)
+    offer(pdf(profile), html(profile))
+
+
+_FOOTER = '<footer class="bd-footer-content">'
+
+
+def offer(printed: Path, book: Path) -> None:
+    """Put the PDF beside the pages of a built book, and a link to it on each of them."""
+    shutil.copy(printed, book / printed.name)
+    for path in (book / "book").rglob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        top = "../" * (len(path.relative_to(book).parts) - 1)
+        link = f'<p class="pdf-link"><a href="{top}{printed.name}">The whole book as a PDF</a></p>'
+        if _FOOTER in page and "pdf-link" not in page:
+            path.write_text(page.replace(_FOOTER, f"{_FOOTER}\n{link}"), encoding="utf-8")
 
 
 def main(arguments: list[str]) -> int:

@@ -18,6 +18,31 @@ await page.evaluate(async () => {
   for (const link of document.querySelectorAll('a[href]:not([href^="#"])')) {
     if (link.protocol === "file:") link.removeAttribute("href");
   }
+  // The theme repeats title and contents for its own print: they would be in the bookmarks twice.
+  document.getElementById("jb-print-docs-body")?.querySelectorAll("h1, #jb-print-toc").forEach((twin) => twin.remove());
+  // A table of contents of the whole book, before it: chapters and their sections, as links.
+  const contents = document.createElement("nav");
+  contents.className = "printed-contents";
+  contents.setAttribute("aria-label", "Contents of the book");
+  const heads = [...document.querySelectorAll("article h1, article h2")].filter((head) => head.closest("section[id]"));
+  contents.innerHTML = "<p><strong>Contents</strong></p>";
+  let chapter;
+  for (const head of heads) {
+    const link = document.createElement("a");
+    link.href = `#${head.closest("section[id]").id}`;
+    link.textContent = head.cloneNode(true).textContent.replace(/#\s*$/, "").trim();
+    const item = document.createElement("li");
+    item.append(link);
+    if (head.tagName === "H1" || !chapter) {
+      const list = document.createElement("ul");
+      chapter = document.createElement("ul");
+      item.append(chapter);
+      list.append(item);
+      contents.append(list);
+    } else chapter.append(item);
+  }
+  for (const empty of contents.querySelectorAll("ul:empty")) empty.remove();
+  document.querySelector("article h1")?.closest("section")?.before(contents);
   await Promise.all([...document.images].map((image) => image.decode().catch(() => {})));
   await document.fonts.ready;
 });

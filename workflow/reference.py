@@ -20,6 +20,10 @@ FOR_TYPES = {"Figure": "matplotlib.figure.Figure", "Axes": "matplotlib.axes.Axes
 """Names that modules import for signatures only, under TYPE_CHECKING."""
 
 _LITERAL = re.compile(r"(``.+?``|`[^`]+`|(?<!\S)\*[A-Za-z][\w -]*\*(?=[\s.,;:)]))", re.DOTALL)
+_OF_THE_THESIS = re.compile(
+    r"(?<!thesis )\b([Ss]ections?|Eqs?|Figures?|Table) (\d\.\d+(?:\.\d+)?)(?! of the thesis)"
+)
+_SEVERAL = re.compile(r"    ((?:\w+, )+\w+): (.+)")
 
 
 def find(name: str, module: str | None = None) -> Any:
@@ -66,8 +70,9 @@ def _take(place: Any, parts: list[str]) -> Any:
 
 
 def defined_as(found: Any) -> str:
-    """The dotted name under which an object was defined."""
-    return f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+    """The dotted name under which an object was defined; nothing for values, which have none."""
+    name = getattr(found, "__qualname__", "")
+    return f"{found.__module__}.{name}" if name else ""
 
 
 def resolve(app: Any, env: Any, node: Any, contnode: Any) -> Any:
@@ -100,7 +105,7 @@ def _by_definition(domain: Any) -> dict[str, Any]:
         table = {}
         for name, entry in domain.objects.items():
             try:
-                table[defined_as(find(name))] = entry
+                table[defined_as(find(name)) or name] = entry
             except LookupError:
                 continue
         kept = domain.data["ebmlib_defined"] = (len(domain.objects), table)
@@ -116,29 +121,48 @@ def _plain(target: str) -> bool:
 def as_restructured(app: Any, what: str, name: str, found: Any, options: Any, lines: Any) -> None:
     """Keep a docstring's mathematics: bars and stars are signs, an indented line is an equation."""
     if what in ("attribute", "property", "data") and lines:  # "shape: words" is no type
-        lines[0] = re.sub(r"^(\([^)]*\)): ", r"\1 – ", lines[0])
+        lines[0] = re.sub(r"^([^:`]*\([^)]*\)): ", r"\1 – ", lines[0])
+    for number in range(len(lines) - 1, -1, -1):  # "a, b: words" is two entries
+        if found_names := _SEVERAL.match(lines[number]):
+            *first, last = found_names[1].split(", ")
+            lines[number] = f"    {last}: {found_names[2]}"
+            lines[number:number] = [f"    {each}: see ``{last}``" for each in first]
     kept, before = [], ""
     for number, line in enumerate(lines):
         after_gap = number > 0 and not lines[number - 1].strip()
         if line.startswith("    ") and after_gap and before and not before.startswith(" "):
             if not before.endswith("::"):
-                kept += ["::", ""]
+                kept += [".. code-block:: text", ""]
         if line.strip():
             before = line
         kept.append(line)
     literal = False
     for number, line in enumerate(kept):
         if line.strip() and not line.startswith(" "):
-            literal = line.endswith("::")
+            literal = line.startswith(".. code-block")
         if not literal and not line.lstrip().startswith(">>>"):
+            line = _OF_THE_THESIS.sub(_marked, line)
             pieces = _LITERAL.split(line)
             pieces[::2] = [re.sub(r"(?<!\\)([|*])", r"\\\1", piece) for piece in pieces[::2]]
             kept[number] = "".join(pieces)
     lines[:] = kept
 
 
+def _marked(found: re.Match[str]) -> str:
+    """A number of the thesis, which says that it is the thesis's."""
+    kind = "" if found[1].lower().startswith("section") else f"{found[1]} "
+    return f"thesis {kind}{found[2]}"
+
+
+def no_arguments(app: Any, what: str, name: str, found: Any, *rest: Any) -> tuple[str, str] | None:
+    """An interface or an error is not called: it is shown without ``(*args, **kwargs)``."""
+    error = isinstance(found, type) and issubclass(found, BaseException)
+    return ("", "") if error or getattr(found, "_is_protocol", False) else None
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect to the events of a docstring and of a name without a target."""
+    app.connect("autodoc-process-signature", no_arguments)
     app.connect("autodoc-process-docstring", as_restructured, priority=100)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -33,10 +33,15 @@ def link_back(app: Any, document: nodes.document, page: str) -> None:
     domain = app.env.domains.get("cite")
     if domain is None:
         return
-    keys = {entry.citation_id: entry.key for entry in domain.citations if entry.docname == page}
+    here = [entry for entry in domain.citations if entry.bibliography_key.docname == page]
+    keys = {entry.citation_id: entry.key for entry in here}
     for citation in document.findall(nodes.citation):
         key = next((keys[name] for name in citation["ids"] if name in keys), None)
-        pages = dict.fromkeys(ref.docname for ref in domain.citation_refs if key in ref.keys)
+        pages = dict.fromkeys(
+            ref.docname
+            for ref in domain.citation_refs
+            if any(target.key == key for target in ref.targets)
+        )
         if not pages:
             continue
         text = nodes.inline("", " Cited in: ", classes=["cited-in"])

@@ -95,7 +95,8 @@ def test_what_a_page_fetches_is_in_the_book(smoke_book: Path) -> None:
 
 def test_a_page_of_text_is_light_and_nothing_holds_up_its_first_paint(smoke_book: Path) -> None:
     """What Lighthouse measures as time, in bytes: scripts, style and page, compressed."""
-    heavy = {f"book/{name}.html" for name in ("explore", "draw", "lab")}  # with widgets
+    # Pages with widgets; what the front page's brings comes after the text.
+    heavy = {f"book/{name}.html" for name in ("intro", "explore", "draw", "lab")}
     for path in pages(smoke_book):
         text = path.read_text(encoding="utf-8")
         for script in re.findall(r"<script\b[^>]*\bsrc=[^>]*>", text):
@@ -112,6 +113,7 @@ def test_every_chapter_can_be_downloaded_as_an_executed_notebook(smoke_book: Pat
     for chapter in chapters.load():
         path = smoke_book / "_sources" / f"{chapter.page}.ipynb"
         notebook = json.loads(path.read_text(encoding="utf-8"))
+        assert "./run_all.sh setup" in "".join(notebook["cells"][0]["source"])
         cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
         assert all(cell["execution_count"] for cell in cells if cell["source"])
         assert any(cell["outputs"] for cell in cells)
@@ -119,6 +121,18 @@ def test_every_chapter_can_be_downloaded_as_an_executed_notebook(smoke_book: Pat
         assert str(ROOT) not in path.read_text(encoding="utf-8")
         streams = [o for cell in cells for o in cell["outputs"] if o.get("name") == "stderr"]
         assert not streams, f"{chapter.name} complains: {streams}"
+
+
+def test_a_downloaded_notebook_runs_in_the_projects_folder(
+    smoke_book: Path, tmp_path: Path
+) -> None:
+    import papermill
+
+    loaded, run = smoke_book / "_sources/book/map.ipynb", tmp_path / "map.ipynb"
+    papermill.execute_notebook(
+        str(loaded), str(run), cwd=str(ROOT), kernel_name="python3", progress_bar=False
+    )
+    assert "thesis 4.3.3" in run.read_text(encoding="utf-8")
 
 
 # --- in a browser -----------------------------------------------------------------------------

@@ -75,6 +75,35 @@ def test_no_folder_of_this_machine_is_in_the_pdf(printed: bytes) -> None:
     assert b"file:" not in printed
 
 
+@browser
+def test_the_pages_link_to_the_pdf_beside_them(printed: bytes, smoke_book: Path) -> None:
+    assert (smoke_book / "book.pdf").is_file()
+    for name, address in (("intro", "../book.pdf"), ("method/policy", "../../book.pdf")):
+        page = (smoke_book / f"book/{name}.html").read_text(encoding="utf-8")
+        assert page.count(f'href="{address}"') == 1
+
+
+@browser
+def test_no_bookmark_stands_twice_and_the_book_has_contents(printed: bytes) -> None:
+    titles = re.findall(rb"/Title\s*(\((?:[^()\\]|\\.)*\)|<[0-9A-Fa-f]+>)", printed)
+    names = [title for title in titles if len(title) > 20]  # "Exercises" may stand in every chapter
+    assert len(names) > 100
+    twice = {name for name in names if names.count(name) > 2}
+    assert not twice, twice
+    assert b"Contents of the book" in printed or b"Contents" in printed
+
+
+def test_a_pdf_is_offered_once_however_often_it_is_printed(tmp_path: Path) -> None:
+    page = tmp_path / "html/book/part/page.html"
+    page.parent.mkdir(parents=True)
+    page.write_text('<main></main><footer class="bd-footer-content"></footer>')
+    (tmp_path / "book.pdf").write_bytes(b"%PDF")
+    for _ in range(2):
+        pdf.offer(tmp_path / "book.pdf", tmp_path / "html")
+    assert page.read_text().count('href="../../book.pdf"') == 1
+    assert (tmp_path / "html/book.pdf").is_file()
+
+
 def test_without_a_browser_one_sentence_says_what_to_do() -> None:
     done = run("--profile", "smoke", CHROME_PATH="/nowhere/chrome")
     assert done.code == 1
