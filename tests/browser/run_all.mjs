@@ -27,6 +27,12 @@ const state = () => page.evaluate(() => {
     failed: outputs.filter((output) => output.output_type === "error").map((o) => o.evalue),
   };
 });
+// A dialog (is the notebook trusted, which kernel) would lie over everything: take its first answer.
+const dialogs = [];
+await page.addLocatorHandler(page.locator("dialog.jp-Dialog"), async (dialog) => {
+  dialogs.push(await dialog.first().innerText());
+  await dialog.first().locator("button.jp-mod-accept").click();
+});
 // JupyterLab drops what is asked of a kernel that is still starting: ask until it is taken.
 for (let i = 0; i < 60 && !(await state()).run; i++) {
   await Promise.race([command("notebook:run-all-cells"), page.waitForTimeout(2000)]);
@@ -72,4 +78,4 @@ if (wanted.sliders) {
   await button("Stop").click();
   told.stopped = await says("Stopped");
 }
-await finish(browser, { ...told, errors });
+await finish(browser, { ...told, dialogs, errors });

@@ -246,6 +246,29 @@ def test_a_page_s_labels_are_its_own() -> None:
     )
 
 
+@pytest.mark.browser
+def test_the_plot_s_interval_is_student_s() -> None:
+    """The index's own script, against SciPy."""
+    from scipy.stats import t
+
+    from workflow.node import NODE
+
+    page = (ROOT / "workflow" / "batch.html").read_text(encoding="utf-8")
+    script = re.search(r"^const T = .*?^}\n", page, re.DOTALL | re.MULTILINE)
+    assert script is not None
+    rng = np.random.default_rng(0)
+    for count in (2, 3, 5, 31, 40):
+        values = rng.normal(size=count)
+        code = f"{script[0]}; console.log(JSON.stringify(interval({values.tolist()})))"
+        done = subprocess.run([str(NODE), "-e", code], capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        error = values.std(ddof=1) / count**0.5
+        low, high = t.interval(0.95, count - 1, loc=values.mean(), scale=error)
+        close = 1e-3 if count <= 31 else 0.07  # beyond the table the normal's
+        wanted = {"mean": values.mean(), "low": low, "high": high}
+        assert found == pytest.approx(wanted, abs=close * error)
+
+
 # --- the whole way --------------------------------------------------------------------------------
 
 
@@ -365,6 +388,7 @@ def meeting(project: Project) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--jobs", "2"), ("--executor", "local", "--jobs", "2")])
 def test_two_workers_are_both_used(meeting: Project, options: tuple[str, ...]) -> None:
     """Each run waits for the other: one after the other they would never meet."""
@@ -373,6 +397,7 @@ def test_two_workers_are_both_used(meeting: Project, options: tuple[str, ...]) -
     assert [row["met"] for row in table(meeting, "n")] == ["2", "2"]
 
 
+@pytest.mark.slow
 def test_gpus_are_counted_and_given_to_one_run_each(meeting: Project) -> None:
     """Two cards that only the front end believes in, four runs, room for four."""
     devices = meeting.root / "workflow" / "devices.py"
@@ -390,6 +415,7 @@ def test_gpus_are_counted_and_given_to_one_run_each(meeting: Project) -> None:
     assert min(int(row["met"]) for row in rows) >= 2  # both cards were used at once
 
 
+@pytest.mark.slow
 def test_an_executor_that_is_not_installed_is_one_sentence(project: Project) -> None:
     done = run_batch(project, "noisy", "-p", "level", "1", "--executor", "kubernets")
     assert done.code == 1 and done.err.count("\n") == 1

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
-Drawing = Callable[[Trained], "Figure"]
+Drawing = Callable[[Trained], "Figure | panels.LeftOut"]
 
 DRAWN: tuple[Drawing, ...] = (panels.training, panels.particles_over_steps)
 """What is drawn of a trained run, below each other."""
@@ -159,6 +159,8 @@ class Controls:
         assert self.trained is not None
         content = io.BytesIO()
         drawn = draw(self.trained)
+        if isinstance(drawn, panels.LeftOut):
+            return widgets.HTML(str(drawn))
         drawn.savefig(content, format="png")
         width = f"{round(drawn.get_figwidth() * 100)}px"
         return widgets.Image(value=content.getvalue(), format="png", layout={"max_width": width})
