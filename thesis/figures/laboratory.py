@@ -87,7 +87,7 @@ def training(trained: Trained) -> Figure:
     figures.loss(axes[0], history)
     if "R" in shown:
         alpha = trained.inference.kernel.alpha
-        figures.mean_step(axes[1], history, alpha, scale=data.action_scale())
+        figures.mean_step(axes[1], history, alpha, data.dim, data.action_scale())
     figures.gradient_norms(axes[-1], history)
     for panel in axes[1:]:
         panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), fontsize=7, ncols=2)
