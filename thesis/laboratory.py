@@ -29,7 +29,7 @@ from ebmlib.training.run import Run
 from ebmlib.training.store import Store, Trained
 from thesis.runs import tiny
 from thesis.studies.basins import HELD, NEAR, closest_hold
-from thesis.studies.trajectories import OFFSETS, closed, line, starts
+from thesis.studies.trajectories import OFFSETS, PLACES, closed, line, starts
 
 Array = NDArray[np.float64]
 
@@ -83,16 +83,8 @@ def split(run: Run) -> Split:
     """Keep demonstrations back from training.
 
     Of a single path, copies with new noise; of several strokes every fifth; of fewer none.
-
-    Raises:
-        InputError: the demonstrations are not of two dimensions, which the page's pictures need.
     """
     whole = run.demonstrations()
-    if whole.dim != 2:
-        raise InputError(
-            f"The laboratory draws data of 2 dimensions, and {whole.name} has {whole.dim}; "
-            "use python -m ebmlib train and sample."
-        )
     if whole.reference is not None:
         fresh = run.with_(data_seed=run.data.seed + 1).demonstrations().trajectories
         return Split(whole, fresh, "copies of the path with new noise, which training did not see")
@@ -196,13 +188,16 @@ def divergences(trained: Trained, count: int = 32, chains: int = 256) -> dict[st
     Returns:
         ``kl``: KL(data || model), nats; NaN where the data's density is not known. ``tv``: total
         variation between chain ends and the model's density; ``tv_floor``: that of as many exact
-        draws. ``border``: the model's mass at the edge of the grid, which should be near 0.
+        draws. ``border``: the model's mass at the edge of the grid, which should be near 0. All of
+        them NaN where actions have more than two dimensions, which a grid cannot hold.
     """
     data, kernel = trained.demonstrations, trained.inference.kernel
+    if data.dim > 2:
+        return dict.fromkeys(("kl", "tv", "tv_floor", "border"), math.nan)
     device = next(trained.model.parameters()).device
     rows = np.linspace(0, data.n_pairs - 1, min(count, data.n_pairs)).astype(int)
     states = torch.tensor(data.states[rows], dtype=torch.float32, device=device)
-    grid = Grid(radius=2 * data.eps, points=161)
+    grid = Grid(radius=2 * data.eps, points=161, d=data.dim)
     model = model_density(trained.model, states, grid)
     generator = seeding.generator(trained.run.seed, "divergences", device)
     start = kernel.start(len(rows) * chains, data.dim, generator=generator, like=states)
@@ -230,21 +225,26 @@ CHAINS: Mapping[str, Mapping[str, Any]] = {
 def trajectories(trained: Trained, small: bool = False) -> dict[tuple[str, str], Trajectories]:
     """Trajectories by every policy from starts inside, on and outside (section 4.4).
 
+    Inside and outside are sides of a path in the plane: data of other dimensions have starts on
+    the centre line alone.
+
     Returns:
         (kind of start, policy) -> trajectories from three starts.
     """
     data, acting = trained.demonstrations, TrainedPolicy.of(trained)
     device = next(trained.model.parameters()).device
     steps = 20 if small else steps_of(data)
-    places = np.concatenate([starts(data, kind) for kind in OFFSETS])
+    kinds = list(OFFSETS) if data.dim == 2 else ["on"]
+    on = line(data)[[min(place, len(line(data)) - 1) for place in PLACES]]
+    places = np.concatenate([starts(data, kind) for kind in kinds]) if data.dim == 2 else on
     points = torch.tensor(places, dtype=torch.float32, device=device)
-    each = len(places) // len(OFFSETS)
+    each = len(places) // len(kinds)
     sampled: dict[tuple[str, str], Trajectories] = {}
     for estimate, few in CHAINS.items():
         policy = replace(acting.chains(estimate), **few)
         generator = seeding.generator(trained.run.seed, estimate, device)
         found = rollout(policy, points, steps, generator=generator, features=acting.features)
-        parts = zip(OFFSETS, found.states.split(each), found.actions.split(each), strict=True)
+        parts = zip(kinds, found.states.split(each), found.actions.split(each), strict=True)
         sampled |= {(kind, estimate): Trajectories(*part) for kind, *part in parts}
     return sampled
 
@@ -283,7 +283,9 @@ class Basin:
 
     @property
     def share(self) -> float:
-        """The share of the starts that return."""
+        """The share of the starts that return; NaN of an empty map."""
+        if not self.distance.size:
+            return math.nan
         return float((self.distance <= self.near).mean())
 
 
@@ -294,8 +296,13 @@ def few_chains(trained: Trained, estimate: str) -> Policy:
 
 
 def basin(trained: Trained, policy: Policy, small: bool = False, size: int = 11) -> Basin:
-    """Follow trajectories from a grid of starts around the demonstrations (section 4.4, 5)."""
+    """Follow trajectories from a grid of starts around the demonstrations (section 4.4, 5).
+
+    Data of other than two dimensions have no such map: it is empty, and its share NaN.
+    """
     data = trained.demonstrations
+    if data.dim != 2:
+        return Basin(np.zeros(0), np.zeros(0), np.zeros((0, 0)))
     device = next(trained.model.parameters()).device
     size, steps = (3, 2 * HELD) if small else (size, len(line(data)) - 1)
     if closed(data) and not small:
@@ -366,7 +373,7 @@ def about_trajectories(policy: str, parts: Split, last: Mapping[str, float]) -> 
         "exp_chains": CHAINS["exp"]["population"],
         "ml_ascents": CHAINS["ml"]["population"],
         "offset": OFFSETS["inside"],
-        **{f"distance_{kind}": value for kind, value in last.items()},
+        **{f"distance_{kind}": last.get(kind, math.nan) for kind in OFFSETS},
     }
 
 
@@ -485,13 +492,14 @@ def verdict(
             )
         )  # fmt: skip
     extra = far["tv"] - far["tv_floor"]
-    found.append(
-        Finding(
-            "total variation of chain ends to the model, above that of exact draws",
-            f"{extra:.2f}", "at most 0.15", extra <= 0.15,
-            "raise K, or alpha as far as 1.5 s: chains end before they forget their start",
-        )
-    )  # fmt: skip
+    if math.isfinite(extra):
+        found.append(
+            Finding(
+                "total variation of chain ends to the model, above that of exact draws",
+                f"{extra:.2f}", "at most 0.15", extra <= 0.15,
+                "raise K, or alpha as far as 1.5 s: chains end before they forget their start",
+            )
+        )  # fmt: skip
     if math.isfinite(far["kl"]):
         found.append(
             Finding(
@@ -506,13 +514,14 @@ def verdict(
             "more demonstrations or more noise on them (sigma), a longer training, policy exp",
         )
     )  # fmt: skip
-    found.append(
-        Finding(
-            "starts on the map that return",
-            f"{share:.0%}",
-            "10 % and more",
-            share >= 0.1,
-            "more noise on the demonstrated positions (sigma): it is what teaches to come back",
+    if math.isfinite(share):
+        found.append(
+            Finding(
+                "starts on the map that return",
+                f"{share:.0%}",
+                "10 % and more",
+                share >= 0.1,
+                "more noise on the demonstrated positions (sigma): it is what teaches to come back",
+            )
         )
-    )
     return Verdict(tuple(found))

@@ -2,7 +2,9 @@
 
 A markdown cell tagged ``book-settings`` (in the source, ``+++ {"tags": ["book-settings"]}`` before
 it) reads pictures or names values of the book. It is left out of a page whose cells say that they
-were executed with other values (``thesis.page_settings.Note``).
+were executed with other values (``thesis.page_settings.Note``). Cells tagged ``plane`` and ``grid``
+are about pictures that need data of two, and of at most two, dimensions; ``other-dimensions``
+stands in their place.
 """
 
 from __future__ import annotations
@@ -12,6 +14,9 @@ from typing import Any
 
 BOOK_ONLY = "book-settings"
 """Tag of prose that holds at the book's settings alone."""
+
+OTHERWISE = "other-dimensions"
+"""Tag of prose that stands in for what needs the plane."""
 
 NAMED = "{glue:text}`at`"
 """Stands in a caption for the values that a figure is drawn at (``Companion.at``)."""
@@ -32,19 +37,34 @@ def _outputs(notebook: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
 
 
+def _without(output: Mapping[str, Any]) -> str | None:
+    """What a sentence in place of a picture says that the data do not have."""
+    found = output.get("metadata", {}).get("ebmlib", {}).get("left_out")
+    return str(found) if found else None
+
+
+def left_out(notebook: Mapping[str, Any]) -> set[str]:
+    """``plane``, ``grid``: of which kind pictures were left out (``thesis.figures.laboratory``)."""
+    return {kind for output in _outputs(notebook) if (kind := _without(output))}
+
+
 def adapt(notebook: Any) -> Any:
-    """Make an executed page true at its settings; at the book's nothing changes.
+    """Make an executed page true at its settings and data; at the book's nothing changes.
 
     Prose of the book's settings is left out, captions name the values or say that the results are
     the book's, alternative texts are those of the new pictures, and verdicts say whose they are.
     """
-    if not changes(notebook):
-        return notebook
+    changed = bool(changes(notebook))
+    dropped = left_out(notebook) | ({BOOK_ONLY} if changed else set())
+    if "plane" not in dropped:
+        dropped.add(OTHERWISE)
     cells = []
     for cell in notebook["cells"]:
-        if BOOK_ONLY in cell["metadata"].get("tags", []):
+        if cell["cell_type"] == "markdown" and dropped & set(cell["metadata"].get("tags", [])):
             continue
-        if cell["cell_type"] == "code":
+        if any(_without(output) for output in cell.get("outputs", [])):
+            cell["metadata"].pop("mystnb", None)  # a sentence, and no figure with a caption
+        if changed and cell["cell_type"] == "code":
             _caption(cell)
             if ".verdict(" in "".join(cell["source"]):
                 cells.append(_said(cell, OF_THE_BOOK))

@@ -14,9 +14,8 @@ const errors = [];
 page.on("pageerror", (error) => errors.push(String(error)));
 await page.goto(wanted.address);
 await page.locator(".jp-Notebook .jp-CodeCell").first().waitFor();
-await page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").waitFor();
 // The whole notebook is there only while it is scrolled: JupyterLab leaves out what is not seen.
-const command = (id) => page.evaluate((id) => window.jupyterapp.commands.execute(id), id);
+const command = (id) => page.evaluate((id) => { window.jupyterapp.commands.execute(id); }, id);
 const state = () => page.evaluate(() => {
   const { model } = window.jupyterapp.shell.currentWidget.content;
   const cells = [...model.cells].filter((cell) => cell.type === "code");
@@ -27,16 +26,21 @@ const state = () => page.evaluate(() => {
     failed: outputs.filter((output) => output.output_type === "error").map((o) => o.evalue),
   };
 });
-// JupyterLab drops what is asked of a kernel that is still starting: ask until it is taken.
-for (let i = 0; i < 60 && !(await state()).run; i++) {
-  await Promise.race([command("notebook:run-all-cells"), page.waitForTimeout(2000)]);
-}
-for (let i = 0; i < 240; i++) {
+// Once, and when the kernel has started: what is asked of one that still starts may be dropped, and asking again
+// for what is under way opens a dialog.
+const status = () => page.evaluate(
+  () => window.jupyterapp.shell.currentWidget?.sessionContext?.kernelDisplayStatus);
+const kernel = async (word) => {
+  for (let i = 0; i < 1200 && (await status()) !== word; i++) await page.waitForTimeout(250);
+};
+await kernel("idle");
+await command("notebook:run-all-cells");
+for (let i = 0; i < 300; i++) {
   const now = await state();
   if (now.run === now.cells || now.failed.length) break;
   await page.waitForTimeout(1000);
 }
-await page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").waitFor();
+await kernel("idle");
 const told = await state();
 if (wanted.sliders) {
   const button = (name) => page.getByRole("button", { name });
@@ -61,6 +65,7 @@ if (wanted.sliders) {
   await slide(0, "ArrowRight", 10); // alpha
   await slide(1, "ArrowLeft", 3); // K
   told.readouts = await box.locator(".widget-readout").allTextContents();
+  await page.waitForTimeout(3000); // a slider sends its last value when the one before has arrived
   await train.click();
   told.drawn = await says("Drawn");
   await box.locator("img").nth(1).waitFor();
@@ -68,7 +73,7 @@ if (wanted.sliders) {
   await page.screenshot({ path: wanted.shot });
   await slide(2, "End", 1); // epochs
   await train.click();
-  told.training = await says("epoch");
+  told.training = await says("Training: epoch");
   await button("Stop").click();
   told.stopped = await says("Stopped");
 }

@@ -116,5 +116,5 @@ def test_run_all_on_a_downloaded_page_and_its_sliders(tmp_path: Path) -> None:
     assert told["drawn"] == f"Drawn: circle, alpha = {float(told['readouts'][0]):g}, " \
         f"K = 17, {told['readouts'][2]} epochs."  # fmt: skip
     assert told["pictures"] == 2
-    assert "epoch" in told["training"] and "of 3000" in told["stopped"]
+    assert told["training"].startswith("Training: epoch") and "of 3000" in told["stopped"]
     assert told["stopped"].startswith("Stopped at epoch") and told["errors"] == []

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from build_support import ROOT, Project, Result, environment, make_project, wait_for
 
@@ -245,6 +246,29 @@ def test_a_page_s_labels_are_its_own() -> None:
     )
 
 
+@pytest.mark.browser
+def test_the_plot_s_interval_is_student_s() -> None:
+    """The index's own script, against SciPy."""
+    from scipy.stats import t
+
+    from workflow.node import NODE
+
+    page = (ROOT / "workflow" / "batch.html").read_text(encoding="utf-8")
+    script = re.search(r"^const T = .*?^}\n", page, re.DOTALL | re.MULTILINE)
+    assert script is not None
+    rng = np.random.default_rng(0)
+    for count in (2, 3, 5, 31, 40):
+        values = rng.normal(size=count)
+        code = f"{script[0]}; console.log(JSON.stringify(interval({values.tolist()})))"
+        done = subprocess.run([str(NODE), "-e", code], capture_output=True, text=True, check=True)
+        found = json.loads(done.stdout)
+        error = values.std(ddof=1) / count**0.5
+        low, high = t.interval(0.95, count - 1, loc=values.mean(), scale=error)
+        close = 1e-3 if count <= 31 else 0.07  # beyond the table the normal's
+        wanted = {"mean": values.mean(), "low": low, "high": high}
+        assert found == pytest.approx(wanted, abs=close * error)
+
+
 # --- the whole way --------------------------------------------------------------------------------
 
 
@@ -286,20 +310,116 @@ def test_a_batch_leaves_a_table_beside_failures_and_is_not_done_twice(project: P
     assert [row["words"] for row in again] == [row["words"] for row in rows]
 
 
-def test_a_batch_that_is_killed_again_and_again_ends_as_any_other(project: Project) -> None:
-    given = ("noisy", "-p", "level", "1:3", "-p", "count", "1:3", "--name", "n", "--jobs", "2")
-    for wait in (0, 1, 2):
-        process = start_batch(project, *given)
-        records = project.build("batch", "n", "runs")
-        wait_for(lambda: len(list(records.glob("*.json"))) >= wait or process.poll() is not None,  # noqa: B023
+@pytest.mark.slow
+def test_a_batch_that_is_killed_five_times_ends_as_any_other(project: Project) -> None:
+    grid = ("-p", "level", "1:5", "-p", "count", "1:4", "--jobs", "2")
+    whole = run_batch(project, "noisy", *grid, "--name", "whole")
+    assert whole.code == 0, str(whole)
+    records = project.build("batch", "n", "runs")
+    when = np.random.default_rng(0)
+    killed = 0
+    while killed < 5:
+        process = start_batch(project, "noisy", *grid, "--name", "n")
+        more = len(list(records.glob("*.json"))) + int(when.integers(0, 3))
+        wait_for(lambda: len(list(records.glob("*.json"))) >= more or process.poll() is not None,  # noqa: B023
                  "runs that end")  # fmt: skip
-        time.sleep(0.3)
+        time.sleep(float(when.uniform(0, 3)))
+        assert process.poll() is None, "nothing was left to kill"
         process.send_signal(signal.SIGKILL)
         process.wait()
-    done = run_batch(project, *given)
+        killed += 1
+    done = run_batch(project, "noisy", *grid, "--name", "n")
     assert done.code == 0, str(done)
-    found = [(row["level"], row["count"], float(row["result"])) for row in table(project, "n")]
-    assert found == [("1.0", "1", 1), ("1.0", "2", 2), ("2.0", "1", 2), ("2.0", "2", 4)]
+
+    def found(name: str) -> list[dict[str, str]]:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in table(project, name)]
+
+    assert len(found("n")) == 12 and found("n") == found("whole")
+    for number in ("001", "012"):  # a page of its own, not a half
+        assert project.build("batch", "n", "html", "book", f"noisy-{number}.html").is_file()
+    again = run_batch(project, "noisy", *grid, "--name", "n")
+    assert again.code == 0 and "Everything is up to date" in again.out
+
+
+MEETING = """\
+---
+kernelspec: {display_name: Python 3, language: python, name: python3}
+---
+# Meeting
+
+```{code-cell} ipython3
+:tags: [parameters]
+number = 0
+together = 2
+device = "unset"
+```
+
+```{code-cell} ipython3
+import os, time
+from pathlib import Path
+from myst_nb import glue
+gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
+here = Path("build/here")
+here.mkdir(exist_ok=True)
+(here / str(number)).write_text(gpu)
+if device == "cuda":
+    busy = Path(f"build/busy-{gpu}")
+    busy.touch(exist_ok=False)  # nobody else is on this card
+end = time.monotonic() + 60
+while len(list(here.iterdir())) < together and time.monotonic() < end:
+    time.sleep(0.05)
+met = len(list(here.iterdir()))
+if device == "cuda":
+    time.sleep(0.5)
+    busy.unlink()
+glue("met", met, display=False)
+glue("card", f"card {gpu}", display=False)
+```
+
+Met {glue:text}`met` on {glue:text}`card`.
+"""
+
+
+@pytest.fixture
+def meeting(project: Project) -> Project:
+    (project.root / "book" / "meeting.md").write_text(MEETING)
+    listed = project.root / "book" / "chapters.toml"
+    listed.write_text(listed.read_text() + '[chapter.meeting]\nsource = "book/meeting.md"\n')
+    return project
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [("--jobs", "2"), ("--executor", "local", "--jobs", "2")])
+def test_two_workers_are_both_used(meeting: Project, options: tuple[str, ...]) -> None:
+    """Each run waits for the other: one after the other they would never meet."""
+    done = run_batch(meeting, "meeting", "-p", "number", "0,1", "--name", "n", *options)
+    assert done.code == 0, str(done)
+    assert [row["met"] for row in table(meeting, "n")] == ["2", "2"]
+
+
+@pytest.mark.slow
+def test_gpus_are_counted_and_given_to_one_run_each(meeting: Project) -> None:
+    """Two cards that only the front end believes in, four runs, room for four."""
+    devices = meeting.root / "workflow" / "devices.py"
+    ask = "device = _ask_torch(sys.argv[1])"
+    text = devices.read_text()
+    assert ask in text
+    devices.write_text(text.replace(ask, 'device = Device("cuda", ("0", "1"))'))
+    given = ("meeting", "-p", "number", "0:4", "--name", "n", "--jobs", "4")
+    command = batch_command(meeting, *given)
+    command[command.index("cpu")] = "cuda"
+    done = meeting.run(command=command)
+    assert done.code == 0, str(done)  # a card that two runs had would have failed one
+    rows = table(meeting, "n")
+    assert {row["card"] for row in rows} == {"card 0", "card 1"} and len(rows) == 4
+    assert min(int(row["met"]) for row in rows) >= 2  # both cards were used at once
+
+
+@pytest.mark.slow
+def test_an_executor_that_is_not_installed_is_one_sentence(project: Project) -> None:
+    done = run_batch(project, "noisy", "-p", "level", "1", "--executor", "kubernets")
+    assert done.code == 1 and done.err.count("\n") == 1
+    assert "no executor 'kubernets' here" in done.err and "local" in done.err
 
 
 # --- without the front end ------------------------------------------------------------------------

@@ -71,9 +71,9 @@ def test_every_cell_that_makes_a_figure_ends_by_showing_it(source):
 def test_glued_numbers_are_used_and_used_numbers_are_glued(source):
     code = "\n".join(cell.source for cell in cells(source, "code"))
     prose = "\n".join(cell.source for cell in cells(source, "markdown"))
-    texts = "".join("".join(chapter.get("text", {}).values()) for chapter in LIST["chapter"].values()
-                    if chapter["source"] == source)  # fmt: skip
-    prose += texts + json.dumps([cell.metadata for cell in cells(source, "code")])
+    chapters = [each for each in LIST["chapter"].values() if each["source"] == source]
+    prose += "".join(text for each in chapters for text in each.get("text", {}).values())
+    prose += json.dumps([cell.metadata for cell in cells(source, "code")])
     used = set(re.findall(r"\{glue:text\}`([^`:]+)", prose))
     glued = set(re.findall(r"glue\(f?\"([^\"]+)\"", code))
     patterns = {re.compile(re.sub(r"\\\{[^}]*\\\}", ".+", re.escape(name))) for name in glued}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
@@ -196,3 +197,33 @@ def test_a_batch_does_not_change_what_makes_a_page() -> None:
         assert {"alpha", "K", "epochs", "seed", "objective"} <= found.keys()
         assert not {"dataset", "inside", "claim"} & found.keys()
     assert batch.parameters(LIST["mouse1"])["K"] == 256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_the_laboratory_takes_data_of_any_dimension(dim: int, tmp_path: Path) -> None:
+    """What needs the plane or a grid is left out with a sentence, and so is what reads it."""
+    t = np.linspace(0, 1, 40)
+    noise = np.random.default_rng(0).normal(scale=0.01, size=(6, 40, dim))
+    curve = np.stack([t, np.sin(3 * t), t**2][:dim], axis=1)
+    np.savez(tmp_path / "own.npz", *(curve + noise))
+    notebook = executed("lab", dataset=str(tmp_path / "own.npz"), **TINY)
+    kinds = {1: {"plane"}, 2: set(), 3: {"plane", "grid"}}[dim]
+    assert page_settings.left_out(notebook) == kinds
+    said = [
+        output.data["text/plain"]
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "left_out" in output.metadata.get("ebmlib", {})
+    ]
+    assert len(said) == {1: 4, 2: 0, 3: 5}[dim]
+    assert all(f"and these have {dim}." in sentence for sentence in said)
+    found = batch_run.numbers(notebook)
+    ready = page_settings.adapt(notebook)
+    text = "\n".join(prose(ready))
+    used = set(re.findall(r"\{glue:text\}`([^`:]+)", text))
+    assert used <= found.keys()
+    lacking = {name for name in used if isinstance(found[name], float) and np.isnan(found[name])}
+    assert lacking <= {"kl"}  # six strokes of a hand: their own density is not known
+    assert ("Inside and outside are sides" in text) == (dim != 2)
+    assert found["dataset"] == "own" and 0 < found["distance_on"] < 10

@@ -23,10 +23,16 @@ if TYPE_CHECKING:
     import torch
     from matplotlib.figure import Figure
 
-Drawing = Callable[[Trained], "Figure"]
+Drawing = Callable[[Trained], "Figure | panels.LeftOut"]
 
 DRAWN: tuple[Drawing, ...] = (panels.training, panels.particles_over_steps)
 """What is drawn of a trained run, below each other."""
+
+
+SETTLED = 0.3
+"""Seconds between the button and the reading of sliders: a page sends a slider's last value only
+when the kernel has answered the one before.
+"""
 
 
 class Stopped(Exception):
@@ -73,7 +79,7 @@ class Controls:
         self.bar = widgets.IntProgress(0, min=0, max=1, layout=wide)
         self.status = widgets.HTML("Choose, then press <b>Train and draw</b>.")
         self.pictures = widgets.VBox([])
-        self.train_button.on_click(lambda _: self.start())
+        self.train_button.on_click(lambda _: self.start(SETTLED))
         self.stop_button.on_click(lambda _: self.stop())
         self.trained: Trained | None = None
         self._stopping = threading.Event()
@@ -101,13 +107,17 @@ class Controls:
             epochs=self.epochs.value,
         )  # fmt: skip
 
-    def start(self) -> None:
-        """Train at the chosen values and draw, in a thread; nothing where one is at work."""
+    def start(self, after: float = 0.0) -> None:
+        """Train at the chosen values and draw, in a thread; nothing where one is at work.
+
+        Args:
+            after: seconds to wait before the values are read.
+        """
         if self._thread is not None and self._thread.is_alive():
             return
         self._stopping.clear()
         self.train_button.disabled, self.stop_button.disabled = True, False
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread = threading.Thread(target=self._work, args=(after,), daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -131,8 +141,9 @@ class Controls:
             self.bar.max, self.bar.value = max(total, 1), done
             self._say(f"Training: epoch {done} of {total}.")
 
-    def _work(self) -> None:
+    def _work(self, after: float) -> None:
         try:
+            self._stopping.wait(after)
             run = self.chosen
             with progress.listening(self._heard):
                 self._say(f"Training on {self.dataset.value}.")
@@ -160,6 +171,8 @@ class Controls:
         assert self.trained is not None
         content = io.BytesIO()
         drawn = draw(self.trained)
+        if isinstance(drawn, panels.LeftOut):
+            return widgets.HTML(str(drawn))
         drawn.savefig(content, format="png")
         width = f"{round(drawn.get_figwidth() * 100)}px"
         return widgets.Image(value=content.getvalue(), format="png", layout={"max_width": width})
