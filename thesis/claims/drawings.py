@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import NOT_REPRODUCED, REPRODUCED, Verdict, claim
-from thesis.statistics import Estimate, estimate
+from thesis.claim import Verdict, claim, judged
+from thesis.evidence import Ruling
+from thesis.statistics import estimate
 from thesis.study import Results
 
 PAGE, SECTION = "drawings/ingredients", "drawings"
@@ -26,17 +27,15 @@ def less(results: Results, one: str, other: str, quantity: str = "nats") -> np.n
     )
 
 
-def judged(holds: bool, number: Estimate, reading: str) -> Verdict:
-    """Reproduced or not."""
-    return Verdict(REPRODUCED if holds else NOT_REPRODUCED, number, reading)
-
-
 @claim(
     "D01",
     section=SECTION,
     page=PAGE,
     statement="Fresh noise on states and actions at every update keeps the density of a few "
     "drawings from over-training.",
+    number="nats that noise is worth per kept action",
+    unit="nats",
+    bound=(WORTH, None),
     merit="Nats per kept action, without noise less with it, paired by seed",
     rule=f"Reproduced if the 95 % interval of the difference lies above {WORTH} nats.",
     tried=TRIED,
@@ -58,7 +57,7 @@ def d01(drawings: Results) -> Verdict:
         f"without that on states {parts['state']}, without that on actions {parts['action']}. "
         f"Stopped early by a kept stroke, a training without noise is {stopped.text(2)} nats worse."
     )
-    return judged(worse.low > WORTH, worse, reading)
+    return judged(Ruling(worse.above(WORTH)), worse, reading)
 
 
 @claim(
@@ -67,6 +66,9 @@ def d01(drawings: Results) -> Verdict:
     page=PAGE,
     statement="Where a drawing crosses itself the position is not enough as the state; the elapsed "
     "fraction is.",
+    number="distance of a rollout over the distance between people, with the clock",
+    unit="times",
+    bound=(None, FOLLOWED),
     merit="DTW of a rollout to kept strokes over that between people, with the clock",
     rule=f"Reproduced if its interval lies below {FOLLOWED} with the clock and above it with the "
     "position alone.",
@@ -84,7 +86,8 @@ def d02(drawings: Results) -> Verdict:
         f"{alone.text(2)} with the position alone, and at {history.text(2)} with the mean of the "
         "last three actions."
     )
-    return judged(clock.high < FOLLOWED < alone.low, clock, reading)
+    followed = clock.below(FOLLOWED) & alone.above(FOLLOWED)
+    return judged(Ruling(followed), clock, reading)
 
 
 @claim(
@@ -93,6 +96,9 @@ def d02(drawings: Results) -> Verdict:
     page=PAGE,
     statement="Which of the noise-contrastive objectives learns the energy matters less than the "
     "noise.",
+    number="nats by which noise is worth more than the choice of the objective",
+    unit="nats",
+    bound=(0.0, None),
     merit="What the noise is worth (nats, as in D01) less the largest difference that another "
     "objective makes, by seed",
     rule="Reproduced if its 95 % interval lies above 0.",
@@ -108,7 +114,7 @@ def d03(drawings: Results) -> Verdict:
         f"Instead of ranking NCE, NCE is {nce.text(2)} and importance sampling "
         f"{importance.text(2)} nats worse (negative: better)."
     )
-    return judged(margin.low > 0, margin, reading)
+    return judged(Ruling(margin.above(0)), margin, reading)
 
 
 @claim(
@@ -117,6 +123,9 @@ def d03(drawings: Results) -> Verdict:
     page=PAGE,
     statement="The energy predicts kept strokes better than a kernel density of the same state "
     "whose widths its noise has.",
+    number="nats per kept action, energy less kernel density",
+    unit="nats",
+    bound=(None, 0.0),
     merit="Nats per kept action, energy less kernel density, by seed",
     rule="Reproduced if the 95 % interval lies below 0.",
     tried=TRIED,
@@ -136,7 +145,7 @@ def d04(drawings: Results) -> Verdict:
         f"the position alone {gap['position'].text(2)}, with the last actions "
         f"{gap['history'].text(2)} (negative: the energy is better)."
     )
-    return judged(gap["recipe"].high < 0, gap["recipe"], reading)
+    return judged(Ruling(gap["recipe"].below(0)), gap["recipe"], reading)
 
 
 @claim(
@@ -144,6 +153,9 @@ def d04(drawings: Results) -> Verdict:
     section=SECTION,
     page=PAGE,
     statement="States and actions must be standardised.",
+    number="nats that standardisation is worth per kept action",
+    unit="nats",
+    bound=(WORTH, None),
     merit="Nats per kept action, as given less standardised, by seed",
     rule=f"Reproduced if the 95 % interval lies above {WORTH} nats.",
     tried=TRIED,
@@ -157,4 +169,4 @@ def d05(drawings: Results) -> Verdict:
         f"As given, kept actions are {worse.text(2)} nats less likely; rollouts stay at "
         f"{follows.text(2)} of the distance between people."
     )
-    return judged(worse.low > WORTH, worse, reading)
+    return judged(Ruling(worse.above(WORTH)), worse, reading)
