@@ -57,12 +57,11 @@ class Inference:
 def _two_widths(given: Any) -> tuple[float, float]:
     try:
         along, across = given
-    except (TypeError, ValueError):
-        along = across = None
-    for width in (along, across):
-        if isinstance(width, str) or width is None:
-            raise InputError(
-                f"jump must be two widths, along and across, got {checks.short(given)}."
-            )
-        checks.non_negative("jump", width, most=checks.LARGEST_SQUARED)
-    return float(along), float(across)
+        for width in (along, across):
+            checks.non_negative("jump", width, most=checks.LARGEST_SQUARED)
+        return float(along), float(across)
+    except (TypeError, ValueError, InputError) as error:
+        raise InputError(
+            "jump must be two finite widths of at least 0, along and across, got "
+            f"{checks.short(given)}."
+        ) from error
