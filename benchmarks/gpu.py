@@ -8,6 +8,7 @@ Writes results/gpu-<card>.json. Without a card it says so and ends with status 2
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import sys
 import time
@@ -20,13 +21,15 @@ import torch
 from benchmarks.chain_rate import ALPHA, autograd_chain, torchebm_chain
 from benchmarks.measuring import interleaved, provenance, summary, write
 from ebmlib import SGLD, EnergyConfig, EnergyModel, preset, seeding
+from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.evaluation import metrics
 from ebmlib.models.score import ActionScore
 from ebmlib.policies.exp import EXP
 from ebmlib.policies.trajectories import rollout
-from ebmlib.sampling import cuda
+from ebmlib.sampling import cuda, fused
 from ebmlib.sampling.checked import Candidate, disagreement
-from ebmlib.training.run import execute
+from ebmlib.training.run import Run, execute
+from ebmlib.training.together import execute_together
 
 MATRIX = 8192  # rows of the square matrices whose product is the card's attainable rate
 CANDIDATES: dict[str, Candidate] = {"triton": cuda.TRITON, "graph": cuda.GRAPH}
@@ -166,6 +169,50 @@ def training(device: torch.device, epochs: int) -> dict[str, Any]:
     return record
 
 
+def seeds(device: torch.device, count: int, epochs: int) -> dict[str, Any]:
+    """Seconds of a seed and epoch of the circle: alone, and with ``count`` seeds in step."""
+    run = preset("circle").with_(epochs=epochs)
+    demonstrations = run.demonstrations()
+
+    def waited(work: Callable[[], object]) -> Callable[[], object]:
+        def task() -> None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                work()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+
+        return task
+
+    def alone(permit: bool) -> Callable[[], object]:
+        return waited(lambda: _alone(run, demonstrations, device, permit))
+
+    ways = {
+        "alone, eager": (1, alone(False)),
+        "alone, fused": (1, alone(True)),
+        "in step": (
+            count,
+            waited(lambda: execute_together(run, range(count), demonstrations, device=device)),
+        ),
+    }
+    taken = interleaved({name: task for name, (_, task) in ways.items()}, 3)
+    print(f"\nMilliseconds of a seed and epoch of the circle, {count} seeds in step:")
+    record: dict[str, Any] = {"count": count, "epochs": epochs}
+    for name, (trained, _) in ways.items():
+        record[name] = summary([1e3 * seconds / trained / epochs for seconds in taken[name]])
+        print(f"  {name:<14} {record[name]['median']:.2f}")
+    return record
+
+
+def _alone(run: Run, demonstrations: Demonstrations, device: torch.device, permit: bool) -> object:
+    before = fused.OPERATIONS_WORTH_FUSING
+    fused.OPERATIONS_WORTH_FUSING = 0.0 if permit else math.inf
+    try:
+        return execute(run, demonstrations, device=device)
+    finally:
+        fused.OPERATIONS_WORTH_FUSING = before
+
+
 def main() -> int:
     """Check, measure, train, write; 2 without a card."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -173,6 +220,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=100, help="K, updates of a chain")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--epochs", type=int, default=1000, help="of the training")
+    parser.add_argument("--seeds", type=int, default=16, help="seeds that are trained in step")
     parser.add_argument("--note", default="", help="kept with the figures")
     given = parser.parse_args()
     if not torch.cuda.is_available():
@@ -199,6 +247,7 @@ def main() -> int:
     ]
     record["chains"] = rates(given.chains, given.steps, given.repeats, device, usable)
     record["training"] = training(device, given.epochs)
+    record["seeds"] = seeds(device, given.seeds, min(given.epochs, 20))
     write(f"gpu-{re.sub(r'[^a-z0-9]+', '-', card.lower()).strip('-')}", record)
     return 0
 

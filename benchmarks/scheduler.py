@@ -49,20 +49,19 @@ MOST_BETWEEN = 180.0
 def measure() -> dict[str, Any]:
     """Measure the pieces; each stands under the name that the simulation asks for."""
     found: dict[str, Any] = {}
-    found["tiny_training"] = _training("smoke")
-    found["training"] = _training("default")
-    print("trainings:", found["tiny_training"], found["training"], flush=True)
-    found["planning"] = {str(jobs): _planning(jobs) for jobs in (100, 300, 1000)}
-    print("planning:", found["planning"], flush=True)
     found["row_bytes"] = _row_bytes()
     found["slurm"] = _slurm()
     print("SLURM:", found["slurm"], flush=True)
+    found["tiny_training"] = _training()
+    print("a tiny training:", found["tiny_training"], flush=True)
+    found["planning"] = {str(jobs): _planning(jobs) for jobs in (100, 300)}
+    print("planning:", found["planning"], flush=True)
     return found
 
 
-def _training(profile: str) -> dict[str, float]:
-    """A training in a process of its own, the circle or a tiny one, and what it leaves."""
-    code = f"from thesis import Companion; Companion({profile!r}, 'cpu').trained('circle')"
+def _training() -> dict[str, float]:
+    """A training of a second in a process of its own, and what it leaves in the store."""
+    code = "from thesis import Companion; Companion('smoke', 'cpu').trained('circle')"
     with tempfile.TemporaryDirectory() as place:
         environment = {**os.environ, "EBMLIB_STORE": place}
         begun = time.perf_counter()
@@ -213,6 +212,25 @@ def lengths() -> list[float]:
     return sorted(sampler_updates(condition(name)) * SECONDS_PER_UPDATE for name, _ in named)
 
 
+def kept_bytes() -> float:
+    """Bytes of weights that a training of the thesis's studies keeps, snapshots too; their mean."""
+    from ebmlib import EnergyModel, seeding
+    from thesis.conditions import condition
+    from thesis.studies import studies, study
+
+    sizes = []
+    for each in studies():
+        for name in study(each).conditions:
+            run = condition(name)
+            dim = run.features.dim(2, 2)
+            model = EnergyModel(run.energy, dim, 2, generator=seeding.generator(0, "weights"))
+            every = run.training.snapshot_every
+            count = 1 + (0 if every is None else 1 + run.training.epochs // every)
+            weights = sum(tensor.numel() for tensor in model.state_dict().values())
+            sizes += [4 * count * weights] * study(each).planned_seeds
+    return sum(sizes) / len(sizes)
+
+
 def grouped(seconds: list[float], together: bool) -> list[list[float]]:
     """Trainings as jobs: each alone, or those of one size class together (workflow/cluster.py)."""
     from workflow.cluster import group
@@ -279,7 +297,7 @@ def table(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
         measured["tiny_training"]["seconds"],
     )
     drawn = random.Random(0)
-    known = lengths()
+    known, kept = lengths(), kept_bytes()
     rows = []
     exponent, factor = power_law(measured["planning"])
     for size in SIZES:
@@ -290,8 +308,9 @@ def table(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
             for at_once in JOBS:
                 row = {"trainings": size, "together": together, "at_once": at_once}
                 row |= simulate(jobs, at_once, cluster)
-                row["files"] = size * (measured["training"]["files"] + 4)
-                row["gigabytes"] = size * measured["training"]["bytes"] / 1e9
+                # beside the store: a stamp, a log and a progress file
+                row["files"] = size * (measured["tiny_training"]["files"] + 3)
+                row["gigabytes"] = size * kept / 1e9
                 row["rows_megabytes"] = size * measured["row_bytes"] / 1e6
                 row["planning_hours"] = factor * size**exponent / 3600
                 rows.append(row)

@@ -56,6 +56,7 @@ InactiveLimit=0
 KillWait=2
 OverTimeLimit=0
 MinJobAge=300
+MaxArraySize=10001
 ReturnToService=2
 SlurmdParameters=config_overrides
 GresTypes=gpu

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -214,6 +215,29 @@ def test_a_job_of_a_run_that_is_over_touches_nothing(
     cluster.arrive({})  # without an executor nothing is asked
 
 
+def test_a_running_job_stops_when_another_run_is_at_work(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from workflow import cluster;"
+        "cluster.MARK, cluster.LOOK_EVERY = Path(sys.argv[1]), 0.05; cluster.stop_with_run();"
+        "print('at work', flush=True); time.sleep(120)"
+    )
+    mark = tmp_path / "mark"
+    mark.write_text("first", encoding="utf-8")
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, str(mark)], stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), cluster.RUN: "first"},
+    )  # fmt: skip
+    assert running.stdout is not None and running.stdout.readline() == "at work\n"
+    time.sleep(0.5)
+    assert running.poll() is None
+    mark.unlink()  # what cannot be read stops nothing
+    time.sleep(0.5)
+    assert running.poll() is None
+    mark.write_text("second", encoding="utf-8")
+    assert running.wait(60) == 1
+    assert "the run that began it is over" in running.stdout.read()
+
+
 @pytest.mark.parametrize(
     ("error", "attempts"),
     [
@@ -233,6 +257,7 @@ def test_only_what_a_further_attempt_may_mend_is_done_again(
     for module in (cluster, locks, job):
         monkeypatch.setattr(module, "BUILD", tmp_path)
     monkeypatch.setattr(cluster, "MARK", tmp_path / "mark")
+    monkeypatch.setattr(cluster, "stop_with_run", lambda: None)  # it ends the process
     monkeypatch.setattr(job, "progress_file", lambda profile, name: told)
     monkeypatch.setattr(job.locks, "die_with_parent", lambda last_act: None)
     monkeypatch.setattr(job.surroundings, "adopt", lambda: None)
