@@ -316,3 +316,36 @@ def test_c14_by_its_margin(within):
     verdict = claims.get("C14").judge(Results("joint", tuple(rows), {}))
     assert verdict.number.value == pytest.approx(within)
     assert verdict.outcome == (REPRODUCED if within < 1.5 else NOT_REPRODUCED)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "outcome"),
+    [(1.1, 1.099, REPRODUCED), (1.1, 1.101, IN_RANGE), (2.0, 1.3, IN_RANGE)],
+)
+def test_c28_ends_nearer_to_one_than_it_began(begin, end, outcome):
+    """Reading 2 holds; reading 1 goes from begin to end."""
+    columns = {"path": [[1.0, 1.0]] * 5, "noise": [[begin, end]] * 5}
+    columns |= {"net": [[1.0, 1.0]] * 5, "drift": [[2.0, 1.0]] * 5}
+    rows = [
+        row
+        for name in (architecture.FULL, "noise/alpha-0.001-K-100")
+        for row in results(name, **columns).rows
+    ]
+    assert claims.get("C28").judge(Results("s", tuple(rows), {})).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("settled", "change", "outcome"),
+    [
+        (1550.0, 0.0, REPRODUCED),
+        (1450.0, 0.0, IN_RANGE),
+        (1450.0, 0.051, REPRODUCED),
+        (1450.0, 0.049, IN_RANGE),
+    ],
+)
+def test_c31_calls_few_steps_late_after_the_training_or_while_they_move(settled, change, outcome):
+    still = {"lag_settled": 1100.0, "R_change": 0.0, "lag_rise": 1.0, "lag_explained": 0.9}
+    few = results("mouse1-K-100", **(still | {"lag_settled": settled, "R_change": change}))
+    rows = (*results("mouse1", **still).rows, *few.rows)
+    excess = results("mouse1-K-100", excess=0.5)
+    assert claims.get("C31").judge(Results("d", rows, {}), excess).outcome == outcome
