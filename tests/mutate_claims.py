@@ -40,7 +40,7 @@ _CALLS = {
     **{"any": "all", "all": "any", "min": "max", "max": "min"},
     **{"any_of": "all_of", "all_of": "any_of", "every": "some", "some": "every"},
 }
-_SAID = {"reading", "table", "parts", "where", "rows", "lowest"}
+_SAID = {"reading", "table", "parts", "where", "rows", "lowest", "sure"}
 _BOUNDS = {"above", "below", "at_least", "at_most", "within"}
 _TURNED = {ast.Lt: ast.Gt, ast.LtE: ast.Gt, ast.Gt: ast.Lt, ast.GtE: ast.Lt, ast.Eq: ast.NotEq}
 _OPERATIONS = {

@@ -150,7 +150,10 @@ class _Spy(dict[str, Any]):
         return super().get(name, default)
 
 
-_STRUCTURE = {"condition", "seed", "diverged", "epochs", "offsets", "steps", "chains", "from"}
+_STRUCTURE = {
+    *("condition", "seed", "diverged", "epochs", "offsets", "steps", "chains", "from"),
+    "alphas_over_s",
+}
 
 
 def changes(judged: Judged, results: Mapping[str, Results]) -> Iterator[Change]:

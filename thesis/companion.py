@@ -288,17 +288,17 @@ class Companion:
     def more_seeds(self, family: str = claim.THESIS) -> MoreSeeds:
         """What five more seeds of the studies behind open verdicts would cost, as a table."""
         open_ = [b for b in self.verdicts(family) if b.verdict.outcome == claim.INCONCLUSIVE]
-        rows, trained = [], dict[str, float]()
-        for name in dict.fromkeys(name for box in open_ for name in box.claim.studies):
+        rows, all_minutes = [], dict[str, float]()
+        for studies in dict.fromkeys(box.claim.studies for box in open_):
             minutes = {
                 each: SEEDS * sampler_updates(condition(each)) / SHORT
+                for name in studies
                 for each in study(name).runs()
             }
-            trained |= minutes
-            boxes = tuple(box for box in open_ if name in box.claim.studies)
-            seeds = len(self.results(name).seeds())
-            rows.append((name, boxes, seeds, sum(minutes.values())))
-        return MoreSeeds(tuple(rows), sum(trained.values()))
+            all_minutes |= minutes
+            boxes = tuple(box for box in open_ if box.claim.studies == studies)
+            rows.append((studies, boxes, boxes[0].verdict.seeds, sum(minutes.values())))
+        return MoreSeeds(tuple(rows), sum(all_minutes.values()))
 
     def rule_changes(self, family: str = claim.THESIS) -> RuleChanges:
         """Which rules changed after their rows had been measured, as a table."""

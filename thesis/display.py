@@ -379,12 +379,12 @@ class MoreSeeds:
     """What it would take to decide what is open: five more seeds of some studies, as a table.
 
     Attributes:
-        rows: a study, the open verdicts that hang on it, its seeds, and the minutes that one core
-            takes to train what five more seeds need.
+        rows: studies, the open verdicts that hang on them, their seeds, and the minutes that one
+            core takes to train what five more seeds need.
         total: the minutes for all of them together; studies share trainings.
     """
 
-    rows: tuple[tuple[str, tuple[VerdictBox, ...], int, float], ...]
+    rows: tuple[tuple[tuple[str, ...], tuple[VerdictBox, ...], int, float], ...]
     total: float
 
     def _repr_markdown_(self) -> str:
@@ -398,9 +398,9 @@ class MoreSeeds:
     def __repr__(self) -> str:
         """One line for each study."""
         return "\n".join(
-            f"{study}: {', '.join(box.claim.id for box in boxes)}; {seeds} seeds, five more take "
-            f"{minutes:.0f} minutes"
-            for study, boxes, seeds, minutes in self.rows
+            f"{', '.join(box.claim.id for box in boxes)} ({', '.join(studies)}): {seeds} seeds, "
+            f"five more take {minutes:.0f} minutes"
+            for studies, boxes, seeds, minutes in self.rows
         )
 
 

@@ -186,3 +186,166 @@ def test_infinite_epochs_are_told_from_late_ones():
     assert architecture.epochs_to(row | {"error": [1.0, 0.5, 0.5]}) == (1000.0, False)
     last, diverged = architecture.epochs_to(row | {"diverged": 1})
     assert not diverged and math.isfinite(last)
+
+
+STAYS, DRIFTS, NEITHER = (1.0, 1.0, 1.0, 1.0), (0.46, 1.0, 1.5, 5.0), (0.8, 1.0, 1.05, 1.3)
+
+
+def chains(**cells):
+    """Rows of chains: ``a25_K50`` is alpha 0.0025 with K 50; a stage for all seeds, or for each."""
+    rows = []
+    for name, stages in cells.items():
+        alpha, steps = (int(part[1:]) for part in name.split("_"))
+        each = stages if isinstance(stages, list) else [stages] * 5
+        for seed, found in enumerate(each):
+            names = ("progress_before", "progress_at", "progress_after", "progress_long")
+            rows.append(
+                {"condition": f"noise/alpha-{alpha / 1e4:g}-K-{steps}", "seed": seed}
+                | {"alpha": alpha / 1e4, "K": steps, "s": 0.009}
+                | dict(zip(names, found, strict=True))
+            )
+    return Results("convergence", tuple(rows), {})
+
+
+MIXED = [STAYS, STAYS, NEITHER, NEITHER, NEITHER]
+"""Two seeds of five stay."""
+
+
+@pytest.mark.parametrize(
+    ("cells", "outcome", "number"),
+    [
+        ({"a25_K25": DRIFTS, "a25_K50": NEITHER, "a25_K200": STAYS}, REPRODUCED, 8),
+        ({"a25_K25": DRIFTS, "a25_K50": STAYS}, NOT_REPRODUCED, 2),
+        ({"a25_K50": DRIFTS, "a25_K200": STAYS}, NOT_REPRODUCED, 4),
+        ({"a25_K25": DRIFTS, "a25_K400": STAYS}, REPRODUCED, 16),
+        ({"a25_K25": DRIFTS, "a25_K1000": STAYS}, NOT_REPRODUCED, 40),
+        # 8 times in three seeds and twice in two: the interval reaches from 2 to 8
+        ({"a25_K25": DRIFTS, "a25_K50": MIXED, "a25_K200": STAYS}, INCONCLUSIVE, 6),
+        # one of two conditions needs about ten times
+        (
+            {"a25_K25": DRIFTS, "a25_K200": STAYS, "a50_K25": DRIFTS, "a50_K50": STAYS},
+            IN_RANGE,
+            5,
+        ),
+        # a condition that is freed in two seeds only does not count
+        (
+            {"a25_K25": DRIFTS, "a25_K200": STAYS, "a50_K25": DRIFTS, "a50_K50": MIXED},
+            REPRODUCED,
+            8,
+        ),
+        ({"a25_K25": DRIFTS, "a25_K200": NEITHER}, NOT_REPRODUCED, 0),
+        ({"a25_K25": STAYS, "a25_K200": STAYS}, NOT_REPRODUCED, 0),
+    ],
+)
+def test_c30_by_the_factor_of_every_condition(cells, outcome, number):
+    verdict = claims.get("C30").judge(chains(**cells))
+    assert (verdict.outcome, verdict.number.value) == (outcome, pytest.approx(number))
+    if outcome == IN_RANGE:
+        assert verdict.where == r"at $\alpha = 0.0025$ from $K = 25$"
+
+
+def test_a_training_that_diverged_is_no_cell_of_the_grid():
+    rows = chains(a25_K25=STAYS).rows
+    lost = {"condition": "noise/alpha-0.0025-K-50", "seed": 0, "diverged": 1}
+    assert list(convergence.grid(Results("c", (*rows, lost), {}))) == [(0.0025, 25)]
+
+
+def of_R(*right, also=1.0):
+    """Rows of a seed each in which R recognises what converged and rejects ``right`` of 25."""
+    rows = []
+    for seed, share in enumerate(right):
+        rows.append({"condition": "circle", "seed": seed} | row_38(0.0, 1.1))
+        for k in range(25):
+            plateau = 1.0 if k < share else 1.4 if k < share + also else 1.1
+            rows.append({"condition": "circle", "seed": seed} | row_38(0.9, plateau))
+    return Results("convergence", tuple(rows), {})
+
+
+@pytest.mark.parametrize(
+    ("right", "also", "outcome"),
+    [
+        ((21,) * 5, 0, REPRODUCED),  # balanced accuracy 0.92
+        ((19,) * 5, 0, NOT_REPRODUCED),  # 0.88
+        ((19, 20, 21, 22, 17), 0, INCONCLUSIVE),
+        ((10,) * 5, 11, IN_RANGE),  # 0.7 alone, 0.92 with the closed form
+        ((10,) * 5, 9, NOT_REPRODUCED),
+        ((9, 10, 11, 12, 7), 10, INCONCLUSIVE),
+    ],
+)
+def test_c38_by_its_bound_from_both_sides(right, also, outcome):
+    assert claims.get("C38").judge(of_R(*right, also=also)).outcome == outcome
+
+
+def test_far_more_epochs_are_more_than_twice_as_many():
+    for low, answer in ((2.01, True), (1.99, False)):
+        ratio = architecture.estimate([low] * 5)
+        assert architecture.far_more_epochs(ratio).full.answer is answer
+
+
+def test_the_starts_outside_are_those_before_the_path():
+    from thesis.claims.basins import reach
+
+    row = {"offsets": [-0.5, -0.25, 0.0, 0.002, 0.25], "returned": [0.0, 1.0, 0.0, 0.0, 1.0]}
+    rows = tuple({"condition": "circle", "seed": k} | row for k in range(2))
+    assert reach(Results("b", rows, {}), "circle").tolist() == [0.25, 0.25]
+
+
+def test_pairs_of_trainings_that_did_not_arrive_are_counted_once():
+    row = {"condition": architecture.FULL, "epochs": [0, 500, 1000]}
+    never = row | {"error": [1.0, 0.5, 0.5]}
+    fast = [row | {"error": [1.0, 0.05, 0.05], "seed": s} for s in (0, 1)]
+    slow = [row | {"error": [1.0, 0.05, 0.05], "seed": 0}, never | {"seed": 1}]
+    assert architecture.ratios(slow, fast)[1] == 1 == architecture.ratios(fast, slow)[1]
+    assert architecture.ratios(fast, fast)[1] == 0
+
+
+@pytest.mark.parametrize("within", [1.4, 1.6])
+def test_c14_by_its_margin(within):
+    """Two densities on four bins whose differences are known: 0.2 between seeds."""
+    base = np.full((1, 4), 0.25)
+    shift = np.array([[0.1, 0.1, -0.1, -0.1]])
+    rows = []
+    for seed in range(4):
+        conditional = base + shift * (seed % 2)  # neighbours differ by a total variation of 0.2
+        other = base + shift * ((seed + 1) % 2)
+        joint = other + shift * within * (1 if seed % 2 else -1)
+        rows.append(
+            {"condition": "joint/circle", "seed": seed, "joint": joint.tolist()}
+            | {"conditional": conditional.tolist(), "joint_error": 1, "conditional_error": 1}
+        )
+    verdict = claims.get("C14").judge(Results("joint", tuple(rows), {}))
+    assert verdict.number.value == pytest.approx(within)
+    assert verdict.outcome == (REPRODUCED if within < 1.5 else NOT_REPRODUCED)
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "outcome"),
+    [(1.1, 1.099, REPRODUCED), (1.1, 1.101, IN_RANGE), (2.0, 1.3, IN_RANGE)],
+)
+def test_c28_ends_nearer_to_one_than_it_began(begin, end, outcome):
+    """Reading 2 holds; reading 1 goes from begin to end."""
+    columns = {"path": [[1.0, 1.0]] * 5, "noise": [[begin, end]] * 5}
+    columns |= {"net": [[1.0, 1.0]] * 5, "drift": [[2.0, 1.0]] * 5}
+    rows = [
+        row
+        for name in (architecture.FULL, "noise/alpha-0.001-K-100")
+        for row in results(name, **columns).rows
+    ]
+    assert claims.get("C28").judge(Results("s", tuple(rows), {})).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    ("settled", "change", "outcome"),
+    [
+        (1550.0, 0.0, REPRODUCED),
+        (1450.0, 0.0, IN_RANGE),
+        (1450.0, 0.051, REPRODUCED),
+        (1450.0, 0.049, IN_RANGE),
+    ],
+)
+def test_c31_calls_few_steps_late_after_the_training_or_while_they_move(settled, change, outcome):
+    still = {"lag_settled": 1100.0, "R_change": 0.0, "lag_rise": 1.0, "lag_explained": 0.9}
+    few = results("mouse1-K-100", **(still | {"lag_settled": settled, "R_change": change}))
+    rows = (*results("mouse1", **still).rows, *few.rows)
+    excess = results("mouse1-K-100", excess=0.5)
+    assert claims.get("C31").judge(Results("d", rows, {}), excess).outcome == outcome

@@ -148,3 +148,14 @@ def test_an_untestable_claim_has_a_box_without_number():
     box = VerdictBox(claims.get("C14"), verdict)
     assert "It needs two seeds." in box.summary() and box.plot == ""
     assert "–" in str(box)
+
+
+def test_what_more_seeds_cost_is_listed_for_every_open_verdict():
+    found = Companion().more_seeds()
+    open_ = {id for id, box in BOXES.items() if box.verdict.outcome == claim.INCONCLUSIVE}
+    assert {box.claim.id for _, boxes, _, _ in found.rows for box in boxes} == open_
+    alone = [minutes for *_, minutes in found.rows]
+    assert max(alone) < found.total < sum(alone), "studies share trainings"
+    # mouse1: 512 chains of 256 steps for 1500 updates, at forty million steps a minute
+    (tail,) = (minutes for studies, *_, minutes in found.rows if studies == ("tail",))
+    assert tail == pytest.approx(5 * 512 * 256 * 1500 / 40e6)
