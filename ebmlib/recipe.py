@@ -49,6 +49,7 @@ ENERGY = EnergyConfig.plain(
 )
 TRAINING = TrainingConfig(epochs=400, lr=1e-2, final_lr=1e-4, decay="cosine")
 NEGATIVES, BATCH = 16, 128
+NARROWEST = 0.05  # of the actions' spread: noise on them, which the grid of actions resolves
 
 OTHER_TIME = 0.15  # of a demonstration: near-by states farther apart in time are another passage
 AMBIGUOUS = 0.03  # share of states at which another passage acts otherwise
@@ -101,7 +102,8 @@ def choose(
     else:
         reasons.append(f"state {features.words}: as asked")
     kernel = kernel_density(demonstrations, features, oriented=True)
-    along, across = kernel.action_width, kernel.across or kernel.action_width
+    along = max(kernel.action_width, NARROWEST)
+    across = max(kernel.across or kernel.action_width, NARROWEST)
     reasons.append(
         f"noise {kernel.state_width:.2f} on states, {along:.2f} along and {across:.2f} across "
         "actions, in units of their spread: a kernel density of these widths predicts left-out "
