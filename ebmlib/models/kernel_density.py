@@ -65,7 +65,8 @@ class KernelDensity:
         best of that would be too wide for all else. A state stands alone if its distance to the
         nearest one of the other demonstrations is more than :data:`ALONE` times the typical one
         (the median over demonstrations of their medians), and if its demonstration has more than
-        the share :data:`BRANCH` of such states: one that takes a road of its own.
+        the share :data:`BRANCH` of such states: one that takes a road of its own. With more than
+        half of them all of it stands alone.
 
         Args:
             states: (n, d_x).
@@ -180,7 +181,9 @@ def _left_out(states: Tensor, groups: Tensor) -> Tensor:
     kept = torch.ones_like(alone)
     for name in names:
         own = groups == name
-        if alone[own].double().mean() > BRANCH:
+        if gap[own].median() > ALONE * typical:
+            kept[own] = False
+        elif alone[own].double().mean() > BRANCH:
             kept[own] = ~alone[own]
     rows = kept.nonzero()[:, 0]
     return rows[:: max(1, len(rows) // _QUERIES)]

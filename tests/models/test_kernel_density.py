@@ -114,7 +114,7 @@ def test_what_has_no_widths_is_refused():
 
 def test_a_road_that_one_of_four_took_does_not_widen_the_kernels():
     """Behind the fork nothing can be predicted of it; on the stem it counts like the others."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(4)
     strokes = [make_mouse.by_hand(x, rng) for x in make_mouse.drawing("forking", 6, rng)]
     widths = []
     for chosen in ((0, 2, 4), (0, 2, 4, 1)):
@@ -124,4 +124,4 @@ def test_a_road_that_one_of_four_took_does_not_widen_the_kernels():
         widths.append(recipe.kernel_density(made, StateFeatures(), oriented=True))
     without, with_one = widths
     for name in ("state_width", "action_width", "across"):
-        assert getattr(with_one, name) < 1.6 * getattr(without, name), name
+        assert getattr(with_one, name) < 1.3 * getattr(without, name), name

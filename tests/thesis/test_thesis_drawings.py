@@ -15,8 +15,8 @@ def test_widths_and_state_are_those_that_the_recipe_chooses():
     run = recipe.choose(load_demonstrations(recipe.data_of(drawings.SOURCE))).run
     ours = condition("drawings/recipe")
     assert run.features == ours.features == drawings.CLOCK
-    found = run.objective.state_noise, run.objective.data_noise, run.objective.noise_across
-    stated = drawings.STATE_NOISE, drawings.ALONG, drawings.ACROSS
+    found = run.objective.state_noise, run.objective.data_noise
+    stated = drawings.STATE_NOISE, drawings.ACTION_NOISE
     assert found == pytest.approx(stated, rel=0.05)
     assert ours.data == recipe.data_of(drawings.SOURCE) and ours.energy == run.energy
     assert ours.training == run.training
