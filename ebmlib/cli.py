@@ -399,9 +399,9 @@ def _draw(
     with _canvas(demonstrations, paths[0].shape[1], out) as axes:
         from ebmlib import figures
 
-        for path in paths:
+        for number, path in enumerate(paths):
             one = Trajectories(torch.tensor(path)[None], torch.tensor(path)[None].diff(dim=1))
-            figures.trajectories(axes, one, label=policy.upper())
+            figures.trajectories(axes, one, label=policy.upper(), named=number == 0)
 
 
 @contextlib.contextmanager

@@ -47,8 +47,9 @@ from ebmlib.training.store import Store, Trained
 ENERGY = EnergyConfig.plain(
     h_dim=64, hidden_layers=2, residual=True, activation="silu", standardise=True
 )
-TRAINING = TrainingConfig(epochs=400, lr=1e-2, final_lr=1e-4, decay="cosine")
+TRAINING = TrainingConfig(epochs=500, lr=1e-2, final_lr=1e-4, decay="cosine")
 NEGATIVES, BATCH = 16, 128
+NARROWEST = 0.05  # of the actions' spread: noise on them, which the grid of actions resolves
 
 OTHER_TIME = 0.15  # of a demonstration: near-by states farther apart in time are another passage
 AMBIGUOUS = 0.03  # share of states at which another passage acts otherwise
@@ -100,12 +101,11 @@ def choose(
         reasons.append(f"state {features.words}: {why}")
     else:
         reasons.append(f"state {features.words}: as asked")
-    kernel = kernel_density(demonstrations, features, oriented=True)
-    along, across = kernel.action_width, kernel.across or kernel.action_width
+    kernel = kernel_density(demonstrations, features)
+    width = max(kernel.action_width, NARROWEST)
     reasons.append(
-        f"noise {kernel.state_width:.2f} on states, {along:.2f} along and {across:.2f} across "
-        "actions, in units of their spread: a kernel density of these widths predicts left-out "
-        "demonstrations best"
+        f"noise {kernel.state_width:.2f} on states and {width:.2f} on actions, in units of their "
+        "spread: a kernel density of these widths predicts left-out demonstrations best"
     )
     run = Run(
         data=data or DemonstrationConfig(demonstrations.name, scaling="together", sigma=0.0),
@@ -114,23 +114,21 @@ def choose(
             proposal=GaussianProposal(),
             negatives=NEGATIVES,
             batch_size=BATCH,
-            data_noise=along,
-            noise_across=across,
+            data_noise=width,
             state_noise=kernel.state_width,
             noise_unit="spread",
         ),
         training=TRAINING,
         seed=seed,
-        inference=_inference(demonstrations, along, across),
+        inference=_inference(demonstrations, width),
         features=features,
     )
     return Choice(run, tuple(reasons))
 
 
-def _inference(demonstrations: Demonstrations, along: float, across: float) -> Inference:
-    width = math.sqrt(along * across)  # what the data vary by comes on top of the narrower noise
+def _inference(demonstrations: Demonstrations, width: float) -> Inference:
     if demonstrations.dim <= 2:
-        return Inference(estimate="road", grid=width, jump=(along, across))
+        return Inference(estimate="road", grid=width, jump=(width, width))
     # no grid: chains as narrow as the noise that the density was smoothed with
     spread = math.sqrt(float(demonstrations.actions.var(axis=0).mean()))
     return Inference(SGLD(alpha=0.5 * width * spread, steps=100))

@@ -27,16 +27,16 @@ from ebmlib.training.run import Run
 
 SOURCE, KEPT = "crossing", "crossing-kept"
 
-STATE_NOISE, ALONG, ACROSS, ROUND = 0.14, 0.28, 0.10, 0.17
-"""Widths of the noise in units of the spread: on states, along and across actions, and the one for
-all directions alike."""
+STATE_NOISE, ACTION_NOISE = 0.14, 0.17
+"""Widths of the noise on states and actions in units of their spread."""
+ALONG, ACROSS = 0.28, 0.10
+"""The same for actions, along the demonstrated action and across it."""
 
 HISTORY = StateFeatures(3, history_mean=True)
 CLOCK = StateFeatures(clock=True)
 
 _NOISE = {
-    "data_noise": ALONG,
-    "noise_across": ACROSS,
+    "data_noise": ACTION_NOISE,
     "state_noise": STATE_NOISE,
     "noise_unit": "spread",
 }
@@ -50,8 +50,8 @@ def _recipe() -> Run:
             h_dim=64, hidden_layers=2, residual=True, activation="silu", standardise=True
         ),
         objective=RankingNCE(**_NOISE, **_DRAWS),  # type: ignore[arg-type]
-        training=TrainingConfig(epochs=400, lr=1e-2, final_lr=1e-4, decay="cosine"),
-        inference=Inference(estimate="road", grid=ROUND),
+        training=TrainingConfig(epochs=500, lr=1e-2, final_lr=1e-4, decay="cosine"),
+        inference=Inference(estimate="road", grid=ACTION_NOISE, jump=(ACTION_NOISE, ACTION_NOISE)),
         features=CLOCK,
     )
 
@@ -65,11 +65,9 @@ def _drawings() -> dict[str, Run]:
         "recipe": base,
         "as-given": replace(base, energy=replace(base.energy, standardise=False)),
         "no-state-noise": base.with_(state_noise=0.0),
-        "no-action-noise": base.with_(data_noise=0.0, noise_across=None),
-        "no-noise": base.with_(
-            data_noise=0.0, noise_across=None, state_noise=0.0, snapshot_every=40
-        ),
-        "round-noise": base.with_(data_noise=ROUND, noise_across=None),
+        "no-action-noise": base.with_(data_noise=0.0),
+        "no-noise": base.with_(data_noise=0.0, state_noise=0.0, snapshot_every=50),
+        "oriented-noise": base.with_(data_noise=ALONG, noise_across=ACROSS),
         "constant-rate": base.with_(final_lr=None),
         "position": replace(base, features=StateFeatures()),
         "history": replace(base, features=HISTORY),

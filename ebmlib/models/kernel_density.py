@@ -20,7 +20,8 @@ _NARROWEST, _WIDEST = 0.01, 4.0
 _VALUES_AT_ONCE = 1 << 21
 _QUERIES = 200
 ALONE = 3.0
-"""A demonstration stands alone at this many times the typical distance to the others."""
+"""A state stands alone at this many times the typical distance to the other demonstrations."""
+BRANCH = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,10 +62,12 @@ class KernelDensity:
     ) -> KernelDensity:
         """The density with the widths that predict a left-out demonstration best.
 
-        A demonstration that stands alone is not left out: it cannot be predicted from the others,
-        and widths chosen for it would be too wide for all others. It stands alone if the
-        distance of its states to the nearest ones of other demonstrations (the median) is more than
-        :data:`ALONE` times that of a typical demonstration.
+        A state that stands alone is not left out: it cannot be predicted from the others, and
+        widths chosen for it would be too wide for all others. A state stands alone if its distance
+        to the nearest one of the other demonstrations is more than :data:`ALONE` times the typical
+        one (the median over demonstrations of their medians), and if its demonstration has more
+        than the share :data:`BRANCH` of such states: it takes a road of its own. A demonstration
+        with more than half such states stands alone as a whole.
 
         Args:
             states: (n, d_x).
@@ -169,14 +172,21 @@ def _parts(actions: Tensor, centres: Tensor, oriented: bool) -> tuple[Tensor, Te
 
 def _left_out(states: Tensor, groups: Tensor) -> Tensor:
     """Rows (q,) of the pairs that are predicted from the other demonstrations."""
+    gap = torch.empty(len(states), dtype=states.dtype)
     names = groups.unique()
-    gaps = []
     for name in names:
         own = groups == name
-        gaps.append(torch.cdist(states[own][::3], states[~own]).amin(dim=1).median())
-    gap = torch.stack(gaps)
-    company = names[gap <= ALONE * gap.median()]
-    rows = torch.isin(groups, company).nonzero()[:, 0]
+        gap[own] = torch.cdist(states[own], states[~own]).amin(dim=1)
+    typical = torch.stack([gap[groups == name].median() for name in names]).median()
+    alone = gap > ALONE * typical
+    kept = torch.ones_like(alone)
+    for name in names:
+        own = groups == name
+        if gap[own].median() > ALONE * typical:
+            kept[own] = False
+        elif alone[own].double().mean() > BRANCH:
+            kept[own] = ~alone[own]
+    rows = kept.nonzero()[:, 0]
     return rows[:: max(1, len(rows) // _QUERIES)]
 
 

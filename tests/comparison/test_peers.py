@@ -1,4 +1,4 @@
-"""The peers of compare against scikit-learn's implementations; skipped where it is not installed."""
+"""The peers of compare against scikit-learn's implementations; skipped without it."""
 
 import numpy as np
 import pytest
@@ -24,9 +24,7 @@ def test_the_mixture_of_actions_is_the_joint_over_the_marginal_one():
     for which, k in ((joint, None), (marginal, of.k)):
         which.weights_, which.means_ = of.weights.numpy(), of.means[:, :k].numpy()
         which.covariances_ = of.covariances[:, :k, :k].numpy()
-        which.precisions_cholesky_ = np.linalg.cholesky(
-            np.linalg.inv(which.covariances_)
-        )
+        which.precisions_cholesky_ = np.linalg.cholesky(np.linalg.inv(which.covariances_))
     x, a = of.units.states(states), of.units.actions(actions)
     expected = joint.score_samples(torch.cat([x, a], dim=1).numpy())
     expected -= marginal.score_samples(x.numpy()) + 2 * np.log(float(of.units.a_scale))

@@ -7,11 +7,12 @@ import pytest
 import torch
 from support import assert_mean, assert_variance
 
-from ebmlib import InputError, seeding
+from data import make_mouse
+from ebmlib import Demonstrations, InputError, StateFeatures, recipe, seeding
 from ebmlib.models.kernel_density import KernelDensity
 
 
-def data(demonstrations=4, n=30, noise=0.1, seed=0):
+def curves(demonstrations=4, n=30, noise=0.1, seed=0):
     """Demonstrations along a curve whose actions vary by ``noise``: states, actions, groups."""
     g = seeding.generator(seed, "data")
     t = torch.linspace(0, 1, n, dtype=torch.float64).repeat(demonstrations)
@@ -40,7 +41,7 @@ def by_hand(kernel, x, a):
 
 @pytest.mark.parametrize("oriented", [False, True])
 def test_density_is_the_sum_it_says_and_integrates_to_one(oriented):
-    states, actions, groups = data()
+    states, actions, groups = curves()
     kernel = KernelDensity.fit(states, actions, groups, oriented=oriented)
     x = states[[3, 50, 77]] + 0.05
     found = kernel.log_prob(x, actions[[4, 50, 76]])
@@ -56,7 +57,7 @@ def test_density_is_the_sum_it_says_and_integrates_to_one(oriented):
 
 @pytest.mark.parametrize("oriented", [False, True])
 def test_draws_have_the_moments_of_the_density(oriented):
-    states, actions, groups = data()
+    states, actions, groups = curves()
     kernel = KernelDensity.fit(states, actions, groups, oriented=oriented)
     x = states[40:41]
     draws = kernel.sample(x.expand(20_000, 2), generator=seeding.generator(0, "draws"))
@@ -69,7 +70,7 @@ def test_draws_have_the_moments_of_the_density(oriented):
 
 
 def test_widths_are_the_best_for_a_left_out_demonstration():
-    states, actions, groups = data()
+    states, actions, groups = curves()
     kernel = KernelDensity.fit(states, actions, groups)
 
     def left_out(h, s):
@@ -91,7 +92,7 @@ def test_widths_are_the_best_for_a_left_out_demonstration():
 
 
 def test_a_demonstration_that_stands_alone_does_not_widen_the_others():
-    states, actions, groups = data()
+    states, actions, groups = curves()
     alone = torch.cat([states, states[:30] + torch.tensor([0.0, 20.0])])
     widths = KernelDensity.fit(alone, torch.cat([actions, -actions[:30]]),
                                torch.cat([groups, torch.full((30,), 4)]))  # fmt: skip
@@ -102,10 +103,25 @@ def test_a_demonstration_that_stands_alone_does_not_widen_the_others():
 
 
 def test_what_has_no_widths_is_refused():
-    states, actions, groups = data()
+    states, actions, groups = curves()
     with pytest.raises(InputError, match="at least two"):
         KernelDensity.fit(states, actions, torch.zeros_like(groups))
     with pytest.raises(InputError, match="actions that vary"):
         KernelDensity.fit(states, torch.ones_like(actions), groups)
     with pytest.raises(InputError, match="groups"):
         KernelDensity.fit(states, actions, groups[:5])
+
+
+def test_a_road_that_one_of_four_took_does_not_widen_the_kernels():
+    """Behind the fork nothing can be predicted of it; on the stem it counts like the others."""
+    rng = np.random.default_rng(4)
+    strokes = [make_mouse.by_hand(x, rng) for x in make_mouse.drawing("forking", 6, rng)]
+    widths = []
+    for chosen in ((0, 2, 4), (0, 2, 4, 1)):
+        made = Demonstrations.from_arrays(
+            [strokes[i] for i in chosen], steps=100, scaling="together"
+        )
+        widths.append(recipe.kernel_density(made, StateFeatures(), oriented=True))
+    without, with_one = widths
+    for name in ("state_width", "action_width", "across"):
+        assert getattr(with_one, name) < 1.3 * getattr(without, name), name

@@ -569,3 +569,20 @@ def test_cosine_decay_starts_at_lr_ends_at_final_lr_and_is_half_way_in_the_middl
         0.1 + 0.9 * (1 + math.sqrt(0.5)) / 2
     )
     assert config.rate(0, 0.5) == pytest.approx(0.5)
+
+
+def test_noise_on_actions_has_one_width_along_the_action_and_one_across():
+    """In units of the spread, along and across each action, whatever its direction."""
+    g, n = seeding.generator(0, "data"), 6000
+    angle = 6.28 * torch.rand(n, generator=g)
+    actions = torch.stack([angle.cos(), angle.sin()], dim=1) * (0.5 + torch.rand(n, 1, generator=g))
+    pairs = Pairs(torch.zeros(n, 1), actions, torch.arange(n))
+    of = RankingNCE(data_noise=0.4, noise_across=0.1, noise_unit="spread")
+    moved = of.noisy(pairs, of.begin(pairs, generator=g), g).actions - actions
+    unit = float(actions.var(dim=0, correction=0).mean().sqrt())
+    along = actions / actions.norm(dim=1, keepdim=True)
+    across = torch.stack([-along[:, 1], along[:, 0]], dim=1)
+    for direction, width in ((along, 0.4), (across, 0.1)):
+        part = (moved * direction).sum(dim=1) / unit
+        assert abs(float(part.std()) - width) < 5.5 * width / math.sqrt(2 * n)
+        assert abs(float(part.mean())) < 5.5 * width / math.sqrt(n)

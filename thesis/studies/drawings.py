@@ -107,7 +107,7 @@ def exact_densities(cell: Cell) -> dict[str, Any]:
     states, kept = held.kept_pairs(policy.features)
     actions = torch.tensor(held.train.actions, dtype=torch.float32)
     spread = float(actions.var(dim=0, correction=0).mean().sqrt())
-    crossing = int(np.argmin(_again(held)))
+    crossing = int(np.argmin(again(held)))
     n, half = (9, HALF) if cell.small else (CELLS, HALF)
     axis = torch.linspace(-half, half, n) * spread
     points = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), dim=-1).reshape(-1, 2)
@@ -121,7 +121,7 @@ def exact_densities(cell: Cell) -> dict[str, Any]:
 CELLS, HALF = 41, 3.0
 
 
-def _again(held: Split) -> np.ndarray:
+def again(held: Split) -> np.ndarray:
     """Distance of every state of the first kept stroke to the nearest one of another passage."""
     path = held.kept[0][:-1]
     apart = np.linalg.norm(path[:, None] - path[None], axis=-1)
