@@ -1,11 +1,13 @@
-"""How long the explorer's trajectories take, in Chromium: python -m benchmarks.rollouts [--runs 3]
+"""How long the explorer's trajectories take, in Chromium.
+
+    .venv/bin/python -m benchmarks.rollouts [--runs 3]
 
 EXP, 150 actions, 16 chains for each, from the two starts that the explorer begins with, on networks
-of the thesis's size (z 64, h 128) for circle (K = 100) and mouse1 (K = 256). Seconds from a
-change to the first action drawn and to the end of all, the explorer's own delay of 0.25 s included,
-and both as multiples of a reference taken in the same run: a product in plain JavaScript for a thousandth of
-the multiplications of one trajectory. The networks are trained for three updates only: the time
-depends on their size.
+of the thesis's size (z 64, h 128) for circle (K = 100) and mouse1 (K = 256). Seconds from a change
+to the first action drawn and to the end of all, the explorer's own delay of 0.25 s included, and
+both as multiples of a reference taken in the same run: plain JavaScript for a thousandth of the
+multiplications of one trajectory. The networks are trained for three updates only: the time depends
+on their size and, by units that are 0, a little on their weights.
 """
 
 from __future__ import annotations
@@ -76,7 +78,8 @@ def main() -> None:
         rows = [row for row in told if row["dataset"] == dataset]
         results[dataset] = {
             "starts": rows[0]["starts"],
-            **{f"{key} (s)": round(median(row[key] for row in rows), 3) for key in ("first", "all")},
+            **{f"{key} (s)": round(median(row[key] for row in rows), 3)
+               for key in ("first", "all")},
             **{f"{key} / reference": round(median(row[key] / row["reference"] for row in rows), 1)
                for key in ("first", "all")},
         }  # fmt: skip

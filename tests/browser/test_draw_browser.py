@@ -197,7 +197,9 @@ def test_a_drawing_trains_while_the_reader_watches(use: Use) -> None:
     updates, _, end, between = looks["done"]["tiles"]
     assert int(updates) == recorder.TRAINING["epochs"]
     # the strokes are the same but for their place, which normalisation takes away
-    assert float(between) < 0.05 and float(end) < 0.1, "a trajectory of length 2 pi is far from them"
+    assert float(between) < 0.05 and float(end) < 0.1, (
+        "a trajectory of length 2 pi is far from them"
+    )
     assert "updates, loss" in looks["paused"]["live"] and "arrived" in looks["done"]["live"]
     chosen = looks["done"]["notes"][3]
     assert chosen.startswith("Chosen: state: position") and "updates of ranking NCE" in chosen
