@@ -1,9 +1,12 @@
-"""How well, and how fast, the page follows scribbles: python -m benchmarks.page_drawings [--epochs N]
+"""How well, and how fast, the page follows scribbles.
 
-Four shapes over five seeds (tests/scribbles.py): four strokes train, three are kept. The distance is
-DTW per point of the trajectory to the kept strokes, the median, over that of the training strokes to
-them (the floor). Seconds are node's for a whole session, pictures on the way included, and the CPU's
-for it, since other work on the machine slows the former. Needs node (the book's packages).
+    .venv/bin/python -m benchmarks.page_drawings [--out FILE.json] [--set epochs=500]
+
+Four shapes over five seeds (tests/scribbles.py): four strokes train, three are kept. The distance
+is DTW per point of the trajectory to the kept strokes, the median, over that of the training
+strokes to them (the floor). Seconds are node's for a whole session, pictures on the way included,
+and the CPU's for it, since other work on the machine slows the former. Needs node (the book's
+packages).
 """
 
 from __future__ import annotations
@@ -54,9 +57,7 @@ def measure(shape: str, seed: int, changes: dict[str, float]) -> dict[str, Any]:
 
     paths = scribbles.repetitions(shape, 7, seed)
     told = sessions(scribbles.strokes(paths[:4]), TRAINING | {"seed": seed} | changes)
-    scale = float(
-        Demonstrations.from_arrays(paths[:4], steps=100, scaling="together").scales[0]
-    )
+    scale = float(Demonstrations.from_arrays(paths[:4], steps=100, scaling="together").scales[0])
     train, kept = ([resampled(p, scale) for p in some] for some in (paths[:4], paths[4:]))
     floor = np.median([dtw_per_point(one, other) for one in train for other in kept])
     last = np.reshape(told["trajectories"][-1][0], (-1, 2))

@@ -20,6 +20,7 @@ SUPPORT = "test_browser_support.py"
 STANDARDISED = "models/test_standardisation.py"
 COMPILED = "sampling/test_compiled.py"
 NUMERICS = "widgets/test_widgets_numerics.py"
+PAGE_RECIPE = "widgets/test_page_recipe.py"
 EVERY, FRESH = "objectives/test_every_objective.py", "test_generators.py"
 CHAIN, CHAIN_LAW = "sampling/test_chain.py", "evaluation/test_chain_law.py"
 BOUNDS = "thesis/test_bounds.py"
@@ -547,6 +548,29 @@ PLANTS = [
     Plant("a cluster's GPUs looked for on this machine", "workflow/devices.py:elsewhere",
           'wanted == "cuda" or gpus', 'wanted == "cuda"',
           f"{CLUSTER}::test_devices_of_a_cluster_are_not_looked_for_here"),
+    # drawings in the page
+    Plant("SiLU' in single precision without its second term", "ebmlib/widgets/js/single.js:siluCode",
+          "...get(v), ...TIMES, ...splat(1), ...PLUS, ...get(sigma), ...TIMES, ...store(0)",
+          "...get(sigma), ...TIMES, ...store(0)", f"{PAGE_RECIPE}::test_updates_agree_with_pytorch"),
+    Plant("a column left out where only four of eight particles are 0", "ebmlib/widgets/js/single.js:multiplyCode",
+          "...get(second), ...get(at), 0x6a, ...load(0), ...simd(0x50), ...simd(0x53)",
+          "...simd(0x53)", f"{NUMERICS}::test_single_precision_agrees_to_its_digits"),
+    Plant("contrast in the page without the density of the noise", "ebmlib/widgets/js/recipe.js:updateOn",
+          "g[p] -= logQ[p]",
+          "g[p] -= 0", f"{PAGE_RECIPE}::test_updates_agree_with_pytorch"),
+    Plant("the clock as wide as the place", "ebmlib/widgets/js/kernel.js:KernelDensity",
+          "pairs.dx === 3 ? [[0, 1], [2]] : [[0, 1]]",
+          "[[0, 1, 2].slice(0, pairs.dx)]", f"{PAGE_RECIPE}::test_a_width_of_its_own_for_the_clock_predicts_better"),
+    Plant("a distance in the page that pairs without order", "ebmlib/widgets/js/strokes.js:dtwPerPoint",
+          "Math.min(before[j], before[j + 1], cost[j])",
+          "Math.min(...before, cost[j])",
+          "widgets/test_recorder.py::test_the_distance_agrees_with_the_library_and_respects_order"),
+    Plant("the page goes between two roads", "ebmlib/widgets/js/recipe.js:follow",
+          "if (this.roads)",
+          "if (false)", f"{PAGE_RECIPE}::test_where_strokes_fork_both_roads_appear"),
+    Plant("the living picture moves where no motion is wanted", "ebmlib/widgets/js/light.js",
+          "still.matches ||",
+          "", "widgets/test_living_picture.py::test_it_moves_unless_motion_is_not_wanted"),
     # the browser that looks at the book
     Plant("requests of a page not noted", "tests/browser/session.mjs",
           "requests.push(request.url())",

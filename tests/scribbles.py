@@ -1,4 +1,4 @@
-"""Scribbles as a person draws them again and again: shapes with jitter, for tests of the page's recipe."""
+"""Scribbles as a person draws them again and again, to test the page's recipe."""
 
 from __future__ import annotations
 
@@ -30,15 +30,18 @@ def curve(shape: str, u: Array) -> Array:
         return np.stack([x, y], axis=1)
     if shape in ("left", "right"):  # a stem, then one side of a round obstacle
         side = -1 if shape == "left" else 1
-        return np.stack([side * 0.7 * np.sin(np.pi * np.clip(1.5 * u - 0.5, 0, 1)) ** 2, 2 * u], axis=1)
+        return np.stack(
+            [side * 0.7 * np.sin(np.pi * np.clip(1.5 * u - 0.5, 0, 1)) ** 2, 2 * u], axis=1
+        )
     raise ValueError(shape)
 
 
 def repetitions(shape: str, count: int, seed: int) -> list[Array]:
     """A shape drawn ``count`` times, (n, 2) each, with the spread of a person who takes care.
 
-    Every time it is turned by 2 degrees, scaled by 3 % and bent by five low harmonics whose size is
-    about 2 % of its extent, and its timing is off by about 2 % of its duration (standard deviations).
+    Every time it is turned by 2 degrees, scaled by 3 % and bent by five low harmonics whose size
+    is about 2 % of its extent, and its timing is off by about 2 % of its duration (standard
+    deviations).
     A shape ``"a|b"`` is drawn as a and as b in turn.
     """
     rng = np.random.default_rng([seed, *map(ord, shape)])

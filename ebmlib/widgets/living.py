@@ -1,10 +1,11 @@
-"""The living picture: trajectories of a trained policy, moving without a click and without a kernel.
+"""The living picture: trajectories of a trained policy that move without a click and a kernel.
 
     from ebmlib.widgets import living_picture
     living_picture(store.train_or_load(preset("circle")))
 
-It is plain HTML: an SVG that is whole where scripts are off or motion is not wanted, and a short script
-that plays trajectories computed beforehand. It needs neither a widget manager nor another file.
+It is plain HTML: an SVG that is whole where scripts are off or motion is not wanted, and a short
+script that plays trajectories computed beforehand. It needs neither a widget manager nor another
+file.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ def living_picture(
     seed: int = 0,
     width: int = 640,
 ) -> LivingPicture:
-    """Trajectories of a policy (EXP, Algorithm 2) from starts all around its demonstrations, moving.
+    """Trajectories of a policy (EXP, Algorithm 2) from starts around its demonstrations, moving.
 
     Args:
         trained: a trained run on data of two dimensions.

@@ -36,11 +36,12 @@ TRAINING: dict[str, float] = {
 }
 """How the page trains on a drawing: the recipe of :mod:`ebmlib.recipe` in sizes that take seconds.
 
-``steps`` per trajectory; a single stroke becomes so many ``copies`` with noise ``sigma``; ``h_dim``, the
-width of the network's layers; ``batch`` demonstrated actions an update, each among ``negatives``; the
-rate, from ``lr`` to ``final_lr`` by half a cosine over all ``epochs`` (updates); trajectories are drawn
-after every ``shown_every`` updates, ``shown`` of them where strokes fork and else one; the ``seed`` of
-everything. Features of the state and widths of the noise are chosen from the drawing.
+``steps`` per trajectory; a single stroke becomes so many ``copies`` with noise ``sigma``;
+``h_dim``, the width of the network's layers; ``batch`` demonstrated actions an update, each among
+``negatives``; the rate, from ``lr`` to ``final_lr`` by half a cosine over all ``epochs`` (updates);
+trajectories are drawn after every ``shown_every`` updates, ``shown`` of them where strokes fork and
+else one; the ``seed`` of everything. Features of the state and widths of the noise are chosen from
+the drawing.
 """
 
 _WORDS = (

@@ -34,7 +34,7 @@ if (wanted.javascript !== false) await pad.waitFor({ timeout: 60000 });
 
 /** Wait for something; an error on the page ends the wait, since it may be the reason. */
 async function until(reached) {
-  const end = Date.now() + 240000;
+  const end = Date.now() + 600000; // a busy machine takes long; nothing here is timed
   while (!await reached()) {
     if (told.errors.length || Date.now() > end) throw new Error(`waited in vain: ${told.errors[0] ?? "no error"}`);
     await page.waitForTimeout(50);

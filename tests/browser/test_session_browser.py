@@ -55,8 +55,8 @@ def test_each_kind_of_error_is_noted(tmp_path: Path, closed: str) -> None:
 
 
 LATE = 'addEventListener("load", () => setTimeout(() => console.error("late"), {}))'
-"""An error so many milliseconds after loading. Visits are patient where it must be seen: a page that is
-left at once is gone long before it, however slow the machine is."""
+"""An error so many milliseconds after loading. Visits are patient where it must be seen: a page
+that is left at once is gone long before it, however slow the machine is."""
 
 
 def test_an_error_after_loading_is_noted(tmp_path: Path) -> None:

@@ -44,14 +44,14 @@ class Target {
 }
 
 const answers = {
-  evaluate({ network, states, actions, capacity, plain }) {
+  evaluate({ network, states, actions, capacity, plain, single }) {
     const net = ebm.Network.decode(network);
     const n = actions.length / net.actionDim;
-    const score = new ebm.Score(net, capacity ?? n, { plain });
+    const score = new ebm.Score(net, capacity ?? n, { plain, single });
     score.setStates(states, n);
     const f = new Float64Array(n);
     const gradient = score.gradient(Float64Array.from(actions), new Float64Array(actions.length), f);
-    return { f: Array.from(f), gradient: Array.from(gradient), simd: score.arena.kernel !== null };
+    return { f: Array.from(f), gradient: Array.from(gradient), simd: score.arena.kernel !== null, single: score.arena.pairs };
   },
 
   target({ target, start, sampler, steps, record, seed }) {

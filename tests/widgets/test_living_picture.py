@@ -1,4 +1,4 @@
-"""The living picture: what it holds, and that it moves in a browser and stands still without scripts."""
+"""The living picture: what it holds, and when it moves in a browser."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def test_it_is_small_and_asks_for_nothing(trained: Any) -> None:
 
 def test_other_than_two_dimensions_is_refused(tmp_path: Path) -> None:
     line = np.linspace(0, 1, 9)[:, None]
-    data = Demonstrations.from_arrays([line, 2 * line], sigma=0.01, generator=np.random.default_rng(0))
+    data = Demonstrations.from_arrays(
+        [line, 2 * line], sigma=0.01, generator=np.random.default_rng(0)
+    )
     run = preset("circle").with_(z_dim=4, h_dim=4, epochs=1, sgld_K=2, sgld_dim=8)
     trained = Store(tmp_path).train_or_load(run, demonstrations=data)
     with pytest.raises(InputError, match="draws data of 2 dimensions"):

@@ -1,4 +1,4 @@
-"""The page's recipe for drawings against the library, PyTorch and closed forms, and on scribbles."""
+"""The page's recipe for drawings against the library and PyTorch, and on scribbles."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ def test_widths_of_the_position_are_those_of_the_library(ask: Ask, shape: str) -
     ours = recipe.kernel_density(data, StateFeatures())
     at = data.states[::17].tolist()
     call = {"name": "kernel", "trajectories": flat(data), "clock": False}
-    found, same = ask(
-        call | {"at": at}, call | {"widths": [[ours.state_width], ours.action_width]}
-    )
+    found, same = ask(call | {"at": at}, call | {"widths": [[ours.state_width], ours.action_width]})
     assert found["stateWidths"] == [pytest.approx(ours.state_width, rel=1e-9)]
     assert found["actionWidth"] == pytest.approx(ours.action_width, rel=1e-9)
     assert same["nats"] == pytest.approx(ours.nats, abs=1e-9)
@@ -68,12 +66,14 @@ def test_widths_of_the_position_are_those_of_the_library(ask: Ask, shape: str) -
     assert np.array(found["means"]) == pytest.approx(means, abs=1e-12)
 
 
-def test_a_width_of_its_own_for_the_clock_never_predicts_worse(ask: Ask) -> None:
+def test_a_width_of_its_own_for_the_clock_predicts_better(ask: Ask) -> None:
+    gains = []
     for shape in scribbles.SHAPES:
         data = drawn(shape, steps=60)
         joint = recipe.kernel_density(data, StateFeatures(clock=True))
         (found,) = ask({"name": "kernel", "trajectories": flat(data), "clock": True})
-        assert found["nats"] < joint.nats + 0.02, shape
+        gains.append(joint.nats - found["nats"])
+    assert min(gains) > -0.02 and np.mean(gains) > 0.03
 
 
 def test_moments_of_the_kernel_density_are_those_of_its_draws(ask: Ask) -> None:
@@ -122,7 +122,9 @@ def test_updates_agree_with_pytorch(ask: Ask) -> None:
         }
         for _ in range(10)
     ]
-    encodings = ask(*[{"name": "encode", "states": b["states"].ravel().tolist(), "dx": 3} for b in batches])
+    encodings = ask(
+        *[{"name": "encode", "states": b["states"].ravel().tolist(), "dx": 3} for b in batches]
+    )
     calls = [{key: value.ravel().tolist() for key, value in b.items()} for b in batches]
     (told,) = ask({"name": "ranking", "trajectories": flat(drawn("eight", steps=30)),
                    "settings": settings, "batches": calls})  # fmt: skip
@@ -153,7 +155,7 @@ def test_updates_agree_with_pytorch(ask: Ask) -> None:
     assert told["losses"] == pytest.approx(losses, abs=2e-4)
     for layer in told["after"]:
         ours = layers[layer["name"]].weight.detach().numpy().ravel()
-        # Adam's first steps divide a gradient by its own size: one that is nearly 0 loses its digits
+        # Adam divides a gradient by its own size: one that is nearly 0 loses its digits
         assert np.abs(np.array(layer["weight"]) - ours).mean() < 2e-4, layer["name"]
 
 
@@ -185,9 +187,7 @@ def test_modes_are_those_of_the_library(ask: Ask) -> None:
         away = ((points[:, None] - centres[:number]) ** 2).sum(axis=2)
         mass = (np.array([1.0, 0.6, 0.3])[:number] * np.exp(-away / 0.08)).sum(axis=1)
         mass /= mass.sum()
-        ours = modes_of(
-            torch.tensor(mass)[None], ActionGrid(torch.tensor(points), 1.5 * 0.2)
-        )
+        ours = modes_of(torch.tensor(mass)[None], ActionGrid(torch.tensor(points), 1.5 * 0.2))
         (found,) = ask({"name": "modes", "actions": actions.ravel().tolist(), "width": 0.2,
                         "mass": mass.tolist()})  # fmt: skip
         told = sorted((mode["mass"], *mode["mean"]) for mode in found["modes"])
@@ -220,7 +220,7 @@ def test_forks_are_those_of_the_library(ask: Ask) -> None:
 
 
 def session(ask: Ask, paths: list[np.ndarray], seed: int) -> tuple[dict[str, Any], float]:
-    """Train as the page does on strokes; what it told, and its scale (normalised per unit drawn)."""
+    """Train as the page does on strokes; what it told, and its scale."""
     made = scribbles.strokes(paths)
     settings = recorder.TRAINING | {"seed": seed, "shown_every": 1000}
     (told,) = ask({"name": "session", "strokes": made, "settings": settings, "slice": 50})

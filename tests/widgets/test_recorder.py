@@ -76,8 +76,8 @@ def test_normalisation_agrees_with_the_library(
     ask: Ask, count: int, steps: int, scaling: str
 ) -> None:
     drawings = [strokes_of(seed, count) for seed in range(5)]
-    answers = ask(*[{"name": "normalise", "strokes": d, "steps": steps, "together": scaling == "together"}
-                    for d in drawings])  # fmt: skip
+    call = {"name": "normalise", "steps": steps, "together": scaling == "together"}
+    answers = ask(*[call | {"strokes": d} for d in drawings])
     for drawing, answer in zip(drawings, answers, strict=True):
         expected = in_python(drawing, steps, scaling)
         assert len(answer["trajectories"]) == count
@@ -139,7 +139,13 @@ def test_the_distance_agrees_with_the_library_and_respects_order(ask: Ask) -> No
 
 def test_noise_is_on_every_position_but_the_first(ask: Ask) -> None:
     clean = in_python(strokes_of(4, 1), 40).trajectories[0]
-    call = {"name": "copies", "path": clean.ravel().tolist(), "copies": 400, "sigma": 0.05, "seed": 1}
+    call = {
+        "name": "copies",
+        "path": clean.ravel().tolist(),
+        "copies": 400,
+        "sigma": 0.05,
+        "seed": 1,
+    }
     (copies,) = ask(call)
     noise = np.reshape(copies, (400, 41, 2)) - clean
     assert (noise[:, 0] == 0).all()
@@ -224,4 +230,6 @@ def test_what_the_recorder_refuses(tmp_path: Path) -> None:
 
 def test_settings_left_out_keep_their_value() -> None:
     assert recorder.DrawingRecorder().settings == recorder.TRAINING
-    assert recorder.DrawingRecorder(settings={"epochs": 7}).settings == recorder.TRAINING | {"epochs": 7}
+    assert recorder.DrawingRecorder(settings={"epochs": 7}).settings == recorder.TRAINING | {
+        "epochs": 7
+    }

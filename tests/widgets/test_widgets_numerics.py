@@ -143,6 +143,26 @@ def test_energy_and_gradient_agree_with_autograd(ask: Ask, name: str) -> None:
     assert np.array(one_state["gradient"]) == pytest.approx(gradient.flatten().numpy(), abs=1e-6)
 
 
+@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("scale", [1, 300])
+def test_single_precision_agrees_to_its_digits(ask: Ask, name: str, scale: float) -> None:
+    """Also far out, where exponentials overflow, and where units are 0 for some particles only."""
+    model, n = model_of(VARIANTS[name]), 37
+    x = scale * torch.randn(n, 2, generator=generator(1), dtype=torch.float64)
+    a = scale * torch.randn(n, 2, generator=generator(2), dtype=torch.float64)
+    call = {"name": "evaluate", "network": export_network(model), "single": True}
+    many, one_state = ask(
+        call | {"states": flat(x), "actions": flat(a)},
+        call | {"states": flat(x[3]), "actions": flat(a)},
+    )
+    assert many["single"] and one_state["single"]
+    for answer, states in ((many, x), (one_state, x[3:4].expand(n, 2))):
+        f, gradient = evaluated(model, states, a)
+        for found, expected in ((answer["f"], f), (answer["gradient"], gradient.flatten())):
+            size = float(expected.abs().max())
+            assert np.array(found) == pytest.approx(expected.numpy(), abs=2e-5 * size)
+
+
 @pytest.mark.parametrize("name", presets())
 def test_energy_and_gradient_agree_on_every_data_set(ask: Ask, name: str) -> None:
     run = preset(name).with_(z_dim=16, h_dim=32, epochs=150, lr=0.005, sgld_K=20, sgld_dim=64)

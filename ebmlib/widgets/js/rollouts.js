@@ -23,6 +23,15 @@ class RolloutView extends View {
     return this.demonstrations[this.get("dataset")];
   }
 
+  /** Two trajectories are there at first, and each is a computation of its own. */
+  get parallel() {
+    return 2;
+  }
+
+  engineOf(id) {
+    return this.engines[Number(id.split(" ")[1]) % this.engines.length];
+  }
+
   build(root) {
     const canvas = element("canvas", { role: "img", "aria-label": "trajectories" });
     this.plot = new Plot(canvas);

@@ -3,7 +3,8 @@
 // The arena's panels are float32 and its three loops are WebAssembly, written out byte by byte: the
 // matrix product of panels, SiLU with its derivative, and the sums of outer products that gradients
 // by the weights are. Where WebAssembly or its SIMD is missing there is no such arena, and who asked
-// for one uses the doubles of matmul.js. Results differ from those in the last digits of a float32.
+// for one uses the doubles of matmul.js. Results differ from those in the last digits of a float32, and
+// between browsers with and without relaxed SIMD.
 
 import { Arena, LANES, leb } from "./matmul.js";
 
@@ -21,6 +22,11 @@ const store = (offset) => simd(0x0b, 2, ...leb(offset));
 const splat = (value) => [0x43, ...new Uint8Array(Float32Array.of(value).buffer), ...simd(0x13)];
 const [PLUS, MINUS, TIMES, OVER, LEAST, MOST] = [0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9].map((code) => simd(code));
 const NEAREST = simd(0x6a), TO_INT = simd(0xf8), INT_PLUS = simd(0xae), NEGATE = simd(0xe1);
+
+/** sum += factor * lanes; `fused` in one instruction where the processor has one (relaxed SIMD). */
+const addProduct = (sum, factor, lanes, fused) => (fused
+  ? [...get(factor), ...get(lanes), ...get(sum), ...simd(0x105), ...set(sum)]
+  : [...get(sum), ...get(factor), ...get(lanes), ...TIMES, ...PLUS, ...set(sum)]);
 
 /** Signed LEB128. */
 function signedLeb(value) {
@@ -50,7 +56,7 @@ const VECTORS = 15;
  * all eight, as half of them are after ReLU, nothing is added: the places of the others are listed
  * first, from address 0 on.
  */
-function multiplyCode() {
+function multiplyCode(fused) {
   const [W, X, OUT, ROWS, COLUMNS, XROWS, BLOCKS] = [0, 1, 2, 3, 4, 5, 6];
   const [o, i, w, end, second, x, at] = [7, 8, 9, 10, 11, 12, 13];
   const [x0, x1, factor, sum] = [0, 1, 2, 3].map((v) => VECTORS + v); // eight sums: row r of both blocks
@@ -80,7 +86,7 @@ function multiplyCode() {
         ...rows.flatMap((r) => [
           ...get(x), ...loadSplat(4 * r), ...set(factor),
           ...[x0, x1].flatMap((lanes, half) => [
-            ...get(sum + 4 * half + r), ...get(factor), ...get(lanes), ...TIMES, ...PLUS, ...set(sum + 4 * half + r),
+            ...addProduct(sum + 4 * half + r, factor, lanes, fused),
           ]),
         ]),
       ]),
@@ -96,7 +102,7 @@ function multiplyCode() {
  * The sums over blocks of delta_o x_i, lane by lane: for four o and two i at a time eight vectors,
  * (o, i), (o, i + 1), (o + 1, i) ...
  */
-function outerCode() {
+function outerCode(fused) {
   const [DELTA, X, OUT, ROWS, XROWS, BLOCKS, xs] = [0, 1, 2, 3, 4, 5, 6];
   const [o, i, b, delta] = [7, 8, 9, 10];
   const [x0, x1, factor, sum] = [0, 1, 2, 3].map((v) => VECTORS + v);
@@ -113,7 +119,7 @@ function outerCode() {
         ...rows.flatMap((r) => [
           ...get(delta), ...load(16 * r), ...set(factor),
           ...[x0, x1].flatMap((lanes, half) => [
-            ...get(sum + 2 * r + half), ...get(factor), ...get(lanes), ...TIMES, ...PLUS, ...set(sum + 2 * r + half),
+            ...addProduct(sum + 2 * r + half, factor, lanes, fused),
           ]),
         ]),
         ...raise(xs, ...times(XROWS, 16)), ...raise(delta, ...times(ROWS, 16)),
@@ -150,7 +156,7 @@ function siluCode() {
   ]));
 }
 
-function singleBinary() {
+function singleBinary(fused) {
   const section = (id, bytes) => [id, ...leb(bytes.length), ...bytes];
   const name = (text) => [1, text.charCodeAt(0)];
   return new Uint8Array([
@@ -159,7 +165,7 @@ function singleBinary() {
     ...section(2, [1, ...name("e"), ...name("m"), 2, 0, 0]),
     ...section(3, [3, 0, 0, 0]),
     ...section(7, [3, ...name("m"), 0, 0, ...name("o"), 0, 1, ...name("s"), 0, 2]),
-    ...section(10, [3, ...multiplyCode(), ...outerCode(), ...siluCode()]),
+    ...section(10, [3, ...multiplyCode(fused), ...outerCode(fused), ...siluCode()]),
   ]);
 }
 
@@ -169,7 +175,7 @@ let compiledSingle; // undefined: not tried; null: not possible here
 export function singleArena(size) {
   if (compiledSingle === null) return null;
   try {
-    compiledSingle ??= new WebAssembly.Module(singleBinary());
+    compiledSingle ??= new WebAssembly.Module(singleBinary(WebAssembly.validate(singleBinary(true))));
     const m = new WebAssembly.Memory({ initial: Math.ceil((4 * (size + LIST)) / 65536) });
     return new SingleArena(m.buffer, new WebAssembly.Instance(compiledSingle, { e: { m } }).exports);
   } catch {

@@ -80,9 +80,10 @@ export function drawNormalised({ plot, colours, normalised, trajectories, distan
     plot.dots(ends, { colour: colours.particle, radius: 4, edge: colours.plot });
     if (lines.length) plot.ring([0, 0], { colour: colours.ink, halo: colours.plot, radius: 4 });
   });
-  const close = Number.isFinite(distance) ? `, ${formatNumber(distance, 2)} away from them on average` : "";
+  const close = Number.isFinite(distance) ? `, ${formatNumber(distance, 2)} from the nearest demonstration in order and time` : "";
+  const shown = `${trajectories.length} ${trajectories.length === 1 ? "trajectory" : "trajectories"}`;
   plot.canvas.setAttribute("aria-label", `${lines.length} normalised demonstrations, the action set around the `
-    + `origin, and ${trajectories.length} trajectories of the policy${close}`);
+    + `origin, and ${shown} of the policy${close}`);
 }
 
 /** Curves and numbers of the training. */

@@ -70,21 +70,36 @@ export class View {
     this.signal.addEventListener("abort", () => {
       sized.disconnect();
       seen.disconnect();
-      this.engine?.close();
+      for (const engine of this.engines ?? []) engine.close();
       this.root.remove();
     });
   }
 
+  /** Start the engines: as many workers as the view has a use for and the machine has cores. */
   async #connect() {
-    const engine = await connect(this.source, (message) => this.#receive(message));
+    const start = () => connect(this.source, (message) => this.#receive(message));
+    const first = await start();
+    const more = first.where === "worker" ? Math.min(this.parallel, navigator.hardwareConcurrency || 1) - 1 : 0;
+    const engines = [first, ...await Promise.all(Array.from({ length: Math.max(0, more) }, start))];
     if (this.signal.aborted) {
-      engine.close();
+      for (const engine of engines) engine.close();
       return;
     }
-    this.engine = engine;
-    this.known = new Set();
-    this.root.dataset.engine = engine.where;
+    this.engines = engines;
+    [this.engine] = engines;
+    this.known = new Map(engines.map((engine) => [engine, new Set()]));
+    this.root.dataset.engine = first.where;
     for (const message of this.waiting.splice(0)) this.ask(message);
+  }
+
+  /** How many engines a view has a use for at most. */
+  get parallel() {
+    return 1;
+  }
+
+  /** The engine of a computation: the same one for everything with this id. */
+  engineOf() {
+    return this.engine;
   }
 
   /** Send to the engine, with the network before its first use; waits where there is no engine yet. */
@@ -95,11 +110,12 @@ export class View {
       return;
     }
     const { network: key } = message;
-    if (key !== undefined && !this.known.has(key)) {
-      this.engine.post({ type: "network", key, network: this.policies[key].network });
-      this.known.add(key);
+    const engine = this.engineOf(message.id), known = this.known.get(engine);
+    if (key !== undefined && !known.has(key)) {
+      engine.post({ type: "network", key, network: this.policies[key].network });
+      known.add(key);
     }
-    this.engine.post(message);
+    engine.post(message);
   }
 
   /** Begin a computation; whatever an older one with this id still tells is dropped. */
