@@ -62,7 +62,7 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
     missing = [method for method in needed if method not in report.methods]
     if missing:
         reason = f"{', '.join(missing)} has no runs yet"
-        return claim, Verdict(NOT_TESTABLE, None, "It was not measured.", where=reason)
+        return claim, _not_yet(reason)
     return claim, judge(report)
 
 
@@ -70,6 +70,10 @@ def _by_parts(holds: Mapping[str, bool], number: Estimate, reading: str, before:
     """The verdict of a rule that is answered in every part without an interval."""
     ruling = by_parts({name: Evidence(held) for name, held in holds.items()})
     return judged(ruling, number, reading, before=before)
+
+
+def _not_yet(reason: str) -> Verdict:
+    return Verdict(NOT_TESTABLE, None, "It was not measured.", where=reason)
 
 
 def _paired(report: Report, method: str, other: str, name: str = "kl") -> Array:
@@ -107,6 +111,8 @@ def _second_derivatives(report: Report) -> Verdict:
         except InputError:
             refused.append(name)
     wide = [b for b in report.blocks if b[0] not in ("skewed", "regression")]
+    if not wide:
+        return _not_yet("no problem of two or three dimensions has been run by all methods")
     ratio = np.array(
         [report.mean("score-matching", "seconds", *b)
          / report.mean("denoising-score-matching", "seconds", *b) for b in wide]
@@ -164,7 +170,7 @@ def _levels(report: Report) -> Verdict:
         ratio += low + high
         holds[problem] = max(low + high) < 1
     if not holds:
-        return Verdict(NOT_TESTABLE, None, "No run of it ended.", where="no run ended")
+        return _not_yet("no run on fork, circle or ring ended")
     reading = (
         "KL to the data at the model's own level is "
         f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end."

@@ -104,7 +104,7 @@ def ranks(source: Source) -> Figure:
         axes.plot([], [], "o", color=colour, label=name)[0]
         for name, colour in FAMILY_COLOURS.items()
     ]
-    axes.legend(handles=handles, loc="lower left", fontsize=7.5, frameon=True)
+    axes.legend(handles=handles, loc="upper right", fontsize=7.5, frameon=True)
     return sheet
 
 
@@ -126,7 +126,7 @@ def runs(source: Source) -> Figure:
     _named(axes, methods)
     axes.set_ylim(len(methods) - 0.4, -0.6)
     axes.set_xlabel("KL(data || model) over the mutual information of state and action")
-    axes.legend(loc="lower right", fontsize=7.5, frameon=True)
+    axes.legend(loc="upper right", fontsize=7.5, frameon=True)
     return sheet
 
 
