@@ -77,6 +77,16 @@ def test_a_shape_before_a_colon_is_no_type() -> None:
     assert made == "(n, d) – every position."
 
 
+def signed(found: object, arguments: str) -> object:
+    return reference.signature(None, "class", "name", found, None, arguments, None)
+
+
+def test_an_interface_and_an_error_are_shown_without_arguments() -> None:
+    assert signed(ebmlib.Target, "(*args, **kwargs)") == ("", "")
+    assert signed(ebmlib.InputError, "(*args)") == ("", "")
+    assert signed(ebmlib.Run, "(energy: E = <factory>)") == ("(energy: E = ...)", None)
+
+
 # --- the glossary -----------------------------------------------------------------------------
 
 TEXT = (
