@@ -106,8 +106,8 @@ _TWICE_IN_HEX = re.compile(rb"((?:[0-9A-Fa-f]{4})+?)\1")
 def mended(content: bytes) -> bytes:
     """A PDF whose bookmarks say each word once.
 
-    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"). What is
-    left over becomes blanks, so that every offset in the file stays what it was.
+    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"). What
+    is left over becomes blanks, so that every offset in the file stays what it was.
     """
 
     def once(found: re.Match[bytes]) -> bytes:
