@@ -205,7 +205,7 @@ def test_a_chapter_ends_with_what_to_take_away(path: Path) -> None:
 )
 def test_a_chapter_has_three_to_five_exercises_whose_solutions_are_hidden(path: Path) -> None:
     text = path.read_text(encoding="utf-8").partition("## Exercises")[2]
-    asked = re.findall(r"(?m)^\*\*(\d)\. [^*]+\.\*\* ", text)
+    asked = re.findall(r"(?m)^\*\*(\d)\. [^*]+[.?]\*\* ", text)
     assert [int(number) for number in asked] == list(range(1, len(asked) + 1))
     assert 3 <= len(asked) <= 5
     assert text.count("{dropdown} Solution") == len(asked)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -91,9 +92,42 @@ def print_book(profile: str) -> None:
         )  # fmt: skip
     if printing.returncode or not printed.is_file():
         raise WorkflowError(f"{browser} could not print the book (log: {log.relative_to(ROOT)})")
+    printed.write_bytes(mended(printed.read_bytes()))
     os.replace(printed, pdf(profile))
     shutil.rmtree(aside, ignore_errors=True)
     offer(pdf(profile), html(profile))
+
+
+_TITLE = re.compile(rb"(/Title\s*)(\((?:[^()\\]|\\.)*\)|<(?:FEFF|feff)?[0-9A-Fa-f]*>)")
+_TWICE = re.compile(rb"(.+?)\1", re.DOTALL)
+_TWICE_IN_HEX = re.compile(rb"((?:[0-9A-Fa-f]{4})+?)\1")
+
+
+def mended(content: bytes) -> bytes:
+    """A PDF whose bookmarks say each word once.
+
+    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"). What
+    is left over becomes blanks, so that every offset in the file stays what it was.
+    """
+
+    def once(found: re.Match[bytes]) -> bytes:
+        text = found[2]
+        hexadecimal = text.startswith(b"<")
+        start = 5 if hexadecimal and text[1:5].upper() == b"FEFF" else 1
+        inner, twice = text[start:-1], _TWICE_IN_HEX if hexadecimal else _TWICE
+        if not inner or not re.fullmatch(b"(?:" + twice.pattern + b")+", inner, re.DOTALL):
+            return found[0]
+        kept = twice.sub(rb"\1", inner)
+        blank = b"0020" if hexadecimal else b" "
+        return (
+            found[1]
+            + text[:start]
+            + kept
+            + blank * ((len(inner) - len(kept)) // len(blank))
+            + text[-1:]
+        )
+
+    return _TITLE.sub(once, content)
 
 
 _FOOTER = '<footer class="bd-footer-content">'

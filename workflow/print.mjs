@@ -11,6 +11,8 @@ const page = await browser.newPage({ colorScheme: "light" });
 await page.route("**/html-manager/**", (route) => route.abort());
 await page.goto(wanted.page, { waitUntil: "load", timeout: 120_000 });
 await page.emulateMedia({ media: "print" });
+// The theme hides a page's own title in print, for the twin that is taken away below.
+await page.addStyleTag({ content: ".bd-article h1 { display: block !important; }" });
 await page.evaluate(async () => {
   await window.MathJax?.startup?.promise;
   for (const image of document.images) image.loading = "eager";

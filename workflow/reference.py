@@ -154,15 +154,22 @@ def _marked(found: re.Match[str]) -> str:
     return f"thesis {kind}{found[2]}"
 
 
-def no_arguments(app: Any, what: str, name: str, found: Any, *rest: Any) -> tuple[str, str] | None:
-    """An interface or an error is not called: it is shown without ``(*args, **kwargs)``."""
+def signature(
+    app: Any, what: str, name: str, found: Any, options: Any, arguments: str | None, returned: Any
+) -> tuple[str, Any] | None:
+    """What stands behind a name: nothing for an interface or an error, which nobody calls.
+
+    A default that is made anew for each instance reads ``...``; Sphinx cannot parse ``<factory>``.
+    """
     error = isinstance(found, type) and issubclass(found, BaseException)
-    return ("", "") if error or getattr(found, "_is_protocol", False) else None
+    if error or getattr(found, "_is_protocol", False):
+        return "", ""
+    return None if arguments is None else (arguments.replace("<factory>", "..."), returned)
 
 
 def setup(app: Any) -> dict[str, bool]:
     """Connect to the events of a docstring and of a name without a target."""
-    app.connect("autodoc-process-signature", no_arguments)
+    app.connect("autodoc-process-signature", signature)
     app.connect("autodoc-process-docstring", as_restructured, priority=100)
     app.connect("missing-reference", resolve)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -32,15 +32,17 @@ document.addEventListener("DOMContentLoaded", () => {
   new MutationObserver(repair).observe(document.body, { childList: true, subtree: true });
 });
 
-/* 3. An equation wider than the window scrolls, and so the keyboard must be able to reach it. */
+/* 3. An equation or a table wider than the window scrolls, and so the keyboard must be able to reach it. */
 const scrolls = new ResizeObserver((entries) => {
   for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) target.setAttribute("tabindex", "0");
+    const wide = target.scrollWidth > target.clientWidth;
+    if (wide) target.setAttribute("tabindex", "0");
     else target.removeAttribute("tabindex");
+    target.toggleAttribute("data-scrolls", wide);
   }
 });
 document.addEventListener("DOMContentLoaded", () => {
-  document.querySelectorAll("div.math, div.math > mjx-container").forEach((box) => scrolls.observe(box));
+  document.querySelectorAll("div.math, div.math > mjx-container, .pst-scrollable-table-container").forEach((box) => scrolls.observe(box));
 });
 
 /* 4. A link to code that is folded away unfolds it; not every browser does so by itself. */

@@ -77,6 +77,16 @@ def test_a_shape_before_a_colon_is_no_type() -> None:
     assert made == "(n, d) – every position."
 
 
+def signed(found: object, arguments: str) -> object:
+    return reference.signature(None, "class", "name", found, None, arguments, None)
+
+
+def test_an_interface_and_an_error_are_shown_without_arguments() -> None:
+    assert signed(ebmlib.Target, "(*args, **kwargs)") == ("", "")
+    assert signed(ebmlib.InputError, "(*args)") == ("", "")
+    assert signed(ebmlib.Run, "(energy: E = <factory>)") == ("(energy: E = ...)", None)
+
+
 # --- the glossary -----------------------------------------------------------------------------
 
 TEXT = (
@@ -128,10 +138,11 @@ def test_the_first_use_of_a_word_is_linked_and_explained(app: Any) -> None:
     assert document.astext().count("noise level") == 3  # nothing of the text is lost
 
 
-def test_code_links_and_the_glossary_itself_are_left_alone(app: Any) -> None:
+def test_code_links_captions_and_the_glossary_are_left_alone(app: Any) -> None:
     code = nodes.paragraph("", "", nodes.literal("", "noise level"))
     link = nodes.paragraph("", "", nodes.reference("", "noise level", refuri="x"))
-    document = page(code, link)
+    caption = nodes.legend("", nodes.paragraph("", "A noise level of a figure."))
+    document = page(code, link, caption)
     glossary.link_words(app, document)
     assert len(list(document.findall(nodes.reference))) == 1
     app.env.docname = "book/glossary"
