@@ -29,6 +29,7 @@ EVIDENCE, FROZEN = "thesis/test_evidence.py", "thesis/test_rules_frozen.py"
 SHOWN = "thesis/test_verdict_boxes.py"
 TOGETHER = "training/test_together.py"
 CLUSTER = "workflow/test_cluster.py"
+OTHER, CONTROLS = "workflow/test_other_settings.py", "thesis/test_controls.py"
 
 _REPORTS = "test_what_an_objective_reports_is_what_f_was"
 _ORIGIN = "test_ml_starts_at_the_origin_and_at_noise_for_every_state"
@@ -714,4 +715,23 @@ PLANTS = [
     Plant("a subsection of the thesis on the map of none", "thesis/contents.py:section_of",
           'found.rpartition(".")[0]',
           'found.partition(".")[0]', "thesis/test_contents.py::test_a_subsection_belongs_to_the_section_above_it"),
+    # pages at other settings
+    Plant("prose of the book's settings kept on a page at others", "workflow/page_settings.py:adapt",
+          "{BOOK_ONLY} if changed else set()",
+          "set()", f"{OTHER}::test_what_holds_for_the_book_alone_is_left_out"),
+    Plant("alternative texts of the book kept on a page at other settings", "workflow/page_settings.py:_caption",
+          'about["image"] = {"alt": alt}',
+          "", f"{OTHER}::test_what_holds_for_the_book_alone_is_left_out"),
+    Plant("a page's value replaces what differs on purpose", "thesis/page_settings.py:in_place",
+          "v if own[n] == default[n] else own[n]",
+          "v", f"{OTHER}::test_what_differs_on_purpose_stays_and_what_is_the_book_s_is_replaced"),
+    Plant("sliders train with one chain and draw with another", "thesis/figures/controls.py:Controls.chosen",
+          "replace(run, inference=replace(run.inference, kernel=run.sampler))",
+          "run", f"{CONTROLS}::test_actions_are_drawn_with_the_chain_that_the_sliders_say"),
+    Plant("a listener that goes on listening", "ebmlib/progress.py:listening",
+          "_listener.reset(before)",
+          "", f"{CONTROLS}::test_a_listener_hears_its_own_work_alone"),
+    Plant("shown source without what it calls", "workflow/shown_source.py:with_helpers",
+          "waiting += [each for each in own if each.__module__ == known.__module__]",
+          "", "workflow/test_shown_source.py::test_helpers_come_along"),
 ]  # fmt: skip

@@ -53,13 +53,14 @@ def describe(
     Args:
         record: what workflow/execute.py notes in a notebook's metadata.
         values: the chapter's parameters.
-        sources: what the figure itself was drawn from, with the digest of each.
+        sources: what the figure itself was drawn from, with the digest of each; empty for a figure
+            that says that it needs none, None for one that says nothing.
     """
-    if sources:
+    if sources is not None:
         named = [f"{name} ({digest[:8]})" for name, digest in sources.items()]
         left = len(named) - SHOWN
         more = [f"{left} more model{'s' if left > 1 else ''}"] if left > 0 else []
-        parts = ["drawn from " + "; ".join(named[:SHOWN] + more)]
+        parts = ["drawn from " + "; ".join(named[:SHOWN] + more)] if named else []
     else:
         rest = {key: value for key, value in values.items() if key not in ("device", "profile")}
         # Data and seed first, whatever the order in the chapter.
@@ -98,12 +99,11 @@ def _drawn_by(notebook: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
-def _sources(cell: Mapping[str, Any]) -> Mapping[str, str]:
-    """What the figures of a cell were drawn from, as they say themselves."""
-    found: dict[str, str] = {}
-    for output in cell.get("outputs", ()):
-        found |= output.get("metadata", {}).get("ebmlib", {}).get("from", {})
-    return found
+def _sources(cell: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """What the figures of a cell were drawn from, as they say themselves; None if none says it."""
+    told = [output.get("metadata", {}).get("ebmlib", {}) for output in cell.get("outputs", ())]
+    found = [about["from"] for about in told if "from" in about]
+    return {name: each[name] for each in found for name in each} if found else None
 
 
 def add(app: Any, document: nodes.document) -> None:

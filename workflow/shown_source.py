@@ -91,7 +91,10 @@ def asked_for(cell: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, F
     if panels := PANEL.findall(text):
         from thesis.figures import laboratory
 
-        found |= {f"draws {name}": getattr(laboratory, name) for name in panels}
+        found |= {
+            f"draws the picture of {name.replace('_', ' ')}": getattr(laboratory, name)
+            for name in panels
+        }
     for output in cell.get("outputs", []):
         name = output.get("metadata", {}).get("ebmlib", {}).get("figure")
         found |= of_figure(name) if name else {}

@@ -33,6 +33,15 @@ def test_the_button_trains_at_the_sliders_values_and_draws(controls: Controls) -
     assert len(Store().keys()) == 1  # as the page itself trains it
 
 
+@pytest.mark.parametrize("objective", ["contrastive-divergence", "nce"])
+def test_actions_are_drawn_with_the_chain_that_the_sliders_say(objective: str) -> None:
+    controls = Controls(laboratory.run_of("circle", objective=objective, policy="ml", K=20))
+    controls.alpha.value, controls.K.value = 0.02, 7
+    chosen = controls.chosen
+    assert (chosen.drawing.kernel.alpha, chosen.drawing.kernel.steps) == (0.02, 7)
+    assert chosen.drawing.estimate == "ml"
+
+
 def test_what_is_stopped_is_not_drawn_and_goes_on(controls: Controls) -> None:
     controls.epochs.value = 3000
     waited = []

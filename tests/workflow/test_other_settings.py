@@ -175,6 +175,35 @@ def test_a_page_at_the_book_s_settings_stays_as_it_is(name: str, store: Path) ->
     assert json.dumps(page_settings.adapt(notebook)) == before
 
 
+def test_what_holds_for_the_book_alone_is_left_out() -> None:
+    def shown(**about: Any) -> list[Any]:
+        return [_output({"text/plain": "x"}, {"ebmlib": about})]
+
+    def page(**changes: Any) -> Any:
+        cells = [
+            nbformat.v4.new_code_cell("thesis.note()", outputs=shown(changes=changes)),
+            nbformat.v4.new_markdown_cell("of pictures", metadata={"tags": ["book-settings"]}),
+            nbformat.v4.new_markdown_cell("of all"),
+            nbformat.v4.new_code_cell('thesis.figure("4.6")'),
+            nbformat.v4.new_code_cell('thesis.verdict("C27")'),
+        ]
+        figure = {"figure": {"caption": "R over epochs."}, "image": {"alt": "it rises to 3"}}
+        cells[3].metadata["mystnb"] = figure
+        told = {"settings": changes} if changes else {}
+        cells[3].outputs = shown(figure="4.6", **{"from": {"circle": "1"}}, **told)
+        return page_settings.adapt(nbformat.v4.new_notebook(cells=cells))
+
+    other = page(alpha=0.02)
+    assert "of pictures" not in [cell.source for cell in other.cells]
+    about = next(cell for cell in other.cells if "figure(" in cell.source).metadata["mystnb"]
+    assert about["figure"]["caption"].strip() == "R over epochs. Drawn at alpha = 0.02."
+    assert "rises" not in about["image"]["alt"] and "alpha = 0.02" in about["image"]["alt"]
+    assert other.cells[-2].source == page_settings.OF_THE_BOOK
+    book = page()
+    assert len(book.cells) == 5 and book.cells[1].source == "of pictures"
+    assert book.cells[3].metadata["mystnb"]["image"]["alt"] == "it rises to 3"
+
+
 def test_what_differs_on_purpose_stays_and_what_is_the_book_s_is_replaced() -> None:
     thesis = Companion.page("circle", alpha=0.02, K=100, epochs=1000, sgld_dim=512, lr=0.001)
     assert thesis.run("circle").sampler.alpha == thesis.run("mouse1").sampler.alpha == 0.02

@@ -45,6 +45,8 @@ def test_a_figure_that_knows_its_models_names_them_and_counts_the_rest() -> None
     assert line.startswith("Drawn from noise/alpha-0, seed 0 (02345678); noise/alpha-1")
     assert "; 2 more models, profile default, commit abc." in line
     assert "seed 3" not in line
+    # a closed form on a page with parameters depends on none of them
+    assert describe(record, {"seed": 3}, {}) == "Profile default, commit abc."
 
 
 def drawn_from(cell: dict[str, Any]) -> dict[str, str]:

@@ -50,7 +50,7 @@ def test_cells_are_asked_for_what_they_show() -> None:
     assert list(asked(cell("thesis.figure(data)", "4.6"), {})) == ["draws Figure 4.6"]
     assert "judges claim C34" in asked(cell('thesis.verdict("C34")'), {})
     assert "judges claim C35" in asked(cell("thesis.verdict(claim)"), {"claim": "C35"})
-    assert list(asked(cell("figure = panels.basin(a, b)"), {})) == ["draws basin"]
+    assert list(asked(cell("figure = panels.basin(a, b)"), {})) == ["draws the picture of basin"]
     assert asked(cell('thesis.verdict("C34")', tags=("remove-cell",)), {}) == {}
     assert asked(cell("x = 1"), {}) == {}
 

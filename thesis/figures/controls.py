@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ebmlib import progress
@@ -102,10 +103,14 @@ class Controls:
         Raises:
             InputError: values that the run cannot have.
         """
-        return self.run.with_(
+        run = self.run.with_(
             dataset=self.dataset.value, alpha=round(self.alpha.value, 6), K=self.K.value,
             epochs=self.epochs.value,
         )  # fmt: skip
+        if run.inference is None or run.sampler is None:
+            return run
+        # actions are drawn with the chain of the training
+        return replace(run, inference=replace(run.inference, kernel=run.sampler))
 
     def start(self, after: float = 0.0) -> None:
         """Train at the chosen values and draw, in a thread; nothing where one is at work.

@@ -99,8 +99,8 @@ def populations(data: Demonstrations, starts: Array, ends: Array) -> Figure:
     if data.dim != 2:
         sheet, axes = figures.new(1, 3, width=10, height=3.6, sharex=True)
         shown = {"starts": starts, "chain ends": ends, "demonstrated": data.actions}
-        for panel, (title, actions) in zip(axes, shown.items(), strict=True):
-            _lengths(panel, actions, title)
+        for panel, (title, taken) in zip(axes, shown.items(), strict=True):
+            _lengths(panel, taken, title)
         return sheet
     sheet, axes = figures.new(1, 3, width=10, height=3.6, sharex=True, sharey=True)
     titles = ("starts", "chain ends", "demonstrated")
