@@ -213,7 +213,9 @@ def test_what_differs_on_purpose_stays_and_what_is_the_book_s_is_replaced() -> N
     assert longer.run("mouse1") == condition("mouse1")  # 256 steps on purpose
     given = {"alpha": 0.005, "K": 50, "lr": 0.001, "objective": "nce", "reg_l1": 0.0}
     other = Companion.page("circle", **given).run("circle")
-    assert type(other.objective).__name__ == "NCE" and other.effective_inference.kernel.alpha == 0.005
+    assert (
+        type(other.objective).__name__ == "NCE" and other.effective_inference.kernel.alpha == 0.005
+    )
     with pytest.raises(InputError, match="no parameter 'steps'"):
         Companion.page("circle", steps=3)
     with pytest.raises(InputError, match="alpha must be a finite number above 0"):
