@@ -70,7 +70,7 @@ def carry(
     """Carry results over to the commit that is checked out, study by study.
 
     Args:
-        names: of studies; all if there are none.
+        names: of studies; if there are none, all that were measured.
         start: the commit to compare with; that of the last proof if None.
         folder: where the results are.
         work: where measured rows are kept.
@@ -84,7 +84,7 @@ def carry(
             f"Results carry over to a commit, and the working tree is at {here}; commit first."
         )
     waiting: dict[str, list[str]] = {}  # commit -> studies
-    for name in names or studies():
+    for name in names or [n for n in studies() if (folder / f"{n}.json").is_file()]:
         results = measured.load(name, folder)
         if not measured.stale(results):
             yield Carried(name, True, "has today's digest")
