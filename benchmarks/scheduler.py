@@ -368,8 +368,6 @@ def draw(rows: list[dict[str, Any]], place: Path) -> None:
                 looks["color"] = "#333333"
                 count = [r["jobs"] for r in chosen]
                 axes[1].plot(sizes, count, style, label=grouped[together], **looks)
-    plan = [r["planning_hours"] for r in chosen]
-    axes[0].plot(sizes, plan, ":", color="#555555", label="Snakemake's plan (extrapolated)")
     axes[2].plot(sizes, [r["files"] for r in chosen], "-o", markersize=3, label="files")
     size = [1000 * r["gigabytes"] for r in chosen]
     axes[2].plot(sizes, size, "--o", markersize=3, label="megabytes of models")
