@@ -17,11 +17,9 @@ from __future__ import annotations
 import argparse
 import heapq
 import json
-import math
 import os
 import random
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -52,25 +50,45 @@ def measure() -> dict[str, Any]:
     found["row_bytes"] = _row_bytes()
     found["slurm"] = _slurm()
     print("SLURM:", found["slurm"], flush=True)
+    found["snakemake"] = _job()
+    found["studies"] = _spent([sys.executable, "-c", _STUDIES], ROOT)  # as the Snakefile does
     found["tiny_training"] = _training()
     print("a tiny training:", found["tiny_training"], flush=True)
-    found["planning"] = {str(jobs): _planning(jobs) for jobs in (100, 300)}
+    found["planning"] = {str(jobs): _planning(jobs) for jobs in (100, 300, 1000)}
     print("planning:", found["planning"], flush=True)
     return found
+
+
+def _spent(command: list[str], here: str | Path, **environment: str) -> dict[str, float]:
+    """Seconds on the clock and of the processor, and the peak of memory, of a command.
+
+    Seconds of the processor are what the simulation takes: others at work do not change them.
+    """
+    begun = time.perf_counter()
+    running = subprocess.Popen(
+        command, cwd=here, env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert running.stderr is not None
+    said = running.stderr.read().decode()
+    _, status, used = os.wait4(running.pid, 0)
+    assert not status, said
+    return {
+        "clock": time.perf_counter() - begun,
+        "processor": used.ru_utime + used.ru_stime,
+        "peak_megabytes": used.ru_maxrss / 1024,
+    }
 
 
 def _training() -> dict[str, float]:
     """A training of a second in a process of its own, and what it leaves in the store."""
     code = "from thesis import Companion; Companion('smoke', 'cpu').trained('circle')"
     with tempfile.TemporaryDirectory() as place:
-        environment = {**os.environ, "EBMLIB_STORE": place}
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-W", "ignore", "-c", code], env=environment, check=True)
-        seconds = time.perf_counter() - begun
+        command = [sys.executable, "-W", "ignore", "-c", code]
+        found = _spent(command, ROOT, EBMLIB_STORE=place)
         kept = [path for path in Path(place).rglob("*") if path.is_file()]
         size = sum(path.stat().st_size for path in kept)
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return {"seconds": seconds, "files": len(kept), "bytes": size, "peak_megabytes": peak}
+    return {**found, "files": len(kept), "bytes": size}
 
 
 _PLAN = """\
@@ -97,15 +115,18 @@ def _planning(jobs: int) -> dict[str, float]:
         (here / "Snakefile").write_text(_PLAN.format(jobs=jobs, inputs=names))
         command = [*(sys.executable, "-m", "snakemake", "--dry-run", "--quiet", "all"),
                    *("--cores", "1", "--nolock")]  # fmt: skip
-        begun = time.perf_counter()
-        done = subprocess.Popen(
-            command, cwd=here, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
-        assert done.stderr is not None
-        said = done.stderr.read().decode()
-        _, status, used = os.wait4(done.pid, 0)
-        assert not status, said
-        return {"seconds": time.perf_counter() - begun, "peak_megabytes": used.ru_maxrss / 1024}
+        return _spent(command, here)
+
+
+_STUDIES = "from thesis.studies import studies; studies()"
+
+
+def _job() -> dict[str, float]:
+    """One of the two Snakemakes that a job starts, around work that takes no time."""
+    with tempfile.TemporaryDirectory() as place:
+        (Path(place) / "Snakefile").write_text(_EMPTY)
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", "0.done"]
+        return _spent(command, place)
 
 
 def _row_bytes() -> float:
@@ -293,13 +314,13 @@ def table(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
     slurm = measured["slurm"]
     cluster = Cluster(
         slurm["submissions_per_second"],
-        slurm["empty_job"]["median"],
-        measured["tiny_training"]["seconds"],
+        2 * (measured["snakemake"]["processor"] + measured["studies"]["processor"]),
+        measured["tiny_training"]["processor"],
     )
     drawn = random.Random(0)
     known, kept = lengths(), kept_bytes()
     rows = []
-    exponent, factor = power_law(measured["planning"])
+    start, slope = line(measured["planning"])
     for size in SIZES:
         seconds = known if size == len(known) else drawn.choices(known, k=size)
         for together in (False, True):
@@ -312,16 +333,18 @@ def table(measured: Mapping[str, Any]) -> list[dict[str, Any]]:
                 row["files"] = size * (measured["tiny_training"]["files"] + 3)
                 row["gigabytes"] = size * kept / 1e9
                 row["rows_megabytes"] = size * measured["row_bytes"] / 1e6
-                row["planning_hours"] = factor * size**exponent / 3600
+                row["planning_hours"] = (start + slope * size) / 3600
                 rows.append(row)
     return rows
 
 
-def power_law(planning: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
-    """Fit seconds = factor x jobs^exponent to the two largest plans; (exponent, factor)."""
-    (few, first), (many, second) = sorted((int(n), p["seconds"]) for n, p in planning.items())[-2:]
-    exponent = math.log(second / first) / math.log(many / few)
-    return exponent, second / many**exponent
+def line(planning: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
+    """Draw a line through the two largest plans: processor seconds, and those of each job."""
+    (few, first), (many, second) = sorted((int(n), p["processor"]) for n, p in planning.items())[
+        -2:
+    ]
+    slope = (second - first) / (many - few)
+    return first - slope * few, slope
 
 
 def draw(rows: list[dict[str, Any]], place: Path) -> None:
@@ -345,8 +368,6 @@ def draw(rows: list[dict[str, Any]], place: Path) -> None:
                 looks["color"] = "#333333"
                 count = [r["jobs"] for r in chosen]
                 axes[1].plot(sizes, count, style, label=grouped[together], **looks)
-    plan = [r["planning_hours"] for r in chosen]
-    axes[0].plot(sizes, plan, ":", color="#555555", label="Snakemake's plan (fitted)")
     axes[2].plot(sizes, [r["files"] for r in chosen], "-o", markersize=3, label="files")
     size = [1000 * r["gigabytes"] for r in chosen]
     axes[2].plot(sizes, size, "--o", markersize=3, label="megabytes of models")

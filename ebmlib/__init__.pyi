@@ -75,5 +75,6 @@ from .training.run import device_of as device_of
 from .training.run import execute as execute
 from .training.store import Store as Store
 from .training.store import Trained as Trained
+from .training.together import execute_together as execute_together
 
 __version__: str

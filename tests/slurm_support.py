@@ -115,9 +115,11 @@ class Slurm:
         """Start a daemon in the foreground of a process of its own."""
         program = _find(name)
         assert program is not None
+        # A test run that is killed takes its daemons with it.
+        bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         with (self.folder / f"{name}.out").open("ab") as out:
             self.processes[name] = subprocess.Popen(
-                [program, *options], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                [*bound, program, *options], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env={**os.environ, **self.environment}, start_new_session=True,
             )  # fmt: skip
 

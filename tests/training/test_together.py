@@ -17,10 +17,10 @@ from ebmlib import (
     PersistentStart,
     Run,
     execute,
+    execute_together,
 )
 from ebmlib.errors import DivergenceError
 from ebmlib.sampling.starts import DataStart, ReplayStart
-from ebmlib.training.together import execute_together
 
 SEEDS = [3, 0, 7]
 ONE_EPOCH, SIX_EPOCHS = 1e-6, 1e-4
