@@ -349,3 +349,83 @@ def test_c31_calls_few_steps_late_after_the_training_or_while_they_move(settled,
     rows = (*results("mouse1", **still).rows, *few.rows)
     excess = results("mouse1-K-100", excess=0.5)
     assert claims.get("C31").judge(Results("d", rows, {}), excess).outcome == outcome
+
+
+def trainings(side, right, *, gap=0.5, ratio=None):
+    """25 trainings a seed above (or below) 1.5 s; the sign tells ``right`` of them."""
+    above = side == "above"
+    rows = []
+    for seed in range(5):
+        for k in range(25):
+            shown = (k < right) == above  # right above: the sign is there; below: it is not
+            rows.append(
+                {"condition": "noise/alpha-0.01-K-100", "seed": seed, "epochs": [100, 200, 300]}
+                | {"alpha_over_s": 2.0 if above else 1.0, "mean_gap": [gap, 0.5, 0.5]}
+                | {
+                    "variance_ratio": [
+                        ratio or (5.0 if above else 1.0),
+                        *[5.0 if shown else 1.0] * 2,
+                    ]
+                }
+            )
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("above", "below", "outcome"),
+    [
+        ({"right": 23}, {"right": 23}, REPRODUCED),  # 0.92 each
+        ({"right": 22}, {"right": 23}, IN_RANGE),  # 0.88
+        ({"right": 23}, {"right": 22}, IN_RANGE),
+        ({"right": 0, "gap": 0.99}, {"right": 25}, IN_RANGE),
+        ({"right": 0, "gap": 1.01}, {"right": 25}, NOT_REPRODUCED),
+        ({"right": 0, "ratio": 3.0}, {"right": 25, "ratio": 2.9}, IN_RANGE),
+        ({"right": 0, "ratio": 3.0}, {"right": 25, "ratio": 3.1}, NOT_REPRODUCED),
+    ],
+)
+def test_c24_by_both_sides_and_by_its_first_look(above, below, outcome):
+    rows = (*trainings("above", **above), *trainings("below", **below))
+    verdict = claims.get("C24").judge(Results("noise-level", rows, {}))
+    assert verdict.outcome == outcome
+
+
+def test_c24_asks_every_training_at_its_first_look():
+    odd = trainings("above", 0)
+    odd[3] |= {"mean_gap": [1.5, 0.5, 0.5]}
+    rows = (*odd, *trainings("below", 25))
+    assert claims.get("C24").judge(Results("n", rows, {})).outcome == NOT_REPRODUCED
+    odd = trainings("above", 0)
+    odd[3] |= {"variance_ratio": [0.9, 1.0, 1.0]}
+    rows = (*odd, *trainings("below", 25))
+    assert claims.get("C24").judge(Results("n", rows, {})).outcome == NOT_REPRODUCED
+
+
+@pytest.mark.parametrize(
+    ("reach", "outcome"),
+    [(1.26, REPRODUCED), (1.24, IN_RANGE), (1.74, REPRODUCED), (1.76, IN_RANGE)],
+)
+def test_c34_by_both_bounds_of_its_region(reach, outcome):
+    offsets = [1 - reach, 0.25, 0.5, 0.75]
+    basins = results("circle", offsets=[offsets] * 5, returned=[[1.0] * 4] * 5)
+    ends = results("circle", inside_worst=0.05)
+    assert claims.get("C34").judge(basins, ends).outcome == outcome
+
+
+def test_the_check_of_c23_counts_what_misses_by_mean_or_by_variance():
+    fine = {"mean_gap": [1.0], "variance_ratio": [1.0], "density_mean_gap": 0.5}
+    fine |= {"start_inside": 1.0, "end_inside": 1.0, "condition": "noise/alpha-0.01-K-100"}
+    rows = [
+        fine | {"seed": 0},
+        fine | {"seed": 1, "mean_gap": [3.1]},
+        fine | {"seed": 2, "variance_ratio": [3.1], "end_inside": 0.9},
+        fine | {"seed": 3, "mean_gap": [2.9], "variance_ratio": [2.9], "density_mean_gap": 3.1},
+    ]
+    inside = {"start_inside": 1.0, "end_inside": 1.0}
+    sanity = [
+        row
+        for name in ("path1", "circle", "mouse1", "mouse2")
+        for row in results(name, **inside).rows
+    ]
+    given = (Results("sanity", tuple(sanity), {}), Results("noise-level", tuple(rows), {}))
+    table = dict(claims.get("C23").judge(*given).table)
+    assert [value for value in table.values() if " of " in value] == ["1 of 2", "1 of 1"]

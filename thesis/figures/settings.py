@@ -41,7 +41,7 @@ def settings(axes: Axes, source: Source, id: str, *, log: bool = False) -> None:
         axes.errorbar(
             value, rows, xerr=np.maximum(reach, 0).T, fmt=marker, color=colour,
             markerfacecolor=face, markersize=5, capsize=2, linewidth=1,
-            label="the claim holds" if holds else "the claim does not hold",
+            label="the claim holds" if holds else "it is not shown to hold",
         )  # fmt: skip
     for bound in searches()[id].bound:
         axes.axvline(bound, color="black", linestyle="--", linewidth=0.8, label="_bound")
