@@ -33,6 +33,7 @@ ORDER = [
     "ebmlib.cli",
     "ebmlib",
     "ebmlib.__main__",
+    "thesis.drawings thesis.people",
     "thesis.statistics thesis.code thesis.runs thesis.conditions thesis.provenance",
     "thesis.study",
     "thesis.studies",
