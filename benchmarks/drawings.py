@@ -154,6 +154,7 @@ def main() -> None:
     show(made)
     record = provenance() | {
         "command": f"python -m benchmarks.drawings FOLDER --seeds {settings.seeds}",
+        "methods": settings.methods,
         "threads": settings.threads,
         "shapes": sorted({row.shape for row in rows}),
         "summary": made,

@@ -31,7 +31,7 @@ SEPARATE = 0.1  # modes are separate below this share of the largest mass
 _MOST_CELLS = 20_000
 _SMALL = 128  # cells: a smaller grid is evaluated whole
 _BLOCK = 3  # cells of a block in every direction
-_BELOW = 16.0  # nats: blocks whose centre is lower than the best one by more hold no mass
+_BELOW = 14.0  # nats: blocks whose centre is lower than the best one by more hold no mass
 _CANDIDATES = 32  # of one draw
 
 
@@ -262,13 +262,16 @@ def modes_of(mass: Tensor, grid: ActionGrid, separate: float = SEPARATE) -> Mode
     """
     n, g = mass.shape
     high = mass > separate * mass.amax(dim=1, keepdim=True)
+    label = _components(high, grid.neighbours)
+    first = torch.where(high, label, label.amax() + 1).amin(dim=1)
+    if (first == label.amax(dim=1)).all():  # one mode each, as nearly everywhere
+        return Modes(torch.arange(n, device=mass.device), mass.sum(dim=1), mass @ grid.points)
     own = torch.arange(g, device=mass.device)
     reach = torch.cat([own[:, None], grid.neighbours], dim=1)  # (g, 3^d)
     # where a walk to the highest neighbour ends: jumps double in every pass
     goes = reach[own, mass[:, reach].argmax(dim=2)]
     for _ in range(max(1, g).bit_length()):
         goes = goes.gather(1, goes)
-    label = _components(high, grid.neighbours)
     label = torch.where(high, label, label.gather(1, goes))
     count = int(label.max()) + 1
     flat = label.flatten()

@@ -188,7 +188,7 @@ def test_narrow_densities_anywhere_on_the_grid_keep_their_mass_and_mean():
         evaluated.append(a[..., 0].numel() if x.ndim == 2 else len(x) * a.shape[1])
         return narrow(x, a)
 
-    torch.testing.assert_close(GridEXP(counted, grid).mass(states), whole, atol=1e-3, rtol=0)
+    torch.testing.assert_close(GridEXP(counted, grid).mass(states), whole, atol=3e-3, rtol=0)
     assert sum(evaluated) < 0.5 * whole.numel(), "and the rest is not evaluated"
 
 
