@@ -251,9 +251,9 @@ def over_the_floor(told: dict[str, Any], paths: list[np.ndarray], scale: float) 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", scribbles.SHAPES)
 def test_scribbles_are_followed(ask: Ask, shape: str) -> None:
-    """Four strokes train, three are kept (five seeds: python -m benchmarks.page_drawings)."""
-    paths = scribbles.repetitions(shape, 7, seed=0)
-    told, scale = session(ask, paths[:4], seed=0)
+    """Four strokes train, three are kept; one seed (benchmarks/page_drawings.py has five)."""
+    paths = scribbles.repetitions(shape, 7, seed=1)
+    told, scale = session(ask, paths[:4], seed=1)
     assert told["why"] == ["arrived"]
     assert over_the_floor(told, paths, scale) < FOLLOWED
     assert told["line"].startswith("Chosen: state: position and elapsed time")
