@@ -61,7 +61,7 @@ class StackedLinear(nn.Module):
         return out.view(*x.shape[:-1], weight.shape[2])
 
 
-_NoMode = torch._C.DisableTorchFunction  # type: ignore[attr-defined]
+_NoMode = torch._C.DisableTorchFunction
 
 
 class StackedEnergy(EnergyModel):
@@ -181,15 +181,15 @@ def stacked(modules: Sequence[nn.Module]) -> nn.Module:
     if isinstance(first, nn.Linear):
         return StackedLinear(modules)  # type: ignore[arg-type]
     if isinstance(first, nn.ModuleList):
-        return nn.ModuleList([stacked(each) for each in zip(*modules, strict=True)])  # type: ignore[arg-type]
+        return nn.ModuleList([stacked(each) for each in zip(*modules, strict=True)])
     made: nn.Module
     if isinstance(first, EnergyModel):
         sizes = (first.config, first.state_dim, first.action_dim)
         made = StackedEnergy(*sizes, generator=torch.Generator())
     elif isinstance(first, LogNormaliser):
         made = StackedLogNormaliser(1, 1, generator=torch.Generator())
-        constants = torch.stack([m.constant.detach() for m in modules])  # type: ignore[union-attr]
-        made.constant = nn.Parameter(constants)  # type: ignore[arg-type]
+        constants = torch.stack([cast(LogNormaliser, m).constant.detach() for m in modules])
+        made.constant = nn.Parameter(constants)
     else:
         if next(first.parameters(recurse=False), None) is not None:
             raise InputError(
