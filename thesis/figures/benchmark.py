@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -137,7 +137,12 @@ def _dots(axes: Axes, report: Report, methods: list[str]) -> None:
             own = [r for b in report.blocks if b[1] == size for r in report.of(method, *b)]
             kept = [r["kl"] / r["information"] for r in own if not r["diverged"]]
             y = place + 0.18 * (2 * at - 1)
-            marker = {"color": FAMILY_COLOURS[family(method)], "ms": 3.2, "alpha": 0.7, "ls": ""}
+            marker: dict[str, Any] = {
+                "color": FAMILY_COLOURS[family(method)],
+                "ms": 3.2,
+                "alpha": 0.7,
+                "ls": "",
+            }
             axes.plot(kept, [y] * len(kept), marker="o", mfc="none" if at == 0 else None, **marker)
             lost = len(own) - len(kept)
             axes.plot([1.0] * lost, [y] * lost, marker="x", **marker)
