@@ -238,7 +238,7 @@ class PerSlice(TorchFunctionMode):
             out, *rest = args
             shape, axis = self._split(out.shape)
             return out.copy_(
-                self._each(lambda **k: out.new_empty(shape).normal_(*rest, **k), axis, kwargs)
+                self._each(lambda **k: func(out.new_empty(shape), *rest, **k), axis, kwargs)
             )
         if func is torch.multinomial:
             rows = args[0].chunk(len(self.generators))
