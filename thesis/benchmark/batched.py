@@ -188,7 +188,7 @@ def stacked(modules: Sequence[nn.Module]) -> nn.Module:
         made = StackedEnergy(*sizes, generator=torch.Generator())
     elif isinstance(first, LogNormaliser):
         made = StackedLogNormaliser(1, 1, generator=torch.Generator())
-        constants = torch.stack([m.get_parameter("constant").detach() for m in modules])
+        constants = torch.stack([cast(LogNormaliser, m).constant.detach() for m in modules])
         made.constant = nn.Parameter(constants)
     else:
         if next(first.parameters(recurse=False), None) is not None:
@@ -238,13 +238,7 @@ class PerSlice(TorchFunctionMode):
             out, *rest = args
             shape, axis = self._split(out.shape)
             return out.copy_(
-                self._each(
-                    lambda generator, **k: out.new_empty(shape).normal_(
-                        *rest, generator=generator, **k
-                    ),
-                    axis,
-                    kwargs,
-                )
+                self._each(lambda **k: func(out.new_empty(shape), *rest, **k), axis, kwargs)
             )
         if func is torch.multinomial:
             rows = args[0].chunk(len(self.generators))

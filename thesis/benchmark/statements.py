@@ -212,10 +212,10 @@ def _near_zero(report: Report) -> Verdict:
             for row, exact in zip(own, control, strict=True):
                 if abs(row.get("loss", np.inf)) < 0.1:
                     total += 1
-                    worse += row["kl"] > 2 * exact
+                    worse += int(row["kl"] > 2 * exact)
     if not total:
         return Verdict(NOT_TESTABLE, None, "No such run.", where="no loss came that near to 0")
-    share = worse / total
+    share = float(worse / total)
     reading = f"The loss is near 0 in {total} runs, and KL is above twice the control's in {worse}."
     return _verdict(share >= 0.25, Estimate(share, share, share, 1), reading)
 

@@ -137,12 +137,8 @@ def _dots(axes: Axes, report: Report, methods: list[str]) -> None:
             own = [r for b in report.blocks if b[1] == size for r in report.of(method, *b)]
             kept = [r["kl"] / r["information"] for r in own if not r["diverged"]]
             y = place + 0.18 * (2 * at - 1)
-            marker: dict[str, Any] = {
-                "color": FAMILY_COLOURS[family(method)],
-                "ms": 3.2,
-                "alpha": 0.7,
-                "ls": "",
-            }
+            colour = FAMILY_COLOURS[family(method)]
+            marker: dict[str, Any] = {"color": colour, "ms": 3.2, "alpha": 0.7, "ls": ""}
             axes.plot(kept, [y] * len(kept), marker="o", mfc="none" if at == 0 else None, **marker)
             lost = len(own) - len(kept)
             axes.plot([1.0] * lost, [y] * lost, marker="x", **marker)
