@@ -121,7 +121,7 @@ def _plain(target: str) -> bool:
 def as_restructured(app: Any, what: str, name: str, found: Any, options: Any, lines: Any) -> None:
     """Keep a docstring's mathematics: bars and stars are signs, an indented line is an equation."""
     if what in ("attribute", "property", "data") and lines:  # "shape: words" is no type
-        lines[0] = re.sub(r"^([^:`]*\([^)]*\)): ", r"\1 – ", lines[0])
+        lines[0] = re.sub(r"^([^:`]+): ", r"\1 – ", lines[0])
     for number in range(len(lines) - 1, -1, -1):  # "a, b: words" is two entries
         if found_names := _SEVERAL.match(lines[number]):
             *first, last = found_names[1].split(", ")

@@ -123,6 +123,26 @@ def test_every_chapter_can_be_downloaded_as_an_executed_notebook(smoke_book: Pat
         assert not streams, f"{chapter.name} complains: {streams}"
 
 
+def test_the_reference_has_an_index_and_shows_sources(smoke_book: Path) -> None:
+    index = (smoke_book / "genindex.html").read_text(encoding="utf-8")
+    page = (smoke_book / "book/reference/sampling.html").read_text(encoding="utf-8")
+    for name in ("SGLD", "MALA", "run_chain"):
+        assert f"ebmlib.{name}" in index, name
+        assert f'id="ebmlib.{name}"' in page, name
+    assert re.search(r'href="[./]*_modules/ebmlib/sampling/sgld\.html#SGLD"', page)
+    assert (smoke_book / "_modules/ebmlib/sampling/sgld.html").is_file()
+
+
+def test_words_of_the_glossary_and_citations_lead_there_and_back(smoke_book: Path) -> None:
+    page = (smoke_book / "book/foundations/sgld.html").read_text(encoding="utf-8")
+    glossary = (smoke_book / "book/glossary.html").read_text(encoding="utf-8")
+    anchors = re.findall(r'glossary-word[^>]*href="[^"]*glossary\.html#([^"]+)"', page)
+    assert len(anchors) >= 5
+    assert all(f'id="{anchor}"' in glossary for anchor in anchors), anchors
+    entries = (smoke_book / "book/bibliography.html").read_text(encoding="utf-8")
+    assert entries.count('class="cited-in"') == entries.count('role="doc-biblioentry"') > 40
+
+
 def test_a_downloaded_notebook_runs_in_the_projects_folder(
     smoke_book: Path, tmp_path: Path
 ) -> None:

@@ -75,6 +75,8 @@ def test_two_names_in_one_line_are_two_entries() -> None:
 def test_a_shape_before_a_colon_is_no_type() -> None:
     (made,) = restructured("(n, d): every position.", what="property")
     assert made == "(n, d) – every position."
+    (made,) = restructured("How actions are drawn: ``inference``: see there.", what="property")
+    assert made == "How actions are drawn – ``inference``: see there."
 
 
 def signed(found: object, arguments: str) -> object:
