@@ -15,6 +15,7 @@ from ebmlib.errors import InputError
 from ebmlib.training.presets import preset
 from ebmlib.training.store import Store
 from thesis import Companion, cli, laboratory
+from thesis.runs import tiny
 
 SETTINGS = {"objective": "contrastive-divergence", "policy": "exp"}
 
@@ -55,11 +56,26 @@ def test_what_is_kept_back_is_not_trained_on(tmp_path):
     assert len(mouse.train.scales) == len(mouse.train.offsets) == len(mouse.train)
 
 
-def test_data_of_other_dimensions_are_refused(tmp_path):
+@pytest.mark.parametrize("dim", [1, 3])
+def test_data_of_other_dimensions_start_on_their_line_and_have_no_map(tmp_path, dim):
     path = tmp_path / "space.npy"
-    np.save(path, np.random.default_rng(0).normal(size=(20, 3)).cumsum(axis=0))
-    with pytest.raises(InputError, match="2 dimensions, and space has 3"):
-        laboratory.split(preset("circle").with_(dataset=str(path)))
+    np.save(path, np.random.default_rng(0).normal(size=(40, dim)).cumsum(axis=0))
+    run = tiny(preset("circle").with_(dataset=str(path)))
+    trained = laboratory.train(run, laboratory.split(run).train, "cpu")
+    sampled = laboratory.trajectories(trained, small=True)
+    assert {kind for kind, _ in sampled} == {"on"}
+    assert all(found.states.shape == (3, 21, dim) for found in sampled.values())
+    assert math.isnan(laboratory.basin(trained, None).share)
+    far = laboratory.divergences(trained)
+    assert all(math.isnan(value) for value in far.values()) == (dim == 3)
+    ends = laboratory.ends(
+        laboratory.distances(sampled, "exp", trained.demonstrations.trajectories)
+    )
+    about = laboratory.about_trajectories("exp", laboratory.split(run), ends)
+    assert about["distance_on"] == ends["on"] and math.isnan(about["distance_inside"])
+    checked = {"start_inside": 1.0, "end_inside": 1.0, "demonstrated_inside": 1.0}
+    verdict = laboratory.verdict(trained, checked, far, ends, math.nan)
+    assert not any("map" in finding.what for finding in verdict.findings)
 
 
 class Trained:
