@@ -53,13 +53,12 @@ class Inference:
 
 def _two_widths(given: Any) -> tuple[float, float]:
     try:
-        along, across = given
-    except (TypeError, ValueError):
-        along = across = None
-    for width in (along, across):
-        if isinstance(width, str) or width is None:
-            raise InputError(
-                f"jump must be two widths, along and across, got {checks.short(given)}."
-            )
-        checks.non_negative("jump", width, most=checks.LARGEST_SQUARED)
-    return float(along), float(across)
+        along, across = given if isinstance(given, (tuple, list)) else ()
+        for width in (along, across):
+            checks.non_negative("jump", width, most=checks.LARGEST_SQUARED)
+    except (ValueError, InputError):
+        raise InputError(
+            "jump must be two widths of at least 0, along the action and across it, or None, got "
+            f"{given!r}."
+        ) from None
+    return along, across
