@@ -350,7 +350,7 @@ def _compare(options: argparse.Namespace) -> None:
             from ebmlib import figures  # as in _draw
 
             titles = {
-                name: f"{name}, {made.interval(name, 'dtw')[0]:.2f} of the floor"
+                name: f"{name}\n{made.interval(name, 'dtw')[0]:.2f} of the floor"
                 for name in made.paths
             }
             split = made.split
