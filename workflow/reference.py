@@ -23,6 +23,7 @@ _LITERAL = re.compile(r"(``.+?``|`[^`]+`|(?<!\S)\*[A-Za-z][\w -]*\*(?=[\s.,;:)])
 _OF_THE_THESIS = re.compile(
     r"(?<!thesis )\b([Ss]ections?|Eqs?|Figures?|Table) (\d\.\d+(?:\.\d+)?)(?! of the thesis)"
 )
+_NAMES = re.compile(r"    \w+(?:, \w+)*,")
 _SEVERAL = re.compile(r"    ((?:\w+, )+\w+): (.+)")
 
 
@@ -122,6 +123,9 @@ def as_restructured(app: Any, what: str, name: str, found: Any, options: Any, li
     """Keep a docstring's mathematics: bars and stars are signs, an indented line is an equation."""
     if what in ("attribute", "property", "data") and lines:  # "shape: words" is no type
         lines[0] = re.sub(r"^([^:`]+): ", r"\1 – ", lines[0])
+    for number in range(len(lines) - 1, 0, -1):  # names of one entry may take two lines
+        if _NAMES.fullmatch(lines[number - 1]) and lines[number].startswith("        "):
+            lines[number - 1] += f" {lines.pop(number).strip()}"
     for number in range(len(lines) - 1, -1, -1):  # "a, b: words" is two entries
         if found_names := _SEVERAL.match(lines[number]):
             *first, last = found_names[1].split(", ")

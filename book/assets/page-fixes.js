@@ -55,22 +55,3 @@ const unfold = () => {
 };
 window.addEventListener("hashchange", unfold);
 document.addEventListener("DOMContentLoaded", unfold);
-
-/* 5. The particles of the front page move as soon as they are in sight, once and for four seconds, unless
-      the reader has asked for stillness. */
-document.addEventListener("DOMContentLoaded", () => {
-  const box = document.querySelector(".tag_alive");
-  if (!box || window.matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-  const seen = new IntersectionObserver(([entry]) => {
-    const play = [...box.querySelectorAll(".ebm-transport button")].find((b) => b.textContent.trim() === "Play");
-    if (!entry.isIntersecting || !play) return;
-    seen.disconnect();
-    arrived.disconnect();
-    play.click();
-  });
-  const arrived = new MutationObserver(() => {
-    const widget = box.querySelector(".ebm-transport");
-    if (widget) seen.observe(widget);
-  });
-  arrived.observe(box, { childList: true, subtree: true });
-});

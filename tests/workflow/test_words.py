@@ -70,6 +70,8 @@ def test_a_number_of_the_thesis_says_so() -> None:
 def test_two_names_in_one_line_are_two_entries() -> None:
     made = restructured("Words.", "", "Attributes:", "    start, sampler: of the chains.")
     assert made[-2:] == ["    start: see ``sampler``", "    sampler: of the chains."]
+    wrapped = ("    start,", "        sampler: of the chains.")
+    assert restructured("Words.", "", "Attributes:", *wrapped)[-2:] == made[-2:]
 
 
 def test_a_shape_before_a_colon_is_no_type() -> None:

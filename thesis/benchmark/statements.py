@@ -17,7 +17,15 @@ from ebmlib.models.energy import EnergyConfig, EnergyModel
 from thesis.benchmark.problems import CLOSED, SIZES
 from thesis.benchmark.report import CONTROL, Block, Report, signed_rank
 from thesis.benchmark.settings import METHODS, STATEMENTS
-from thesis.claim import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, Claim, Verdict, judged
+from thesis.claim import (
+    NOT_REPRODUCED,
+    NOT_TESTABLE,
+    REPRODUCED,
+    Bound,
+    Claim,
+    Verdict,
+    judged,
+)
 from thesis.evidence import Evidence, by_parts
 from thesis.statistics import Estimate, estimate
 
@@ -41,6 +49,7 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
     if id not in _JUDGES:
         raise InputError(f"Statements are {', '.join(_JUDGES)}, got {id!r}.")
     judge, merit, needed = _JUDGES[id]
+    unit, bound = _NUMBERS[id]
     text, rule = STATEMENTS[id]
     blocks = f"{len(report.blocks)} blocks (a problem and a size of its training set)"
     tried = f"{blocks}, {report.seeds} seeds each"
@@ -50,8 +59,8 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
         page="training/compared",
         statement=text,
         number=merit,
-        unit="",
-        bound=(None, None),
+        unit=unit,
+        bound=bound,
         merit=merit,
         rule=rule,
         tried=tried,
@@ -290,3 +299,17 @@ _JUDGES: dict[str, tuple[Judge, str, tuple[str, ...]]] = {
     "M09": (_banks, "KL over that of cd-noise", ("cd-persistent", "cd-replay", "cd-noise")),
     "M10": (_as_exact, "largest gap to exact likelihood of the best three, in nats", (CONTROL,)),
 }
+
+_NUMBERS: dict[str, tuple[str, Bound]] = {
+    "M01": ("times", (1.3, None)),
+    "M02": ("share", (0.05, None)),
+    "M03": ("nats", (None, 0.1)),
+    "M04": ("times", (None, 1.0)),
+    "M05": ("nats", (0.0, None)),
+    "M06": ("times", (1.0, None)),
+    "M07": ("share", (0.25, None)),
+    "M08": ("times", (None, 1.25)),
+    "M09": ("times", (None, 1.0)),
+    "M10": ("nats", (None, 0.01)),
+}
+"""Unit of a statement's number, and where it must lie for the statement to hold."""
