@@ -115,7 +115,7 @@ half an hour of one core does: 3 settings instead of 12 (the learning rate alone
 method's own setting stays at its first value), 1 seed of the search instead of 2, 200 updates
 instead of 2000, 2 seeds instead of 10. mouse1 and mouse2 are left out. So it compares methods after
 a short training, and not at their end; ``longer`` is between the two. The search was begun with two
-values of the own setting and cut to one for lack of time, after 6 of its 104 stacks; rows of a
+values of the own setting and cut to one for lack of time, after 7 of its 104 stacks; rows of a
 second value stay in the file and are not read.
 
 Projected from processor time measured on a busy machine (a stack of 6, all 26 energies: 3.7
