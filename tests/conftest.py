@@ -24,6 +24,7 @@ os.environ.setdefault("TRITON_INTERPRET", "1")  # read when Triton is imported; 
 torch.set_num_threads(1)  # the tensors are small, and another test run may share the cores
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the built book, and group what shares something for pytest-xdist.
 
