@@ -31,3 +31,10 @@ def test_every_package_is_shipped():
     folders = {path.parent.relative_to(ROOT) for path in (ROOT / "ebmlib").rglob("*.*")}
     there = {".".join(folder.parts) for folder in folders if "__pycache__" not in folder.parts}
     assert set(listed) == there | {"ebmlib.data"}
+
+
+def test_groups_of_tests_reach_the_workers(request: pytest.FixtureRequest) -> None:
+    """Without them, every worker of ./run_all.sh test would build the book for itself."""
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("this run has one process")
+    assert request.node.nodeid.endswith("@tests/test_quality.py")
