@@ -420,7 +420,7 @@ def test_bad_configurations_are_refused_when_made(change):
 
 
 def test_unknown_data_sets_and_files_are_named(tmp_path):
-    with pytest.raises(InputError, match="circle, fork, mouse1, mouse2, path1") as error:
+    with pytest.raises(InputError, match="circle, crossing, crossing-kept, fork, mouse1") as error:
         load_demonstrations(DemonstrationConfig("cirlce"))
     assert_one_sentence(error)
     with pytest.raises(InputError, match="no file"):
