@@ -239,6 +239,7 @@ def numbers():
         for field in fields(kind):
             value = getattr(made(name), field.name)
             optional = "float" in str(field.type) or "int" in str(field.type)
+            optional = optional and "tuple" not in str(field.type)
             if type(value) in (int, float):
                 yield name, field.name, value
             elif value is None and optional:
