@@ -189,7 +189,8 @@ def test_every_python_on_this_machine_makes_the_same_digests(tmp_path):
         pytest.skip("no other Python from 3.11 to 3.14 runs here")
     shutil.copytree(Path(lazy_loader.__file__).parent, tmp_path / "lazy_loader")
     roots = {name: sorted(study.modules()) for name, study in studies().items()}
-    recorded = [dict(measured.load(name).provenance["configurations"]) for name in roots]
+    known = [name for name in roots if (measured.COMMITTED / f"{name}.json").is_file()]
+    recorded = [dict(measured.load(name).provenance["configurations"]) for name in known]
     mine = [
         {name: code.digest(modules) for name, modules in roots.items()},
         [config.digest(each) for each in recorded],
