@@ -144,6 +144,7 @@ def slim(book: Path) -> None:
     for page in pages:
         has_math = _set_math(page, told["math"])
         _draw_icons(page, told["icons"])
+        _name_what_has_no_text(page)
         _join_sheets(page, common, [STYLE, MATH_STYLE] if has_math else [STYLE])
         _postpone_scripts(page)
         _lighten_images(page)
@@ -203,6 +204,15 @@ def _icon(classes: str) -> str:
     style = next(_STYLES.get(name, name) for name in names if name in _FAMILIES)
     others = [name for name in names if name.startswith("fa-") and name not in _FAMILIES]
     return f"{style} {next(name[3:] for name in others if not _NOT_A_NAME.match(name))}"
+
+
+def _name_what_has_no_text(page: Page) -> None:
+    """Give what unfolds a list of pages a name, and let an empty corner of a table be no heading."""
+    for summary in page.select(".has-children > details > summary"):
+        summary["aria-label"] = "Show or hide the pages of this chapter"
+    for corner in page.select("th"):
+        if not corner.get_text(strip=True) and not corner.find("img"):
+            corner.name = "td"
 
 
 def _draw_icons(page: Page, outlines: dict[str, Any]) -> None:

@@ -38,7 +38,10 @@ def test_actions_are_drawn_with_the_chain_that_the_sliders_say(objective: str) -
     controls = Controls(laboratory.run_of("circle", objective=objective, policy="ml", K=20))
     controls.alpha.value, controls.K.value = 0.02, 7
     chosen = controls.chosen
-    assert (chosen.effective_inference.kernel.alpha, chosen.effective_inference.kernel.steps) == (0.02, 7)
+    assert (chosen.effective_inference.kernel.alpha, chosen.effective_inference.kernel.steps) == (
+        0.02,
+        7,
+    )
     assert chosen.effective_inference.estimate == "ml"
 
 
