@@ -207,7 +207,7 @@ def _icon(classes: str) -> str:
 
 
 def _name_what_has_no_text(page: Page) -> None:
-    """Give what unfolds a list of pages a name, and let an empty corner of a table be no heading."""
+    """Name what unfolds a list of pages; an empty corner of a table is no heading."""
     for summary in page.select(".has-children > details > summary"):
         summary["aria-label"] = "Show or hide the pages of this chapter"
     for corner in page.select("th"):

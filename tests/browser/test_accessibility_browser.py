@@ -45,7 +45,10 @@ def test_axe_finds_nothing_on_any_page(
         path.relative_to(smoke_book).as_posix()
         for path in sorted(smoke_book.rglob("*.html"))
         # index.html only leads on to the first page.
-        if "_static" not in path.parts and path != smoke_book / "index.html"
+        if "_static" not in path.parts
+        and path != smoke_book / "index.html"
+        # Pages of the library's source are all alike.
+        and ("_modules" not in path.parts or path.stem in ("index", "errors"))
     ]
     assert names
     pages = look([top + name for name in names], mode, width)
