@@ -85,7 +85,8 @@ def test_what_the_snakefile_says_that_a_job_is_made_from() -> None:
     measures = {study.measure.__module__ for study in studies.studies().values()}
     assert {module.replace(".", "/") + ".py" for module in measures} <= of_studies
     assert {"ebmlib/widgets/js/sampling.js", "thesis/claims/dynamics.py"} <= library
-    assert {f"thesis/results/{name}.json" for name in studies.studies()} <= library
+    results = {f"thesis/results/{name}.json" for name in studies.studies()}
+    assert {path for path in results if (ROOT / path).is_file()} <= library
     told = rules()
     asked = {
         "model": ["chapter_list.training_files()"],
