@@ -81,7 +81,8 @@ NUMBER = re.compile(
     rf"(?<![\w.])\d[\d.,]*\d|(?<![\w.])\d|\b(?:{'|'.join(WORDS)}|hundred|thousand)\b"
 )
 OF_A_TEXT = re.compile(  # a place in the thesis or the literature, no measured number
-    r"(?:Figures?|Eqs?\.?|Equations?|[Ss]ections?|Tables?|Algorithms?|[Cc]hapters?|Assumptions?)"
+    r"(?:Figures?|Eqs?\.?|Equations?|[Ss]ections?|Tables?|Algorithms?|[Cc]hapters?|Assumptions?"
+    r"|[Tt]hesis(?=\s+\d\.\d))"
     r"\s+[\d.]*\d(?:(?:,| and| to|, and)\s+[\d.]*\d)*"
 )
 VALUE = re.compile(r"\$[^$]*(?:\\alpha|K|epochs)\s*=\s*\d[^$]*\$")
@@ -94,7 +95,7 @@ def numbers(text: str) -> list[str]:
     text = re.sub(r"\{\w[\w:]*\}`[^`]*`|`[^`]*`|\]\([^)]*\)|^\(\S+\)=$", "", text, flags=re.M)
     found = VALUE.findall(text)
     text = OF_A_TEXT.sub("", re.sub(r"\$[^$]*\$", "", text))
-    return found + NUMBER.findall(re.sub(r"^\s*\d+\.\s", "", text, flags=re.M))
+    return found + NUMBER.findall(re.sub(r"^\s*(?:\*\*)?\d+\.\s", "", text, flags=re.M))
 
 
 def prose(notebook: Any) -> Iterator[str]:
@@ -154,6 +155,7 @@ def test_a_number_in_the_prose_is_found() -> None:
     for text, found in [
         ("it is at 0.31 after", ["0.31"]), ("at $\\alpha = 0.01$ it", ["$\\alpha = 0.01$"]),
         ("after a hundred epochs", ["hundred"]), ("see Figure 4.1 and section 3.2, Eq 3.5", []),
+        ("thesis 4.2 and\n**2. The price.** What", []), ("the thesis 12 times, **2**", ["12", "2"]),
         ("it is {glue:text}`x` times $2\\pi$, see `f(3)`", []), ("with $K = 100$", ["$K = 100$"]),
     ]:  # fmt: skip
         assert numbers(text) == found, text
