@@ -205,7 +205,7 @@ def parameter_defaults(source: Path) -> dict[str, Any]:
 def training_files() -> list[str]:
     """Return the files that decide what a model is trained to, relative to ROOT."""
     beside = ("figures", "widgets")
-    return ["thesis/conditions.py"] + [
+    return ["thesis/conditions.py", "thesis/drawings.py"] + [
         name
         for name in library_files()
         if not name.startswith("thesis/")

@@ -9,7 +9,8 @@ What is the same for every reader is done here, once:
 - style sheets become one, without the rules that no page can use (PurgeCSS);
 - scripts wait until the page has been read, and the search index until somebody searches;
 - pictures say their size, take a third of the bytes and are fetched when the reader comes near;
-- what widgets show is a file of its own, after the text.
+- what widgets show is a file of its own, after the text;
+- the code behind a figure or a verdict is fetched when its box is opened.
 
 Pages are read and written by Beautiful Soup.
 """
@@ -42,6 +43,7 @@ from workflow.node import NODE
 from workflow.paths import CONFIG, FRONTEND, WorkflowError
 
 STYLE = "_static/slim.css"
+SOURCES = "_static/sources"
 FONTAWESOME = "_static/scripts/fontawesome.js"
 MATH_STYLE = "_static/math.css"
 ICON_FONT = "_static/vendor/fontawesome/webfonts/fa-solid-900.ttf"
@@ -145,6 +147,7 @@ def slim(book: Path) -> None:
         has_math = _set_math(page, told["math"])
         _draw_icons(page, told["icons"])
         _name_what_has_no_text(page)
+        _postpone_sources(page)
         _join_sheets(page, common, [STYLE, MATH_STYLE] if has_math else [STYLE])
         _postpone_scripts(page)
         _lighten_images(page)
@@ -204,6 +207,25 @@ def _icon(classes: str) -> str:
     style = next(_STYLES.get(name, name) for name in names if name in _FAMILIES)
     others = [name for name in names if name.startswith("fa-") and name not in _FAMILIES]
     return f"{style} {next(name[3:] for name in others if not _NOT_A_NAME.match(name))}"
+
+
+def _postpone_sources(page: Page) -> None:
+    """Move the code in closed boxes to a file that page-fixes.js fetches when one is opened.
+
+    It is a script, since a page that was opened from a folder may load nothing else.
+    """
+    blocks = page.select("details.ebmlib-source > div")
+    if not blocks:
+        return
+    place = posixpath.splitext(f"{SOURCES}/{page.name}")[0] + ".js"
+    (page.book / place).parent.mkdir(parents=True, exist_ok=True)
+    codes = json.dumps([str(block) for block in blocks])
+    (page.book / place).write_text(f"ebmlibSources({codes});\n", encoding="utf-8")
+    for number, block in enumerate(blocks):
+        box = block.parent
+        assert isinstance(box, Tag)
+        box["data-code"] = page.address(place)
+        block.replace_with(page.soup.new_tag("div", attrs={"data-code-number": str(number)}))
 
 
 def _name_what_has_no_text(page: Page) -> None:

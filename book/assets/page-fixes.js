@@ -55,3 +55,18 @@ const unfold = () => {
 };
 window.addEventListener("hashchange", unfold);
 document.addEventListener("DOMContentLoaded", unfold);
+
+/* 5. The code behind a figure or a verdict is fetched when the first of a page's boxes is opened. */
+window.ebmlibSources = (codes) => {
+  for (const place of document.querySelectorAll("[data-code-number]")) {
+    place.outerHTML = codes[place.dataset.codeNumber];
+  }
+};
+document.addEventListener("toggle", ({ target }) => {
+  const address = target.open && target.dataset.code;
+  if (!address || !document.querySelector("[data-code-number]")) return;
+  if (document.querySelector(`script[src="${address}"]`)) return;
+  const script = document.createElement("script");
+  script.src = address;
+  document.head.append(script);
+}, true);

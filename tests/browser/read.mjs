@@ -9,6 +9,7 @@
  *   {"key": name, "on": selector}    press a key on an element
  *   {"trait": name}                  of the particle explorer
  *   {"text": selector}               what stands there
+ *   {"unfold": selector}             open the first box of this kind; the code that then stands in it
  *   {"contrast": selector}           axe-core's verdict on the contrast within it
  * Prints JSON: results (one per step), requests, errors.
  */
@@ -74,6 +75,14 @@ const acts = {
   async trait({ trait }) {
     await settled();
     return page.locator(".ebm-particles").first().evaluate((element, name) => element.view.get(name), trait);
+  },
+  async unfold({ unfold }) {
+    const box = page.locator(unfold).first();
+    const before = await box.locator("pre").count();
+    await box.locator("summary").click();
+    const code = box.locator("pre");
+    await code.waitFor({ timeout: 20000 });
+    return { before, code: await code.innerText(), coloured: await code.locator("span").count() };
   },
   text: ({ text }) => page.locator(text).first().innerText(),
   async contrast({ contrast }) {

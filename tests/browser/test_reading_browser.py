@@ -35,6 +35,12 @@ def test_a_caption_leads_to_the_code_unfolds_it_and_lands_there(top: str, fold: 
     assert 0 <= found["top"] < 200
 
 
+def test_the_code_behind_a_figure_comes_when_its_box_is_opened(top: str) -> None:
+    (found,) = read(top, {"page": CHAPTER, "unfold": "details.ebmlib-source"})
+    assert found["before"] == 0, "the page brings it"
+    assert "def " in found["code"] and found["coloured"] > 20
+
+
 def test_search_finds_pages_and_marks_the_words(top: str) -> None:
     (found,) = read(top, {"page": "book/intro.html", "search": "langevin"})
     assert any("Explore a policy" in name for name in found["names"])

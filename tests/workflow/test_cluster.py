@@ -50,10 +50,10 @@ def test_options_of_a_cluster_are_refused_in_one_sentence(
 
 
 def test_an_executor_is_read_with_its_options(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EBMLIB_CALLED_FROM", "/home/me")
+    monkeypatch.setenv("EBMLIB_CALLED_FROM", "/elsewhere")
     given = ["--executor", "slurm", "--partition", "P", "--account", "A", "--gpus-per-job", "1"]
     given += ["--jobs", "7", "--executor-profile", "mine.yaml"]
-    wanted = Executor("slurm", "P", "A", 1, Path("/home/me/mine.yaml"))
+    wanted = Executor("slurm", "P", "A", 1, Path("/elsewhere/mine.yaml"))
     build = options.parse([*given, "--profile", "full"])
     assert build.executor == wanted and build.jobs == 7
     batch = options.parse(["batch", "lab", "-p", "seed", "0:3", *given]).batch

@@ -54,7 +54,7 @@ def project(tmp_path: Path) -> Project:
         (["--profil", "smoke"], "--profil"),
         (["--profile", "huge"], "expected smoke, default, full, got 'huge'"),
         (["--chapter", "cirle"], "did you mean 'circle'?"),
-        (["--chapter", "zzz"], "the chapters are: front, claims"),
+        (["--chapter", "zzz"], "the chapters are: front, learned"),
         (["--seeds", "0"], "expected a whole number from 1 up, got '0'"),
         (["--seeds", "two"], "got 'two'"),
         (["--jobs", "-1"], "got '-1'"),

@@ -125,6 +125,22 @@ def test_equations_are_set_and_keep_their_numbers(book: Book) -> None:
     assert "math.css" not in book.text("index.html")
 
 
+def test_code_in_closed_boxes_is_a_file_of_its_own(book: Book) -> None:
+    box = "<details class='ebmlib-source'><summary>What</summary><div class='highlight'>"
+    box += "<pre><span class='k'>def</span> f{0}</pre></div><p>whole</p></details>"
+    book.add("part/page.html", box.format(1) + "<pre>own</pre>" + box.format(2))
+    book.slim()
+    text = book.text("part/page.html")
+    assert "f1" not in text and "f2" not in text and "<pre>own</pre>" in text and text.count("<p>whole</p>") == 2
+    boxes = book.select("details", "part/page.html")
+    (address,) = {re.split(r"[?]", str(each["data-code"]))[0] for each in boxes}
+    kept = (book.root / "part" / address).read_text()
+    codes = json.loads(kept.removeprefix("ebmlibSources(").rstrip().removesuffix(");"))
+    places = book.select("details [data-code-number]", "part/page.html")
+    shown = [codes[int(str(place["data-code-number"]))] for place in places]
+    assert [BeautifulSoup(code, "html.parser").get_text() for code in shown] == ["def f1", "def f2"]
+
+
 def test_an_unknown_command_stops_the_build(book: Book) -> None:
     book.add("page.html", INLINE.replace(r"\theta", r"\thetta"))
     with pytest.raises(WorkflowError, match=r"page.html: MathJax .*thetta.*Undefined control seq"):
