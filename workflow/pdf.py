@@ -101,13 +101,17 @@ def print_book(profile: str) -> None:
 _TITLE = re.compile(rb"(/Title\s*)(\((?:[^()\\]|\\.)*\)|<(?:FEFF|feff)?[0-9A-Fa-f]*>)")
 _TWICE = re.compile(rb"(.+?)\1", re.DOTALL)
 _TWICE_IN_HEX = re.compile(rb"((?:[0-9A-Fa-f]{4})+?)\1")
+# The last lines of a heading: nothing shorter, for a word may end as it begins.
+_LINES_TWICE = re.compile(rb"(.+?)(.{8,})\2", re.DOTALL)
+_LINES_TWICE_IN_HEX = re.compile(rb"((?:[0-9A-Fa-f]{4})+?)((?:[0-9A-Fa-f]{4}){8,})\2")
 
 
 def mended(content: bytes) -> bytes:
     """A PDF whose bookmarks say each word once.
 
-    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"). What
-    is left over becomes blanks, so that every offset in the file stays what it was.
+    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"), and of
+    one that takes several lines the last ones only, with no blank before them. What is left over
+    becomes blanks, so that every offset in the file stays what it was.
     """
 
     def once(found: re.Match[bytes]) -> bytes:
@@ -115,10 +119,13 @@ def mended(content: bytes) -> bytes:
         hexadecimal = text.startswith(b"<")
         start = 5 if hexadecimal and text[1:5].upper() == b"FEFF" else 1
         inner, twice = text[start:-1], _TWICE_IN_HEX if hexadecimal else _TWICE
-        if not inner or not re.fullmatch(b"(?:" + twice.pattern + b")+", inner, re.DOTALL):
-            return found[0]
-        kept = twice.sub(rb"\1", inner)
         blank = b"0020" if hexadecimal else b" "
+        if re.fullmatch(b"(?:" + twice.pattern + b")+", inner, re.DOTALL):
+            kept = twice.sub(rb"\1", inner)
+        elif lines := (_LINES_TWICE_IN_HEX if hexadecimal else _LINES_TWICE).fullmatch(inner):
+            kept = lines[1] + (b"" if lines[1].endswith(blank) else blank) + lines[2]
+        else:
+            return found[0]
         return (
             found[1]
             + text[:start]

@@ -229,12 +229,16 @@ def _postpone_sources(page: Page) -> None:
 
 
 def _name_what_has_no_text(page: Page) -> None:
-    """Name what unfolds a list of pages; an empty corner of a table is no heading."""
+    """Name what unfolds a list of pages; take wrong meanings from corners and signatures."""
     for summary in page.select(".has-children > details > summary"):
         summary["aria-label"] = "Show or hide the pages of this chapter"
     for corner in page.select("th"):
         if not corner.get_text(strip=True) and not corner.find("img"):
             corner.name = "td"
+    # Sphinx breaks a long signature into a list whose items explain nothing.
+    for element in page.select("dt.sig > dl, dt.sig > dl > dd"):
+        element["class"] = "parameters" if element.name == "dl" else "parameter"
+        element.name = "div"
 
 
 def _draw_icons(page: Page, outlines: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ const repairs = {
     const label = handle.closest(".widget-inline-hbox, .jupyter-widgets")?.querySelector("label");
     if (label?.textContent.trim()) handle.setAttribute("aria-label", label.textContent.trim());
   },
-  ".search-button-field[aria-label], summary[aria-label]": (element) =>
+  ".search-button-field[aria-label], details.hide > summary[aria-label]": (element) =>
     element.removeAttribute("aria-label"),
   ".bd-sidebar-primary:not([role])": (sidebar) => {
     sidebar.setAttribute("role", "complementary");
@@ -61,6 +61,7 @@ window.ebmlibSources = (codes) => {
   for (const place of document.querySelectorAll("[data-code-number]")) {
     place.outerHTML = codes[place.dataset.codeNumber];
   }
+  document.querySelectorAll(".ebmlib-source pre").forEach((code) => scrolls.observe(code));
 };
 document.addEventListener("toggle", ({ target }) => {
   const address = target.open && target.dataset.code;

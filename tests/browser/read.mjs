@@ -20,7 +20,10 @@ const context = await openWindow(browser, 1280, 900, { reducedMotion: "reduce" }
 const page = await context.newPage();
 const noted = watch(page);
 
-const settled = () => page.locator(".ebm-particles[data-settled]").first().waitFor({ timeout: 60000 });
+const settled = async () => {
+  await page.locator(".ebm-particles").first().scrollIntoViewIfNeeded(); // out of sight it does nothing
+  await page.locator(".ebm-particles[data-settled]").first().waitFor({ timeout: 60000 });
+};
 const acts = {
   async follow({ follow, fold }) {
     const link = page.locator(follow).first();

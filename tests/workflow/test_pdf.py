@@ -102,6 +102,10 @@ def test_no_bookmark_stands_twice_and_the_book_has_contents(printed: bytes) -> N
     [
         (b"/Title (1. 1. StartStart)", b"/Title (1. Start        )"),
         (b"/Title <FEFF0041004200410042>", b"/Title <FEFF0041004200200020>"),
+        (
+            b"/Title (2. Whether aLine has gone.Line has gone.)",
+            b"/Title (2. Whether a Line has gone.             )",
+        ),
         (b"/Title (Five findings)", b"/Title (Five findings)"),
         (b"/Title (Training)", b"/Title (Training)"),
         (b"/Title ()", b"/Title ()"),

@@ -131,7 +131,12 @@ def test_code_in_closed_boxes_is_a_file_of_its_own(book: Book) -> None:
     book.add("part/page.html", box.format(1) + "<pre>own</pre>" + box.format(2))
     book.slim()
     text = book.text("part/page.html")
-    assert "f1" not in text and "f2" not in text and "<pre>own</pre>" in text and text.count("<p>whole</p>") == 2
+    assert (
+        "f1" not in text
+        and "f2" not in text
+        and "<pre>own</pre>" in text
+        and text.count("<p>whole</p>") == 2
+    )
     boxes = book.select("details", "part/page.html")
     (address,) = {re.split(r"[?]", str(each["data-code"]))[0] for each in boxes}
     kept = (book.root / "part" / address).read_text()
