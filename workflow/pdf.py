@@ -109,9 +109,9 @@ _LINES_TWICE_IN_HEX = re.compile(rb"((?:[0-9A-Fa-f]{4})+?)((?:[0-9A-Fa-f]{4}){8,
 def mended(content: bytes) -> bytes:
     """A PDF whose bookmarks say each word once.
 
-    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"), and of
-    one that takes several lines the last ones only, with no blank before them. What is left over
-    becomes blanks, so that every offset in the file stays what it was.
+    Chromium writes a heading beside a page's end twice into its bookmark ("1. 1. TitleTitle"), and
+    of one that takes several lines the last ones only, with no blank before them. What is left
+    over becomes blanks, so that every offset in the file stays what it was.
     """
 
     def once(found: re.Match[bytes]) -> bytes:
