@@ -28,16 +28,17 @@ torch.set_num_threads(1)  # the tensors are small, and another test run may shar
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the built book, and group what shares something for pytest-xdist.
 
-    Everything around the book and a browser is one group, and the first, because it is the longest:
-    the book is then built once. The other tests of a file are a group each.
+    What builds the book is one group, and the first: it takes long. What only reads the built book is
+    the last group, so that no worker waits for the build. The other tests of a file are a group each.
     """
+    order = {"the book": 0, "the book's readers": 2}
     for item in items:
+        group = item.path.relative_to(item.config.rootpath).as_posix()
         if "smoke_book" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.book)
-        around = item.get_closest_marker("book") or item.get_closest_marker("browser")
-        group = "the book" if around else item.path.relative_to(item.config.rootpath).as_posix()
+            group = "the book's readers" if group.startswith("tests/browser/") else "the book"
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "the book")  # type: ignore[union-attr]
+    items.sort(key=lambda item: order.get(item.get_closest_marker("xdist_group").args[0], 1))  # type: ignore[union-attr]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

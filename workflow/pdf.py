@@ -143,12 +143,14 @@ _FOOTER = '<footer class="bd-footer-content">'
 def offer(printed: Path, book: Path) -> None:
     """Put the PDF beside the pages of a built book, and a link to it on each of them."""
     shutil.copy(printed, book / printed.name)
-    for path in (book / "book").rglob("*.html"):
+    for path in list((book / "book").rglob("*.html")):
         page = path.read_text(encoding="utf-8")
         top = "../" * (len(path.relative_to(book).parts) - 1)
         link = f'<p class="pdf-link"><a href="{top}{printed.name}">The whole book as a PDF</a></p>'
         if _FOOTER in page and "pdf-link" not in page:
-            path.write_text(page.replace(_FOOTER, f"{_FOOTER}\n{link}"), encoding="utf-8")
+            part = path.with_name(f".{path.name}.part")  # a reader or a kill meets whole pages
+            part.write_text(page.replace(_FOOTER, f"{_FOOTER}\n{link}"), encoding="utf-8")
+            os.replace(part, path)
 
 
 def main(arguments: list[str]) -> int:

@@ -6,15 +6,14 @@
  * Prints a JSON list: per visit its address, the mode, requests, errors, how many rules passed, and
  * the violations: rule, help, and per element its selector and what is wrong with it.
  */
-import { finish, launch, loadAxe, openWindow, settle, wanted, watch } from "./session.mjs";
+import { finish, launch, loadAxe, openWindow, settle, visitAll, wanted, watch } from "./session.mjs";
 
 const browser = await launch();
 const told = [];
 for (const mode of wanted.modes) {
   const reduced = { colorScheme: mode, reducedMotion: "reduce" };
   const context = await openWindow(browser, 1280, 900, reduced);
-  for (const address of wanted.pages) {
-    const page = await context.newPage();
+  told.push(...await visitAll(context, wanted.pages, async (page, address) => {
     const noted = watch(page);
     await page.goto(address, { waitUntil: "load" });
     await page.evaluate(async () => {
@@ -40,9 +39,8 @@ for (const mode of wanted.modes) {
         })),
       };
     });
-    told.push({ address, ...noted, ...seen });
-    await page.close();
-  }
+    return { ...noted, ...seen };
+  }));
   await context.close();
 }
 await finish(browser, told);

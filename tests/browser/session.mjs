@@ -33,6 +33,22 @@ export async function settle(page, plain, withWidgets) {
   await page.waitForTimeout(widgets ? withWidgets : plain);
 }
 
+/** What the visit of each of these pages tells, in their order; several are open at once, as most of a
+ *  visit is waiting. */
+export async function visitAll(context, addresses, visit, together = 4) {
+  const told = [];
+  const open = async (next) => {
+    for (let i = next(); i < addresses.length; i = next()) {
+      const page = await context.newPage();
+      told[i] = { address: addresses[i], ...await visit(page, addresses[i]) };
+      await page.close();
+    }
+  };
+  let last = -1;
+  await Promise.all(Array.from({ length: together }, () => open(() => ++last)));
+  return told;
+}
+
 /** Do one step: what the first of these actions does that the step names. */
 export const act = (actions, step) =>
   actions[Object.keys(actions).find((name) => name in step)](step);

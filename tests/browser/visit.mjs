@@ -8,13 +8,11 @@
  * without alternative text, whether the page is wider than the window, and its figures of several panels:
  * as what part of their own width they are shown, and whether they are all there or can be moved.
  */
-import { finish, launch, openWindow, settle, wanted, watch } from "./session.mjs";
+import { finish, launch, openWindow, settle, visitAll, wanted, watch } from "./session.mjs";
 
 const browser = await launch();
 const context = await openWindow(browser, 1280, 900);
-const told = [];
-for (const address of wanted.pages) {
-  const page = await context.newPage();
+const told = await visitAll(context, wanted.pages, async (page, address) => {
   const noted = watch(page);
   await page.goto(address, { waitUntil: "load" });
   await page.waitForTimeout(100); // the book's first page only leads on to another
@@ -41,7 +39,6 @@ for (const address of wanted.pages) {
     tooWide: document.documentElement.scrollWidth > window.innerWidth + 1,
   }));
   if (shot) await page.screenshot({ path: shot, fullPage: true });
-  told.push({ address, ...noted, ...seen });
-  await page.close();
-}
+  return { ...noted, ...seen };
+});
 await finish(browser, told);
