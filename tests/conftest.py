@@ -28,8 +28,8 @@ torch.set_num_threads(1)  # the tensors are small, and another test run may shar
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the built book, and group what shares something for pytest-xdist.
 
-    What builds the book is one group, and the first: it takes long. What only reads the built book is
-    the last group, so that no worker waits for the build. The other tests of a file are a group each.
+    What builds the book is one group, and the first: it takes long. What only reads the built book
+    is the last group, so that no worker waits for the build. The other tests of a file are a group.
     """
     order = {"the book": 0, "the book's readers": 2}
     for item in items:
