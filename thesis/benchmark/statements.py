@@ -186,8 +186,8 @@ def _levels(report: Report) -> Verdict:
         return _not_yet("no run on fork, circle or ring ended")
     reading = (
         f"On {', '.join(holds)}, KL to the data at the model's own level is "
-        f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end; in every run "
-        "it must be less."
+        f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end; it must be "
+        "less in every run."
     )
     return _by_parts(holds, estimate(ratio), reading, "on ")
 
@@ -215,7 +215,8 @@ def _data_starts(report: Report) -> Verdict:
     number, words = _times(gaps)
     p = signed_rank(gaps)
     reading = (
-        f"KL of cd-data is {words} times that of cd-noise (Wilcoxon's test over blocks: p = {p:.2g})."
+        f"KL of cd-data is {words} times that of cd-noise (Wilcoxon's test over blocks: "
+        f"p = {p:.2g})."
     )
     return _verdict(p < 0.05 and gaps.mean() > 0, number, reading)
 
@@ -257,8 +258,8 @@ def _banks(report: Report) -> Verdict:
         all_gaps.append(gaps)
     number = estimate(np.exp(np.concatenate(all_gaps)))
     reading = (
-        f"KL over that of cd-noise, geometric mean over blocks: {'; '.join(texts)}. The p-values of "
-        "Wilcoxon's test must be below 0.05."
+        f"KL over that of cd-noise, geometric mean over blocks: {'; '.join(texts)}. These p-values "
+        "of Wilcoxon's test must be below 0.05."
     )
     return _by_parts(holds, number, reading, "for ")
 
@@ -281,8 +282,8 @@ def _as_exact(report: Report) -> Verdict:
         f"{near} methods come within 0.01 nats of exact likelihood or are ahead of it, the best "
         "by a gap of "
         + ", ".join(f"{best[m]:.2g} ({m})" for m in nearest)
-        + f". Of these {near}, {', '.join(good) or 'none'} also meet the second half of the rule, on "
-        + "the masses of modes."
+        + f". Of these {near}, {', '.join(good) or 'none'} also meet the second half of the rule, "
+        + "on the masses of modes."
     )
     return _verdict(len(good) >= 3, estimate(three), reading)
 
