@@ -142,6 +142,6 @@ def test_the_box_of_a_statement_says_what_its_interval_is_over():
     for claim, verdict in statements(made({("cd-data", "loss"): lambda r: 0.0})):
         box = str(VerdictBox(claim, verdict))
         assert "0 seeds" not in box and "The test of this verdict" not in box, box
-        assert f" over {verdict.over}" in box or verdict.number is None
+        assert f"over {verdict.over}" in box or verdict.number is None
     over = {claim.id: verdict.over for claim, verdict in statements(made())}
     assert over["M02"] == "3 methods" and over["M06"] == "12 blocks"
