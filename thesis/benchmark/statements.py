@@ -167,7 +167,7 @@ def _log_z(report: Report) -> Verdict:
              if n == LARGE and p in CLOSED}  # fmt: skip
     number = estimate(list(found.values()))
     text = ", ".join(f"{p} {v:.2g}" for p, v in found.items())
-    reading = f"The mean of |c - log Z| is {text} nats."
+    reading = f"The mean of $\\lvert c - \\log Z\\rvert$ is {text} nats."
     return _by_parts({p: v <= 0.1 for p, v in found.items()}, number, reading, "on ")
 
 
@@ -199,8 +199,8 @@ def _info_nce(report: Report) -> Verdict:
     )  # fmt: skip
     number = estimate(gaps)
     reading = (
-        f"exp f is worse than exp f times q by {number.text(2)} nats; it is worse in "
-        f"{int((gaps > 0).sum())} of {len(gaps)} blocks."
+        f"KL of $\\exp f$ is larger than that of $q \\exp f$ by {number.text(2)} nats; it is larger "
+        f"in {int((gaps > 0).sum())} of {len(gaps)} blocks."
     )
     return _by_parts(
         {f"{p} {n}": bool(g > 0) for (p, n), g in zip(report.blocks, gaps, strict=True)},
@@ -295,9 +295,9 @@ _JUDGES: dict[str, tuple[Judge, str, tuple[str, ...]]] = {
         ("score-matching", "denoising-score-matching"),
     ),
     "M02": (_stein, "share of failed runs of the three methods", (*_STEIN, CONTROL)),
-    "M03": (_log_z, "|c(x) - log Z(x)| in nats", ("nce",)),
+    "M03": (_log_z, "$\\lvert c(x) - \\log Z(x)\\rvert$ in nats", ("nce",)),
     "M04": (_levels, "KL at the own level over that at the other end", ("multi-level-denoising",)),
-    "M05": (_info_nce, "KL of exp f less that of exp f times q, in nats", ("info-nce",)),
+    "M05": (_info_nce, "KL of $\\exp f$ minus that of $q \\exp f$, in nats", ("info-nce",)),
     "M06": (_data_starts, "KL of cd-data over that of cd-noise", ("cd-data", "cd-noise")),
     "M07": (
         _near_zero,
