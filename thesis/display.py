@@ -232,9 +232,9 @@ def _p(value: float) -> str:
 
 _SIGNS = {
     r"\\alpha": "alpha", r"\\varepsilon": "eps", r"\\sigma": "sigma", r"\\pi": "pi", r"\\,": " ",
-    r"\\mid": "|", r"\\\|": "||", r"\\exp": "exp", r"\\log": "log", r"\\lvert ?": "|", r" ?\\rvert": "|",
-    r"\\mathrm\{(.*?)\}": r"\1", r"\\sqrt\{(.*?)\}": r"sqrt(\1)", r"\^\{(.*?)\}": r"^\1",
-    r"\$": "", r"  +\|\|  +": " || ", r"\*(\S.*?)\*": r"\1",
+    r"\\mid": "|", r"\\\|": "||", r"\\exp": "exp", r"\\log": "log", r"\\lvert ?": "|",
+    r" ?\\rvert": "|", r"\\mathrm\{(.*?)\}": r"\1", r"\\sqrt\{(.*?)\}": r"sqrt(\1)",
+    r"\^\{(.*?)\}": r"^\1", r"\$": "", r"  +\|\|  +": " || ", r"\*(\S.*?)\*": r"\1",
 }  # fmt: skip
 
 

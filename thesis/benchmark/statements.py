@@ -199,8 +199,8 @@ def _info_nce(report: Report) -> Verdict:
     )  # fmt: skip
     number = estimate(gaps)
     reading = (
-        f"KL of $\\exp f$ is larger than that of $q \\exp f$ by {number.text(2)} nats; it is larger "
-        f"in {int((gaps > 0).sum())} of {len(gaps)} blocks."
+        f"KL of $\\exp f$ is larger than that of $q \\exp f$ by {number.text(2)} nats; it is so in "
+        f"{int((gaps > 0).sum())} of {len(gaps)} blocks."
     )
     return _by_parts(
         {f"{p} {n}": bool(g > 0) for (p, n), g in zip(report.blocks, gaps, strict=True)},
