@@ -64,6 +64,7 @@ class Verdict:
         stale: the results belong to another state of the code (filled in by
             :func:`thesis.verdicts.verdict`).
         seeds: how many seeds every condition has (likewise).
+        over: what the interval is over, where that is not the seeds: ``"6 blocks"``.
     """
 
     outcome: str
@@ -77,6 +78,7 @@ class Verdict:
     elsewhere: tuple[Found, ...] = ()
     stale: bool = False
     seeds: int = 0
+    over: str = ""
 
     def __post_init__(self) -> None:
         checks.one_of("outcome", self.outcome, OUTCOMES)

@@ -65,8 +65,12 @@ class VerdictBox:
     def counts(self) -> str:
         """The p-value and what the correction for many claims makes of it, in a sentence."""
         v = self.verdict
-        if v.outcome in (claim.INCONCLUSIVE, claim.NOT_TESTABLE):
+        if v.outcome == claim.NOT_TESTABLE:
+            return "There is none, since nothing was measured."
+        if v.outcome == claim.INCONCLUSIVE:
             return "The interval lies on both sides of a bound of the rule, so nothing is shown."
+        if v.over and v.p == 1:
+            return "The runs answer the rule; the correction for the forty claims leaves it out."
         if v.p == 0:
             return (
                 "A rule that asks for every seed is refuted by one seed; no correction is needed."
@@ -103,7 +107,9 @@ class VerdictBox:
         low, high = v.number.low, v.number.high
         digits = 4 if low != high and short(low) == short(high) else 3
         told = short(v.number.value, digits)
-        ends = f" ({short(low, digits)} to {short(high, digits)} over {_seeds(v.seeds)})"
+        ends = f" ({short(low, digits)} to {short(high, digits)} over {v.over or _seeds(v.seeds)})"
+        if v.number.n < 2 and v.over:
+            ends = f" (over {v.over})"
         asked = f"; the rule asks for {self.asked}" if self.asked else ""
         return f"{told}{unit}{ends}: {c.number}{scale}{asked}"
 
@@ -226,9 +232,9 @@ def _p(value: float) -> str:
 
 _SIGNS = {
     r"\\alpha": "alpha", r"\\varepsilon": "eps", r"\\sigma": "sigma", r"\\pi": "pi", r"\\,": " ",
-    r"\\mid": "|", r"\\\|": "||", r"\\exp": "exp", r"\\lvert ?": "|", r" ?\\rvert": "|",
-    r"\\mathrm\{(.*?)\}": r"\1", r"\\sqrt\{(.*?)\}": r"sqrt(\1)", r"\^\{(.*?)\}": r"^\1",
-    r"\$": "", r"  +\|\|  +": " || ", r"\*(\S.*?)\*": r"\1",
+    r"\\mid": "|", r"\\\|": "||", r"\\exp": "exp", r"\\log": "log", r"\\lvert ?": "|",
+    r" ?\\rvert": "|", r"\\mathrm\{(.*?)\}": r"\1", r"\\sqrt\{(.*?)\}": r"sqrt(\1)",
+    r"\^\{(.*?)\}": r"^\1", r"\$": "", r"  +\|\|  +": " || ", r"\*(\S.*?)\*": r"\1",
 }  # fmt: skip
 
 

@@ -72,5 +72,5 @@ def tried(found: Sequence[Found]) -> str:
     if len(found) == 1:
         does = "holds" if good else "is open" if unknown else "does not hold"
         return f"At the one other setting tried it {does}."
-    is_open = f", and at {unknown} that is open" if unknown else ""
+    is_open = f", and at {unknown} it is open" if unknown else ""
     return f"Of {len(found)} other settings tried it holds at {good or 'none'}{is_open}."

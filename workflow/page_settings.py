@@ -23,6 +23,9 @@ NAMED = "{glue:text}`at`"
 
 OF_THE_BOOK = "*Measured at the settings of the book, not at those of this page:*"
 
+TAKE_AWAY = "{admonition} To take away"
+"""Title of the box at a chapter's end; it sums up what was found at the book's settings."""
+
 
 def changes(notebook: Mapping[str, Any]) -> dict[str, Any]:
     """The values that differ from the book's, as a notebook's outputs say; empty at the book's."""
@@ -52,7 +55,8 @@ def adapt(notebook: Any) -> Any:
     """Make an executed page true at its settings and data; at the book's nothing changes.
 
     Prose of the book's settings is left out, captions name the values or say that the results are
-    the book's, alternative texts are those of the new pictures, and verdicts say whose they are.
+    the book's, alternative texts are those of the new pictures, and verdicts and the box of what to
+    take away say whose they are.
     """
     changed = bool(changes(notebook))
     dropped = left_out(notebook) | ({BOOK_ONLY} if changed else set())
@@ -64,6 +68,9 @@ def adapt(notebook: Any) -> Any:
             continue
         if any(_without(output) for output in cell.get("outputs", [])):
             cell["metadata"].pop("mystnb", None)  # a sentence, and no figure with a caption
+        if changed and cell["cell_type"] == "markdown":
+            text = "".join(cell["source"])
+            cell["source"] = text.replace(TAKE_AWAY, f"{TAKE_AWAY}, at the settings of the book")
         if changed and cell["cell_type"] == "code":
             _caption(cell)
             if ".verdict(" in "".join(cell["source"]):

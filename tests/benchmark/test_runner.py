@@ -10,6 +10,7 @@ from thesis.benchmark.report import Report
 from thesis.benchmark.runner import ALL, freeze, read, run, search
 from thesis.benchmark.settings import METHODS, PROFILES, STATEMENTS, YARDSTICKS, settings_of
 from thesis.benchmark.statements import statement, statements
+from thesis.display import VerdictBox
 
 PAIR = ("ranking-nce", "kernel-density")
 
@@ -134,3 +135,13 @@ def test_a_statement_is_judged_by_its_rule(id, changes, outcome):
 
 def test_every_statement_has_a_judge():
     assert [claim.id for claim, _ in statements(made())] == list(STATEMENTS)
+
+
+def test_the_box_of_a_statement_says_what_its_interval_is_over():
+    """Its numbers are not over seeds, and no test of seeds stands behind its verdict."""
+    for claim, verdict in statements(made({("cd-data", "loss"): lambda r: 0.0})):
+        box = str(VerdictBox(claim, verdict))
+        assert "0 seeds" not in box and "The test of this verdict" not in box, box
+        assert f"over {verdict.over}" in box or verdict.number is None
+    over = {claim.id: verdict.over for claim, verdict in statements(made())}
+    assert over["M02"] == "3 methods" and over["M06"] == "12 blocks"

@@ -89,7 +89,7 @@ def test_a_claim_that_holds_nowhere_stays_what_it_is_at_ours(monkeypatch):
     found = [Found("A", estimate([1.0]), NO), Found("B", estimate([2.0]), OPEN)]
     told = verdict(monkeypatch, fails, found)
     assert (told.outcome, told.elsewhere) == (claim.NOT_REPRODUCED, tuple(found))
-    says = "Of 2 other settings tried it holds at none, and at 1 that is open."
+    says = "Of 2 other settings tried it holds at none, and at 1 it is open."
     assert verdicts.tried(found) == says
 
 

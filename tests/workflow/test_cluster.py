@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import subprocess
@@ -287,6 +288,38 @@ def test_the_page_shows_the_profile_that_is_there() -> None:
         assert re.search(rf"\|[^|]*\b{kind}\b[^|]*\| {most // 1000} GB \|", page), kind
     given = cluster.arguments(Executor("slurm", profile=profile), None, ROOT)
     assert "--jobs" not in given and "--retries" not in given
+
+
+def test_the_page_s_numbers_are_those_of_the_simulation() -> None:
+    page = " ".join((ROOT / "book" / "cluster.md").read_text(encoding="utf-8").split())
+    record = json.loads((ROOT / "benchmarks/results/scheduler.json").read_text(encoding="utf-8"))
+    rows = {(r["trainings"], r["together"], r["at_once"]): r for r in record["simulated"]}
+    shown = re.findall(r"\| ([\d,]+) \| ([\d,]+) \| ([\d.]+) \| ([\d.]+) \| ([\d,]+) \| ([\d,]+) "
+                       r"\| ([\d.]+) GB \|", page)  # fmt: skip
+    assert len(shown) == 3
+    for size, jobs, few, many, core_hours, kept, models in shown:
+        number = int(size.replace(",", ""))
+        row, faster = rows[number, True, 50], rows[number, True, 500]
+        told = (f"{row['jobs']:,}", f"{row['hours']:.1f}", f"{faster['hours']:.1f}",
+                f"{row['core_hours']:,.0f}", f"{row['files']:,}")  # fmt: skip
+        assert told == (jobs, few, many, core_hours, kept), size
+        assert float(models) == pytest.approx(row["gigabytes"], abs=0.5 if number > 520 else 0.05)
+    together, alone = rows[100_000, True, 50], rows[100_000, False, 50]
+    assert (
+        f"take {alone['core_hours']:,.0f} core hours instead of {together['core_hours']:,.0f}"
+        in page
+    )
+    assert round(alone["jobs"] / together["jobs"]) == 9 and "nine times as many jobs" in page
+    measured = record["measured"]
+    per_second = measured["slurm"]["submissions_per_second"]
+    job = 2 * (measured["snakemake"]["processor"] + measured["studies"]["processor"])
+    for told in (
+        f"A submission takes {1 / per_second:.2f} seconds", f"the {per_second:.0f} a second that",
+        f"a job costs {job:.0f} seconds", f"{measured['row_bytes'] / 1000:.1f} kB a row",
+        f"training {measured['tiny_training']['processor']:.0f} seconds",
+    ):  # fmt: skip
+        assert told in page, told
+    assert together["planning_hours"] * 60 == pytest.approx(10, abs=3)  # about ten minutes
 
 
 def test_a_file_system_without_locks_is_refused_in_one_sentence(

@@ -186,13 +186,14 @@ def test_what_holds_for_the_book_alone_is_left_out() -> None:
             nbformat.v4.new_code_cell("thesis.note()", outputs=shown(changes=changes)),
             nbformat.v4.new_markdown_cell("of pictures", metadata={"tags": ["book-settings"]}),
             nbformat.v4.new_markdown_cell("of all"),
+            nbformat.v4.new_markdown_cell("```{admonition} To take away\n- it settles\n```"),
             nbformat.v4.new_code_cell('thesis.figure("4.6")'),
             nbformat.v4.new_code_cell('thesis.verdict("C27")'),
         ]
         figure = {"figure": {"caption": "R over epochs."}, "image": {"alt": "it rises to 3"}}
-        cells[3].metadata["mystnb"] = figure
+        cells[4].metadata["mystnb"] = figure
         told = {"settings": changes} if changes else {}
-        cells[3].outputs = shown(figure="4.6", **{"from": {"circle": "1"}}, **told)
+        cells[4].outputs = shown(figure="4.6", **{"from": {"circle": "1"}}, **told)
         return page_settings.adapt(nbformat.v4.new_notebook(cells=cells))
 
     other = page(alpha=0.02)
@@ -201,9 +202,12 @@ def test_what_holds_for_the_book_alone_is_left_out() -> None:
     assert about["figure"]["caption"].strip() == "R over epochs. Drawn at alpha = 0.02."
     assert "rises" not in about["image"]["alt"] and "alpha = 0.02" in about["image"]["alt"]
     assert other.cells[-2].source == page_settings.OF_THE_BOOK
+    taken = [cell.source for cell in other.cells if "To take away" in cell.source]
+    assert taken == ["```{admonition} To take away, at the settings of the book\n- it settles\n```"]
     book = page()
-    assert len(book.cells) == 5 and book.cells[1].source == "of pictures"
-    assert book.cells[3].metadata["mystnb"]["image"]["alt"] == "it rises to 3"
+    assert len(book.cells) == 6 and book.cells[1].source == "of pictures"
+    assert book.cells[3].source.startswith("```{admonition} To take away\n")
+    assert book.cells[4].metadata["mystnb"]["image"]["alt"] == "it rises to 3"
 
 
 def test_what_differs_on_purpose_stays_and_what_is_the_book_s_is_replaced() -> None:

@@ -65,7 +65,7 @@ BRANCHES = (
     Branch("quick", "Seconds of training matter most, among those within twice the best KL",
            ("fork", "circle", "ring", "skewed", "regression"), (_LARGE,), "seconds",
            WITHOUT_CHAINS,
-           "Methods with chains are not asked."),
+           "Methods with chains are left out."),
 )  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def tree(report: Report) -> str:
 
 def table(report: Report) -> str:
     """Answers as a table in Markdown, the exact likelihood beside them."""
-    units = {"kl": "KL, nats", "mode_share": "error of the shares", "exp": "EXP's error",
+    units = {"kl": "KL, nats", "mode_share": "error of the shares", "exp": "error of EXP's action",
              "seconds": "seconds"}  # fmt: skip
     lines = [
         "| question | best | second | third | exact likelihood | number | runs |",

@@ -7,6 +7,7 @@ was there. A judge returns a :class:`~thesis.claim.Verdict`, so that a statement
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -49,7 +50,7 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
     if id not in _JUDGES:
         raise InputError(f"Statements are {', '.join(_JUDGES)}, got {id!r}.")
     judge, merit, needed = _JUDGES[id]
-    unit, bound = _NUMBERS[id]
+    unit, bound, over = _NUMBERS[id]
     text, rule = STATEMENTS[id]
     blocks = f"{len(report.blocks)} blocks (a problem and a size of its training set)"
     tried = f"{blocks}, {report.seeds} seeds each"
@@ -72,7 +73,10 @@ def statement(report: Report, id: str) -> tuple[Claim, Verdict]:
     if missing:
         reason = f"{', '.join(missing)} has no runs yet"
         return claim, _not_yet(reason)
-    return claim, judge(report)
+    verdict = judge(report)
+    if verdict.number is None:
+        return claim, verdict
+    return claim, replace(verdict, over=over.format(len(verdict.number.values)))
 
 
 def _by_parts(holds: Mapping[str, bool], number: Estimate, reading: str, before: str) -> Verdict:
@@ -128,8 +132,8 @@ def _second_derivatives(report: Report) -> Verdict:
     )  # fmt: skip
     number = estimate(ratio)
     reading = (
-        f"{len(refused)} of {len(names)} refuse ReLU. Score matching takes {number.text(2)} times "
-        f"as long as denoising (from {ratio.min():.2g} to {ratio.max():.2g})."
+        f"{len(refused)} of {len(names)} score methods refuse a network with ReLU. Score matching "
+        f"takes {number.value:.2g} times as long as denoising ({_words(wide)})."
     )
     return _verdict(len(refused) == len(names) and bool((ratio >= 1.3).all()), number, reading)
 
@@ -163,7 +167,7 @@ def _log_z(report: Report) -> Verdict:
              if n == LARGE and p in CLOSED}  # fmt: skip
     number = estimate(list(found.values()))
     text = ", ".join(f"{p} {v:.2g}" for p, v in found.items())
-    reading = f"The mean of |c - log Z| is {text} nats."
+    reading = f"The mean of $\\lvert c - \\log Z\\rvert$ is {text} nats."
     return _by_parts({p: v <= 0.1 for p, v in found.items()}, number, reading, "on ")
 
 
@@ -181,8 +185,9 @@ def _levels(report: Report) -> Verdict:
     if not holds:
         return _not_yet("no run on fork, circle or ring ended")
     reading = (
-        "KL to the data at the model's own level is "
-        f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end."
+        f"On {', '.join(holds)}, KL to the data at the model's own level is "
+        f"{min(ratio):.2g} to {max(ratio):.2g} times that to the data at the other end; it must be "
+        "less in every run."
     )
     return _by_parts(holds, estimate(ratio), reading, "on ")
 
@@ -194,7 +199,7 @@ def _info_nce(report: Report) -> Verdict:
     )  # fmt: skip
     number = estimate(gaps)
     reading = (
-        f"exp f is worse than exp f times q by {number.text(2)} nats; it is worse in "
+        f"KL of $\\exp f$ is larger than that of $q \\exp f$ by {number.text(2)} nats; it is so in "
         f"{int((gaps > 0).sum())} of {len(gaps)} blocks."
     )
     return _by_parts(
@@ -209,7 +214,10 @@ def _data_starts(report: Report) -> Verdict:
     gaps = _paired(report, "cd-data", "cd-noise")
     number, words = _times(gaps)
     p = signed_rank(gaps)
-    reading = f"KL of cd-data is {words} times that of cd-noise (p = {p:.2g})."
+    reading = (
+        f"KL of cd-data is {words} times that of cd-noise (Wilcoxon's test over blocks: "
+        f"p = {p:.2g})."
+    )
     return _verdict(p < 0.05 and gaps.mean() > 0, number, reading)
 
 
@@ -249,7 +257,10 @@ def _banks(report: Report) -> Verdict:
         texts.append(f"{method} {np.exp(gaps.mean()):.2g} (p = {p:.2g})")
         all_gaps.append(gaps)
     number = estimate(np.exp(np.concatenate(all_gaps)))
-    reading = f"KL over that of cd-noise, geometric mean: {'; '.join(texts)}."
+    reading = (
+        f"KL over that of cd-noise, geometric mean over blocks: {'; '.join(texts)}. These p-values "
+        "of Wilcoxon's test must be below 0.05."
+    )
     return _by_parts(holds, number, reading, "for ")
 
 
@@ -266,11 +277,13 @@ def _as_exact(report: Report) -> Verdict:
             good.append(method)
     three = sorted(best.values())[:3]
     nearest = sorted(best, key=lambda m: best[m])[:3]
+    near = sum(gap <= 0.01 for gap in best.values())
     reading = (
-        f"{len(good)} methods do{': ' + ', '.join(good) if good else ''}. Of all, the largest gap "
-        "to exact likelihood over these problems is least for "
-        + ", ".join(f"{m} ({best[m]:.2g} nats)" for m in nearest)
-        + "."
+        f"{near} methods come within 0.01 nats of exact likelihood or are ahead of it, the best "
+        "by a gap of "
+        + ", ".join(f"{best[m]:.2g} ({m})" for m in nearest)
+        + f". Of these {near}, {', '.join(good) or 'none'} also meet the second half of the rule, "
+        + "on the masses of modes."
     )
     return _verdict(len(good) >= 3, estimate(three), reading)
 
@@ -282,9 +295,9 @@ _JUDGES: dict[str, tuple[Judge, str, tuple[str, ...]]] = {
         ("score-matching", "denoising-score-matching"),
     ),
     "M02": (_stein, "share of failed runs of the three methods", (*_STEIN, CONTROL)),
-    "M03": (_log_z, "|c(x) - log Z(x)| in nats", ("nce",)),
+    "M03": (_log_z, "$\\lvert c(x) - \\log Z(x)\\rvert$ in nats", ("nce",)),
     "M04": (_levels, "KL at the own level over that at the other end", ("multi-level-denoising",)),
-    "M05": (_info_nce, "KL of exp f less that of exp f times q, in nats", ("info-nce",)),
+    "M05": (_info_nce, "KL of $\\exp f$ minus that of $q \\exp f$, in nats", ("info-nce",)),
     "M06": (_data_starts, "KL of cd-data over that of cd-noise", ("cd-data", "cd-noise")),
     "M07": (
         _near_zero,
@@ -300,16 +313,17 @@ _JUDGES: dict[str, tuple[Judge, str, tuple[str, ...]]] = {
     "M10": (_as_exact, "largest gap to exact likelihood of the best three, in nats", (CONTROL,)),
 }
 
-_NUMBERS: dict[str, tuple[str, Bound]] = {
-    "M01": ("times", (1.3, None)),
-    "M02": ("share", (0.05, None)),
-    "M03": ("nats", (None, 0.1)),
-    "M04": ("times", (None, 1.0)),
-    "M05": ("nats", (0.0, None)),
-    "M06": ("times", (1.0, None)),
-    "M07": ("share", (0.25, None)),
-    "M08": ("times", (None, 1.25)),
-    "M09": ("times", (None, 1.0)),
-    "M10": ("nats", (None, 0.01)),
+_NUMBERS: dict[str, tuple[str, Bound, str]] = {
+    "M01": ("times", (1.3, None), "{} blocks"),
+    "M02": ("share", (0.05, None), "{} methods"),
+    "M03": ("nats", (None, 0.1), "{} problems"),
+    "M04": ("times", (None, 1.0), "{} comparisons"),
+    "M05": ("nats", (0.0, None), "{} blocks"),
+    "M06": ("times", (1.0, None), "{} blocks"),
+    "M07": ("share", (0.25, None), "all these runs"),
+    "M08": ("times", (None, 1.25), "{} blocks"),
+    "M09": ("times", (None, 1.0), "{} pairs of a block and a method"),
+    "M10": ("nats", (None, 0.01), "{} methods"),
 }
-"""Unit of a statement's number, and where it must lie for the statement to hold."""
+"""Unit of a statement's number, where it must lie for the statement to hold, and what its interval
+is over, with a place for how many."""

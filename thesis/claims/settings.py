@@ -97,10 +97,10 @@ def c09(noise: Results) -> list[Found]:
     "C10",
     over="noise of standard deviation 0.02 and 0.05 on the demonstrated positions, where ours is "
     "0.01, on path1, circle and mouse2",
-    number="share of EXP rollouts that return",
-    merit="share of EXP rollouts that return, from 0.1 beside the demonstrations with noise 0.02 "
-    "and from 0.3 with noise 0.05: both lie beyond the reach of that noise, three standard "
-    "deviations, within which a rollout has returned",
+    number="share of EXP rollouts that come back",
+    merit="share of EXP rollouts that come back within the noise, from 0.1 beside the "
+    "demonstrations with noise 0.02 and from 0.3 with noise 0.05, both beyond its reach (three "
+    "standard deviations)",
     rule="the claim's own for a data set, with that start and reach",
     bound=(RETURNED,),
     studies=("data-noise",),
