@@ -25,7 +25,7 @@ from ebmlib import checks
 from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyModel
 
-SPACING = 1.5  # cells per noise width
+SPACING = 1.5  # noise widths per cell
 REACH = 3.0  # noise widths around a demonstrated action
 SEPARATE = 0.1  # modes are separate below this share of the largest mass
 _MOST_CELLS = 20_000
@@ -144,7 +144,8 @@ class GridPolicy(ABC):
 
         Of a larger grid the centres of blocks are evaluated first, and then the cells of those
         blocks that are not far below the best one: no cell is farther than sqrt(2) cells, or 2.1
-        widths of the noise that smoothed the density, from its block's centre.
+        widths of the noise that smoothed the density, from its block's centre, and twice as far at
+        the border of the grid, where the middle of a block may be missing.
         """
         points = self.grid.points
         if len(points) <= _SMALL:

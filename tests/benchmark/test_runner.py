@@ -7,7 +7,7 @@ import pytest
 from ebmlib.errors import InputError
 from thesis.benchmark import runner
 from thesis.benchmark.report import Report
-from thesis.benchmark.runner import ALL, freeze, read, run, search
+from thesis.benchmark.runner import ALL, Rows, freeze, read, run, search
 from thesis.benchmark.settings import METHODS, PROFILES, STATEMENTS, YARDSTICKS, settings_of
 from thesis.benchmark.statements import statement, statements
 from thesis.display import VerdictBox
@@ -32,6 +32,18 @@ def test_what_has_a_row_is_not_run_again_and_a_cut_line_is(tmp_path, monkeypatch
     assert without_times(again) == without_times(whole)
     monkeypatch.setattr(runner, "_run", None)  # nothing is left to run
     search("smoke", tmp_path, PAIR)
+
+
+def test_rows_of_one_setting_are_kept_together_or_not_at_all(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.touch()  # killed before the first line
+    rows = Rows(path)
+    assert "provenance" in json.loads(path.read_text())
+    with pytest.raises(TypeError):
+        rows.add([{"method": "nce", "seed": 0}, {"method": "nce", "seed": object()}])
+    assert not Rows(path).has(method="nce")  # else the other seeds would never be run
+    rows.add([{"method": "nce", "seed": 0}, {"method": "nce", "seed": 1}])
+    assert [row["seed"] for row in Rows(path).rows] == [0, 1]
 
 
 @pytest.mark.slow

@@ -56,31 +56,32 @@ class Rows:
     """The rows of a file, and new ones behind them.
 
     Args:
-        path: the file; it is made, with its first line, if it is not there.
+        path: the file; it is made, with its first line, if it is not there or empty.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.exists():
+        content = path.read_bytes() if path.exists() else b""
+        if not content:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._append(_provenance())
-        elif not path.read_text(encoding="utf-8").endswith("\n"):
-            with path.open("a", encoding="utf-8") as file:  # a kill cut the last line short
-                file.write("\n")
+            self._append([_provenance()])
+        elif not content.endswith(b"\n"):  # a kill cut the last line short
+            self._append([])
         self.rows = read(path)
 
     def has(self, **key: Any) -> bool:
         """Whether there is a row with these entries."""
         return any(all(row.get(k) == v for k, v in key.items()) for row in self.rows)
 
-    def add(self, row: Row) -> None:
-        """Keep a row now."""
-        self.rows.append(row)
-        self._append(row)
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep rows now, all of them or none: :meth:`has` takes one for the whole."""
+        self._append(rows)
+        self.rows += rows
 
-    def _append(self, row: Mapping[str, Any]) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+    def _append(self, rows: Sequence[Row]) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in rows) or "\n"
+        with self.path.open("ab", buffering=0) as file:  # one write, which no kill divides
+            file.write(text.encode())
 
 
 def read(path: Path) -> list[Row]:
@@ -229,8 +230,7 @@ def _run(
             {**key, **setting, "size": size, "seed": seed, "diverged": diverged,
              "information": round(known.information, 6), **numbers}
         )  # fmt: skip
-    for row in made:
-        rows.add(row)
+    rows.add(made)
     worst = max((row.get("kl", math.inf) for row in made), default=math.nan)
     spent = sum(row.get("seconds", 0.0) for row in made)
     print(f"{name:11} {method:32} {len(made)} runs, {spent:6.1f} s, worst KL {worst:.3g}",
