@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from thesis.claim import Verdict, claim, judged
+from thesis.claim import Verdict, claim, judged, listed
 from thesis.evidence import Ruling
 from thesis.statistics import estimate
 from thesis.study import Results
 
-PAGE, SECTION = "drawings/recipe", "drawings"
+PAGE, SECTION = "drawings/recipe", "our recipe for drawings"
 TRIED = (
     "a generated loop that crosses itself: four uneven strokes train, three are kept; the recipe's "
     "network, 500 updates"
@@ -44,20 +44,25 @@ def less(results: Results, one: str, other: str, quantity: str = "nats") -> np.n
 def d01(drawings: Results) -> Verdict:
     """Without noise against the recipe."""
     worse = estimate(less(drawings, "no-noise", "recipe"))
-    parts = {
-        name: estimate(less(drawings, f"no-{name}-noise", "recipe")).text(2)
-        for name in ("state", "action")
-    }
+    table = listed(
+        *(
+            (
+                f"without noise on {name}s",
+                estimate(less(drawings, f"no-{name}-noise", "recipe")).text(2),
+            )
+            for name in ("state", "action")
+        ),
+        head=("", "Nats worse than with both"),
+    )
     stopped = estimate(
         drawings.values("drawings/no-noise", "nats_stopped")
         - drawings.values("drawings/recipe", "nats_last")
     )
     reading = (
-        f"Without any noise the kept strokes are {worse.text(2)} nats per action less likely; "
-        f"without that on states {parts['state']}, without that on actions {parts['action']}. "
-        f"Stopped early by a kept stroke, a training without noise is {stopped.text(2)} nats worse."
+        f"Without noise a kept action is {worse.text(2)} nats less likely, and still "
+        f"{stopped.text(2)} nats if a kept stroke stops the training early."
     )
-    return judged(Ruling(worse.above(WORTH)), worse, reading)
+    return judged(Ruling(worse.above(WORTH)), worse, reading, table=table)
 
 
 @claim(
@@ -82,12 +87,12 @@ def d02(drawings: Results) -> Verdict:
         for name in ("recipe", "position", "history")
     )
     reading = (
-        f"Rollouts stay at {clock.text(2)} of the distance between people with the clock, at "
-        f"{alone.text(2)} with the position alone, and at {history.text(2)} with the mean of the "
-        "last three actions."
+        f"With the clock the rollout's distance to kept strokes is {clock.text(2)} times that "
+        f"between people, and with the position alone {alone.text(2)} times."
     )
+    table = listed(("position and last actions", history.text(2)), head=("State", "Times"))
     followed = clock.below(FOLLOWED) & alone.above(FOLLOWED)
-    return judged(Ruling(followed), clock, reading)
+    return judged(Ruling(followed), clock, reading, table=table)
 
 
 @claim(
@@ -108,12 +113,13 @@ def d02(drawings: Results) -> Verdict:
 def d03(drawings: Results) -> Verdict:
     """Objectives against noise."""
     others = np.abs([less(drawings, name, "recipe") for name in ("nce", "importance")])
-    margin = estimate(less(drawings, "no-noise", "recipe") - others.max(axis=0))
+    noise = less(drawings, "no-noise", "recipe")
+    margin = estimate(noise - others.max(axis=0))
     nce, importance = (estimate(less(drawings, name, "recipe")) for name in ("nce", "importance"))
     reading = (
-        f"Noise is worth {margin.text(2)} nats more than the choice of the objective. Instead of "
-        f"ranking NCE, NCE is {nce.text(2)} and importance sampling {importance.text(2)} nats "
-        "worse (negative: better)."
+        f"Noise is worth {estimate(noise).text(2)} nats per kept action, while NCE is "
+        f"{nce.text(2)} nats worse than ranking NCE and importance sampling {importance.text(2)} "
+        "nats (more than 100 count as 100)."
     )
     return judged(Ruling(margin.above(0)), margin, reading)
 
@@ -122,8 +128,7 @@ def d03(drawings: Results) -> Verdict:
     "D04",
     section=SECTION,
     page=PAGE,
-    statement="The energy predicts kept strokes better than a kernel density of the same state "
-    "whose widths its noise has.",
+    statement="The energy predicts kept strokes better than a kernel density of the same state.",
     number="nats per kept action, energy less kernel density",
     unit="nats",
     bound=(None, 0.0),
@@ -142,11 +147,15 @@ def d04(drawings: Results) -> Verdict:
         for name in ("recipe", "position", "history")
     }
     reading = (
-        f"With the clock the energy is {gap['recipe'].text(2)} nats from the kernel density, with "
-        f"the position alone {gap['position'].text(2)}, with the last actions "
-        f"{gap['history'].text(2)} (negative: the energy is better)."
+        f"With the clock the energy needs {gap['recipe'].text(2)} nats per kept action more than a "
+        "kernel density with widths along and across the action (negative: it predicts better)."
     )
-    return judged(Ruling(gap["recipe"].below(0)), gap["recipe"], reading)
+    table = listed(
+        ("position alone", gap["position"].text(2)),
+        ("position and last actions", gap["history"].text(2)),
+        head=("State", "Energy less kernel density, in nats"),
+    )
+    return judged(Ruling(gap["recipe"].below(0)), gap["recipe"], reading, table=table)
 
 
 @claim(
@@ -167,7 +176,7 @@ def d05(drawings: Results) -> Verdict:
     worse = estimate(less(drawings, "as-given", "recipe"))
     follows = estimate(drawings.values("drawings/as-given", "dtw"))
     reading = (
-        f"As given, kept actions are {worse.text(2)} nats less likely; rollouts stay at "
-        f"{follows.text(2)} of the distance between people."
+        f"As given, a kept action is {worse.text(2)} nats less likely, and the rollout's distance "
+        f"to kept strokes is {follows.text(2)} times that between people."
     )
     return judged(Ruling(worse.above(WORTH)), worse, reading)
