@@ -208,7 +208,7 @@ def left_out_distance(demonstrations: Demonstrations, features: StateFeatures) -
         return 1.0
     whole = kernel_density(demonstrations, features)
     index = torch.from_numpy(demonstrations.demonstration_index.copy())
-    apart = np.array([[dtw_per_point(x, y) for y in paths[:7]] for x in paths[:7]])
+    apart = np.array([_distances(paths[:7], x) for x in paths[:7]])
     np.fill_diagonal(apart, np.inf)
     floor = float(np.median(apart.min(axis=1)))
     found = []
@@ -220,8 +220,15 @@ def left_out_distance(demonstrations: Demonstrations, features: StateFeatures) -
         path = rollout(
             _Mean(fold), start, steps, generator=torch.Generator(), features=features
         ).states[0]
-        found.append(min(float(dtw_per_point(path.numpy(), x)) for x in paths[:7]))
+        found.append(float(_distances(paths[:7], path.numpy()).min()))
     return float(np.median(found)) / floor if floor > 0 else 1.0
+
+
+def _distances(paths: Sequence[npt.NDArray[np.float64]], path: npt.ArrayLike) -> np.ndarray:
+    """DTW of every path to one; it is symmetric, and those of equal length are one table."""
+    if len({len(each) for each in paths}) == 1:
+        return dtw_per_point(np.stack(paths), path)
+    return np.array([float(dtw_per_point(each, path)) for each in paths])
 
 
 @dataclass(frozen=True, eq=False)
@@ -291,7 +298,7 @@ def _nats(model: EnergyModel, pairs: Pairs, grid: ActionGrid) -> float:
 
 def _typical(demonstrations: Demonstrations) -> int:
     paths = demonstrations.trajectories[:7]
-    apart = np.array([[float(dtw_per_point(x, y)) for y in paths] for x in paths])
+    apart = np.array([_distances(paths, x) for x in paths])
     order = np.argsort(np.median(apart, axis=1), kind="stable")
     return int(order[(len(order) - 1) // 2])
 

@@ -19,6 +19,7 @@ from ebmlib import (
 )
 from ebmlib.comparison.protocol import Split, branches, read_shape
 from ebmlib.demonstrations.svg import write_svg
+from ebmlib.evaluation.metrics import dtw_per_point
 from ebmlib.policies.ends import ARRIVED
 from ebmlib.policies.trained import TrainedPolicy
 
@@ -56,6 +57,14 @@ def test_what_is_chosen_does_not_depend_on_the_units_of_the_drawing():
     assert ours.features == theirs.features
     assert ours.objective.data_noise == pytest.approx(theirs.objective.data_noise)
     assert ours.objective.state_noise == pytest.approx(theirs.objective.state_noise)
+
+
+@pytest.mark.parametrize("short", [101, 60])
+def test_distances_to_paths_are_those_of_each_path_alone(short):
+    paths = list(demonstrations("crossing").trajectories)
+    paths[1] = paths[1][:short]
+    alone = [float(dtw_per_point(paths[0], x)) for x in paths]
+    assert recipe._distances(paths, paths[0]).tolist() == alone
 
 
 def test_only_a_fork_has_branches():

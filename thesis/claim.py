@@ -138,7 +138,7 @@ class Claim:
 
     Attributes:
         id: a letter of :data:`FAMILIES` and two digits: C01 to C40 are the thesis's.
-        section: of the thesis.
+        section: of the thesis, or in words what else it belongs to.
         page: of the book, as _toc.yml names it, without ``book/``.
         statement: the claim in our words.
         number: what the number is, in a few words.
@@ -170,6 +170,11 @@ class Claim:
     def family(self) -> str:
         """The letter of its identifier, one of :data:`FAMILIES`."""
         return self.id[0]
+
+    @property
+    def source(self) -> str:
+        """Whose claim it is: ``thesis 4.3.1``, or the words of its section."""
+        return f"thesis {self.section}" if self.section[0].isdigit() else self.section
 
 
 REGISTRY: dict[str, Claim] = {}

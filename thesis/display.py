@@ -118,7 +118,7 @@ class VerdictBox:
         c, v = self.claim, self.verdict
         stale = " STALE: measured with another state of the code." if v.stale else ""
         return plain(
-            f"{c.id} (thesis {c.section}) {v.outcome}: {c.statement}\n"
+            f"{c.id} ({c.source}) {v.outcome}: {c.statement}\n"
             f"  found: {self._says()}{stale}\n"
             f"  number: {self._told()}\n"
             f"  measured: {c.merit}\n"
@@ -146,7 +146,7 @@ class VerdictBox:
     def summary(self) -> str:
         """What a reader sees of the box before it is unfolded (Markdown)."""
         c, v = self.claim, self.verdict
-        lines = [f"*{c.statement}* (thesis {c.section})", "", self._says()]
+        lines = [f"*{c.statement}* ({c.source})", "", self._says()]
         if v.number is not None:
             lines += ["", f"**Number.** {self._told()}.", "", self.plot]
         if v.stale:
@@ -272,7 +272,7 @@ class ClaimsTable:
             mark = "&nbsp;†" if box.corrected is not None and _falls(box) else ""
             rows.append(
                 (
-                    f"{{ref}}`{c.id} <{box.target}>`<br>thesis {c.section}",
+                    f"{{ref}}`{c.id} <{box.target}>`<br>{c.source}",
                     c.statement,
                     f"**{v.outcome}**{mark}{where}{stale}",
                     f"**{box.number}**{_unit(c)}, {_seeds(v.seeds)}<br>{c.number}",

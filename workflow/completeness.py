@@ -1,7 +1,8 @@
 """Is the whole thesis in the built book? Every figure, table, algorithm, equation and claim of it.
 
-A figure counts if a caption names its number, a claim if its box is there; the rest if a page names
-it. Tests and the build ask here, so that nothing is lost when a chapter is rewritten.
+A figure counts if a caption names its number, a claim if its box is there (those on drawings too);
+the rest if a page names it. Tests and the build ask here, so that nothing is lost when a chapter
+is rewritten.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def missing(html: Path) -> list[str]:
     """Return what a built book lacks, in the thesis's order; nothing if it is complete."""
     from bs4 import BeautifulSoup
 
-    from thesis.claim import IDENTIFIERS
+    from thesis.claims import claims
     from thesis.figure import NUMBERS
 
     captions, text, boxes = "", "", set()
@@ -33,9 +34,9 @@ def missing(html: Path) -> list[str]:
         article = soup.find("article") or soup
         captions += _plain(*article.find_all("figcaption"))
         text += _plain(article)
-        boxes |= {str(found["id"]) for found in article.select("[id^=claim-c]")}
+        boxes |= {str(found["id"]) for found in article.select("[id^=claim-]")}
     lacking = [f"Figure {n}" for n in NUMBERS if not _names(captions, n)]
-    lacking += [f"claim {id}" for id in IDENTIFIERS if f"claim-{id.lower()}" not in boxes]
+    lacking += [f"claim {c.id}" for c in claims() if f"claim-{c.id.lower()}" not in boxes]
     return lacking + [item for item in OTHERS if not re.search(rf"{item}(?!\d)", text)]
 
 

@@ -33,6 +33,7 @@ _SMALL = 128  # cells: a smaller grid is evaluated whole
 _BLOCK = 3  # cells of a block in every direction
 _BELOW = 14.0  # nats: blocks whose centre is lower than the best one by more hold no mass
 _CANDIDATES = 32  # of one draw
+_AT_ONCE = 4096  # pairs: what a layer of the network makes of them stays in a core's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +155,20 @@ class GridPolicy(ABC):
         kept = (rough > rough.amax(dim=1, keepdim=True) - _BELOW)[:, self.grid.block]
         rows, cells = kept.nonzero(as_tuple=True)
         f = rough.new_full(kept.shape, -torch.inf)
-        f[rows, cells] = self.model(states[rows], points[cells])
+        f[rows, cells] = self._in_parts(states[rows], points[cells])
         return f
 
     def _f(self, states: Tensor, actions: Tensor) -> Tensor:
         """Values f(x, a), (n, g), for actions (n or 1, g, d)."""
         return self.model(states[:, None], actions)
+
+    def _in_parts(self, states: Tensor, actions: Tensor) -> Tensor:
+        """Values f(x, a), (n,), of n pairs; on a CPU by parts of equal size."""
+        count = -(-len(states) // _AT_ONCE)
+        if count <= 1 or states.device.type != "cpu":
+            return self.model(states, actions)
+        parts = zip(states.chunk(count), actions.chunk(count), strict=True)
+        return torch.cat([self.model(x, a) for x, a in parts])
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,6 +56,20 @@ def test_expectation_is_exact_at_one_and_a_half_cells_per_noise_width():
     torch.testing.assert_close(found, exact, atol=2e-3, rtol=0)
 
 
+def test_many_states_that_are_evaluated_in_parts_keep_their_own_expectations():
+    grid, g = grid_of(TWO), seeding.generator(2, "states")
+    states = 0.1 * torch.empty(900, 2).normal_(generator=g)
+    asked = []
+
+    def counted(x, a):
+        asked.append(len(x) if x.ndim == 2 else 0)
+        return TWO(x, a)
+
+    found = GridEXP(counted, grid).act(states, generator=torch.Generator())
+    torch.testing.assert_close(found, TWO.weights @ TWO.means + states, atol=5e-3, rtol=0)
+    assert len(asked) > 3 and max(asked) <= 4096, "some parts, none of which fills the memory"
+
+
 def test_the_sum_over_a_grid_has_the_error_that_is_stated():
     """Of a Gaussian's integral at spacing 1.5 w: 2 exp(-2 pi^2 / 1.5^2) at worst."""
     w, h = 1.0, 1.5

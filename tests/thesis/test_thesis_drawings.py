@@ -5,10 +5,10 @@ import json
 import pytest
 
 from ebmlib import Store, load_demonstrations, recipe
-from thesis import drawings, people
+from thesis import drawings, ingredients, people
 from thesis.conditions import condition
 from thesis.studies import study
-from thesis.study import Cell
+from thesis.study import Cell, Results
 
 
 def test_widths_and_state_are_those_that_the_recipe_chooses():
@@ -43,6 +43,33 @@ def test_a_row_of_the_study(tmp_path):
     }
     assert row["epoch_stopped"] in trained.result.snapshots
     assert row["kernel"] < row["nats"], "twenty updates do not beat a kernel density"
+
+
+def by_hand(**nats):
+    """Rows of two seeds; a change costs ``nats`` more than the recipe with either of them."""
+    rows = []
+    for name in ingredients.CHANGES:
+        more = nats.get(name.partition("/")[2].replace("-", "_"), 0.0)
+        for seed in (0, 1):
+            row = {"nats": 0.5 + seed + more, "nats_last": 0.25 + seed, "nats_stopped": 0.75 + seed}
+            row |= {"dtw": 0.8 if name == ingredients.RECIPE else 2.0, "away": float(more > 1)}
+            rows.append({"condition": name, "seed": seed} | row)
+    return Results("drawings", tuple(rows), {})
+
+
+def test_the_table_of_ingredients_pairs_by_seed():
+    table = ingredients.Ingredients(by_hand(no_noise=0.75, chains_from_noise=20.0))
+    assert table.worse("drawings/no-noise").text(2) == "0.75 [0.75, 0.75]", (
+        "the seeds' part is gone"
+    )
+    assert table.stopped().text(2) == "0.5 [0.5, 0.5]", "on the strokes that did not stop it"
+    lines = table._repr_markdown_().splitlines()
+    assert {line.count("|") for line in lines} == {6}
+    assert len(lines) == 2 + len(ingredients.CHANGES) + 1
+    (chains,) = [line for line in lines if "start from noise" in line]
+    assert "20 [20, 20] | 2 [2, 2] | 2 of 2" in chains
+    assert lines[2].startswith("| the recipe |") and "| – | 0.8 [0.8, 0.8] | 0 of 2" in lines[2]
+    assert set(ingredients.CHANGES) == set(study("drawings").conditions)
 
 
 def test_the_table_of_people_is_what_the_file_says(tmp_path):

@@ -17,6 +17,7 @@ WORDS, IN_A_SENTENCE, FOLDED = 115, 42, 420
 """Words that a box may have before it is unfolded, in its sentence, and folded."""
 
 BOXES = {box.claim.id: box for box in Companion().verdicts()}
+ALL = BOXES | {box.claim.id: box for box in Companion().verdicts("D")}
 INTERNAL = {
     name for name in (*CONDITIONS, *studies.studies()) if re.search(r"[/_-]", name)
 }  # those of one word (path1, circle) are the thesis's
@@ -28,7 +29,7 @@ def prose(text):
     return re.sub(r"\$[^$]*\$", "x", text)
 
 
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize("box", ALL.values(), ids=ALL)
 def test_a_box_is_short(box):
     assert len(prose(box.summary()).split()) <= WORDS
     assert len(prose(box.details()).split()) <= FOLDED
@@ -36,7 +37,7 @@ def test_a_box_is_short(box):
     assert not re.search(r"[.!?] [A-Z]", prose(box.verdict.reading)), "one sentence"
 
 
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize("box", ALL.values(), ids=ALL)
 def test_a_box_has_no_internal_names_and_no_untypeset_formulas(box):
     text = prose(box._repr_markdown_().split("\n", 2)[2])  # without its label
     for name in INTERNAL - {"learning-rate", "noise-level"}:
@@ -48,7 +49,7 @@ def test_a_box_has_no_internal_names_and_no_untypeset_formulas(box):
     assert text.count("$") == 0 and "\\" not in text.replace("\\|", "")
 
 
-@pytest.mark.parametrize("box", BOXES.values(), ids=BOXES)
+@pytest.mark.parametrize("box", ALL.values(), ids=ALL)
 def test_a_box_says_what_its_number_is_and_what_it_had_to_be(box):
     c = box.claim
     assert c.number in box.summary() and c.unit

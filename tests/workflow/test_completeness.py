@@ -22,6 +22,7 @@ WHOLE = [
     caption("Paths (Figures 4.12, 4.13, 4.14, 4.15, 4.16, 4.17, 4.18 and 4.19 of the thesis)."),
     caption("Mice (Figures 4.20\u20134.27 of the thesis)."),
     *(f'<div id="claim-c{n:02d}"></div>' for n in range(1, 41)),
+    *(f'<div id="claim-d{n:02d}"></div>' for n in range(1, 6)),
     *(f"<p>{item}.</p>" for item in OTHERS),
 ]
 
@@ -38,6 +39,7 @@ def test_a_book_that_has_everything_passes(tmp_path):
     [
         ("Figure 2.1 ", ["Figure 2.1"]),
         ("claim-c17", ["claim C17"]),
+        ("claim-d03", ["claim D03"]),
         ("Algorithm 2", ["Algorithm 2"]),
         ("Figures 4.1 to", [f"Figure 4.{n}" for n in range(1, 12)]),
         ("Eq 3.5", ["Eq 3.5"]),
