@@ -9,6 +9,17 @@ from thesis.statistics import Estimate, estimate
 from thesis.study import Results
 
 RECIPE = "drawings/recipe"
+TWO_DECIMALS = 10.0
+"""Numbers below this have two decimals, larger ones none."""
+
+
+def told(number: Estimate) -> str:
+    """``0.74 [0.67, 0.80]``: as many decimals in all rows of a column."""
+    digits = 2 if max(map(abs, number[:3])) < TWO_DECIMALS else 0
+    value, low, high = (f"{round(each, digits) + 0.0:.{digits}f}" for each in number[:3])
+    return f"{value} [{low}, {high}]"
+
+
 CHANGES = {
     "drawings/recipe": "the recipe",
     "drawings/as-given": "states and actions as given",
@@ -72,11 +83,11 @@ class Ingredients:
                 "rollout, DTW / floor", "left the data")  # fmt: skip
         rows = [head]
         for name, words in CHANGES.items():
-            worse = "–" if name == RECIPE else self.worse(name).text(2)
+            worse = "–" if name == RECIPE else told(self.worse(name))
             away = f"{self.away(name)} of {self.seeds}"
-            rows.append((words, self.nats(name).text(2), worse, self.followed(name).text(2), away))
+            rows.append((words, told(self.nats(name)), worse, told(self.followed(name)), away))
             if name == "drawings/no-noise":
-                rows.append((STOPPED, "–", self.stopped().text(2), "–", "–"))
+                rows.append((STOPPED, "–", told(self.stopped()), "–", "–"))
         return "\n".join(table(tuple(rows)))
 
     def __repr__(self) -> str:

@@ -67,8 +67,8 @@ def test_the_table_of_ingredients_pairs_by_seed():
     assert {line.count("|") for line in lines} == {6}
     assert len(lines) == 2 + len(ingredients.CHANGES) + 1
     (chains,) = [line for line in lines if "start from noise" in line]
-    assert "20 [20, 20] | 2 [2, 2] | 2 of 2" in chains
-    assert lines[2].startswith("| the recipe |") and "| – | 0.8 [0.8, 0.8] | 0 of 2" in lines[2]
+    assert "20 [20, 20] | 2.00 [2.00, 2.00] | 2 of 2" in chains
+    assert lines[2].startswith("| the recipe |") and "| – | 0.80 [0.80, 0.80] | 0 of 2" in lines[2]
     assert set(ingredients.CHANGES) == set(study("drawings").conditions)
 
 
