@@ -446,18 +446,18 @@ def train_slices(
         try:
             return list(train_stack(slices, objective_of(len(slices)), **rest))
         except (DivergenceError, RuntimeError) as error:  # of one slice, and stops all: see which
-            _only_if_not_finite(error)
+            only_if_not_finite(error)
     learned: list[Learned | None] = []
     for each in slices:
         try:
             learned += train_stack([each], objective_of(1), **rest)
         except (DivergenceError, RuntimeError) as error:
-            _only_if_not_finite(error)
+            only_if_not_finite(error)
             learned.append(None)
     return learned
 
 
-def _only_if_not_finite(error: Exception) -> None:
+def only_if_not_finite(error: Exception) -> None:
     """Raise an error again unless it says that numbers are not finite.
 
     Torch has no class for that: ``multinomial`` refuses such weights in words, and linear algebra
