@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from ebmlib import checks, files, recipe, seeding, terminal
-from ebmlib.comparison.compare import compare
+from ebmlib.comparison.compare import Comparison, compare
 from ebmlib.comparison.methods import METHODS
 from ebmlib.config import name_of
 from ebmlib.demonstrations import bundled
@@ -329,6 +329,8 @@ def _sample(options: argparse.Namespace) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    if options.out is not None and options.out.suffix.lower() not in _PICTURES:
+        raise InputError(f"--out must end in .png, .svg or .pdf, got {str(options.out)!r}.")
     _check_folder(options.out)
     _check_folder(options.csv, "--csv")
     names = options.methods or list(METHODS)
@@ -347,17 +349,18 @@ def _compare(options: argparse.Namespace) -> None:
         if options.csv is not None:
             files.write_bytes(options.csv, made.csv().encode())
         if options.out is not None:
-            from ebmlib import figures  # as in _draw
+            _draw_compared(made, options.out)
 
-            titles = {
-                name: f"{name}\n{made.interval(name, 'dtw')[0]:.2f} of the floor"
-                for name in made.paths
-            }
-            split = made.split
-            figure = figures.rollouts_of_methods(
-                split.train.trajectories, split.kept, made.paths, titles
-            )
-            figures.save(figure, options.out)
+
+def _draw_compared(made: Comparison, out: Path) -> None:
+    from ebmlib import figures  # imported here: matplotlib is slow to load
+
+    titles = {
+        name: f"{name}\n{made.interval(name, 'dtw')[0]:.2f} of the floor" for name in made.paths
+    }
+    split = made.split
+    figure = figures.rollouts_of_methods(split.train.trajectories, split.kept, made.paths, titles)
+    figures.save(figure, out)
 
 
 def _check_folder(out: Path | None, option: str = "--out") -> None:

@@ -29,6 +29,7 @@ from torch import Tensor
 from ebmlib.demonstrations.dataset import DemonstrationConfig, Demonstrations, load_demonstrations
 from ebmlib.demonstrations.features import StateFeatures
 from ebmlib.demonstrations.pairs import Pairs, pairs_of
+from ebmlib.demonstrations.polyline import FloatArray
 from ebmlib.errors import InputError, NoiseLevelWarning
 from ebmlib.evaluation.metrics import dtw_per_point
 from ebmlib.models.energy import EnergyConfig, EnergyModel
@@ -57,6 +58,7 @@ SNAPSHOTS = 5
 WORTHWHILE = 0.01  # nats per action by which a shorter training must be better
 MARGIN = 1.05  # a clock may be this much farther from a left-out demonstration
 LOST = 1.5  # times the distance between people: then the last actions are looked at too
+MOST_COMPARED = 7  # demonstrations whose distances are looked at: DTW of all pairs is slow
 
 
 @dataclass(frozen=True)
@@ -201,26 +203,26 @@ def left_out_distance(demonstrations: Demonstrations, features: StateFeatures) -
     The density of all demonstrations but one is followed by its mean from the origin. Its DTW to
     the nearest of all demonstrations counts (where roads fork the mean road is to be neither), as
     a multiple of the median distance of a demonstration to its nearest other; the median over
-    (at most seven) left-out ones is returned.
+    (at most :data:`MOST_COMPARED`) left-out ones is returned; 1 where there are fewer than three.
     """
-    paths = demonstrations.trajectories
+    paths = demonstrations.trajectories[:MOST_COMPARED]
     if len(paths) < 3:
         return 1.0
     whole = kernel_density(demonstrations, features)
     index = torch.from_numpy(demonstrations.demonstration_index.copy())
-    apart = np.array([_distances(paths[:7], x) for x in paths[:7]])
+    apart = _apart(paths)
     np.fill_diagonal(apart, np.inf)
     floor = float(np.median(apart.min(axis=1)))
     found = []
-    for left in range(min(len(paths), 7)):
+    for left, own in enumerate(paths):
         kept = index != left
         fold = replace(whole, states=whole.states[kept], actions=whole.actions[kept])
-        steps = len(paths[left]) - 1
+        steps = len(own) - 1
         start = torch.zeros(1, demonstrations.dim, dtype=torch.float64)
         path = rollout(
             _Mean(fold), start, steps, generator=torch.Generator(), features=features
         ).states[0]
-        found.append(float(_distances(paths[:7], path.numpy()).min()))
+        found.append(float(_distances(paths, path.numpy()).min()))
     return float(np.median(found)) / floor if floor > 0 else 1.0
 
 
@@ -296,10 +298,14 @@ def _nats(model: EnergyModel, pairs: Pairs, grid: ActionGrid) -> float:
     return float((log_z - model(pairs.states, pairs.actions)).mean())
 
 
+def _apart(paths: Sequence[FloatArray]) -> FloatArray:
+    """DTW per point of every path to every other, (n, n)."""
+    return np.array([_distances(paths, x) for x in paths])
+
+
 def _typical(demonstrations: Demonstrations) -> int:
-    paths = demonstrations.trajectories[:7]
-    apart = np.array([_distances(paths, x) for x in paths])
-    order = np.argsort(np.median(apart, axis=1), kind="stable")
+    paths = demonstrations.trajectories[:MOST_COMPARED]
+    order = np.argsort(np.median(_apart(paths), axis=1), kind="stable")
     return int(order[(len(order) - 1) // 2])
 
 
@@ -350,13 +356,24 @@ def choice_for_drawing(
     """What :func:`for_drawing` chose and why, with the demonstrations (read if not given)."""
     data = data_of(source, **changes)
     demonstrations = demonstrations or load_demonstrations(data)
+    return _choose_with(changes, demonstrations, data, force=force), demonstrations
+
+
+def _choose_with(
+    changes: Mapping[str, Any],
+    demonstrations: Demonstrations,
+    data: DemonstrationConfig | None,
+    *,
+    force: bool,
+) -> Choice:
+    """:func:`choose`, then what is set by hand; the noise level is checked."""
     features = changes.get("features")
     if isinstance(features, str):
         features = StateFeatures.from_words(features)
     choice = choose(demonstrations, data, features=features)
     choice = replace(choice, run=choice.run.with_(**changes))
     check_noise_level(choice.run, demonstrations, force=force)
-    return choice, demonstrations
+    return choice
 
 
 _DATA_NAMES = {"dataset_sigma": "sigma", "dataset": "source", "data_seed": "seed"}
@@ -432,12 +449,7 @@ def train(
         )
     else:
         demonstrations = _demonstrations(source)
-        features = changes.get("features")
-        if isinstance(features, str):
-            features = StateFeatures.from_words(features)
-        choice = choose(demonstrations, features=features)
-        choice = replace(choice, run=choice.run.with_(**changes))
-        check_noise_level(choice.run, demonstrations, force=force)
+        choice = _choose_with(changes, demonstrations, None, force=force)
     store = store or Store()
     if "epochs" not in changes:
         choice = with_length(choice, demonstrations, store=store, device=device)

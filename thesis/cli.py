@@ -93,7 +93,7 @@ def _parser() -> terminal.Parser:
         "benchmark", help="every training method on conditional densities that are known"
     )
     trained.add_argument("step", choices=("search", "freeze", "run"))
-    trained.add_argument("--profile", default="committed", help="full, committed or smoke")
+    trained.add_argument("--profile", default="committed", help="full, longer, committed or smoke")
     trained.add_argument("--methods", nargs="+", metavar="NAME", help="default: all")
     trained.add_argument("--problems", nargs="+", metavar="NAME", help="default: all; run only")
     trained.add_argument("--out", type=Path, metavar="DIR", help="default: build/benchmark")

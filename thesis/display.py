@@ -66,7 +66,7 @@ class VerdictBox:
         """The p-value and what the correction for many claims makes of it, in a sentence."""
         v = self.verdict
         if v.outcome == claim.NOT_TESTABLE:
-            return "There is none, since nothing was measured."
+            return "Nothing was tested, so nothing is shown."
         if v.outcome == claim.INCONCLUSIVE:
             return "The interval lies on both sides of a bound of the rule, so nothing is shown."
         if v.over and v.p == 1:
@@ -194,6 +194,11 @@ class VerdictBox:
         """The label that links to this box in the book."""
         return f"claim-{self.claim.id.lower()}"
 
+    @property
+    def link(self) -> str:
+        """Its identifier as a link to this box (MyST)."""
+        return f"{{ref}}`{self.claim.id} <{self.target}>`"
+
     def __repr__(self) -> str:
         """The same as text."""
         return str(self)
@@ -272,7 +277,7 @@ class ClaimsTable:
             mark = "&nbsp;†" if box.corrected is not None and _falls(box) else ""
             rows.append(
                 (
-                    f"{{ref}}`{c.id} <{box.target}>`<br>{c.source}",
+                    f"{box.link}<br>{c.source}",
                     c.statement,
                     f"**{v.outcome}**{mark}{where}{stale}",
                     f"**{box.number}**{_unit(c)}, {_seeds(v.seeds)}<br>{c.number}",
@@ -287,10 +292,13 @@ class ClaimsTable:
         return "\n".join(f"{s.claim.id} {s.verdict.outcome}: {s.number}" for s in self.verdicts)
 
 
+def _undecided(box: VerdictBox) -> bool:
+    return box.verdict.outcome in (claim.INCONCLUSIVE, claim.NOT_TESTABLE)
+
+
 def _falls(box: VerdictBox) -> bool:
     """Whether a verdict does not stand the correction for many claims."""
-    undecided = box.verdict.outcome in (claim.INCONCLUSIVE, claim.NOT_TESTABLE)
-    return not undecided and box.corrected is not None and box.corrected > SIGNIFICANT
+    return not _undecided(box) and box.corrected is not None and box.corrected > SIGNIFICANT
 
 
 @dataclass(frozen=True)
@@ -306,7 +314,7 @@ class Correction:
 
     def _text(self, name: Callable[[VerdictBox], str]) -> str:
         open_ = sum(box.verdict.outcome == claim.INCONCLUSIVE for box in self.verdicts)
-        kept = len(self.verdicts) - open_ - len(self.fallen)
+        kept = sum(not _undecided(box) for box in self.verdicts) - len(self.fallen)
         counted = [box for box in self.fallen if box.verdict.p == 0.5**box.verdict.seeds]
         return (
             f"Of {len(self.verdicts)} verdicts {open_} are inconclusive by their own interval, and "
@@ -318,7 +326,7 @@ class Correction:
         )
 
     def _repr_markdown_(self) -> str:
-        return self._text(lambda box: f"{{ref}}`{box.claim.id} <{box.target}>`")
+        return self._text(lambda box: box.link)
 
     def __repr__(self) -> str:
         """The same as plain text."""
@@ -347,7 +355,7 @@ class VerdictChanges:
         for old, box in self.changed:
             v = box.verdict
             why = f"{box._where()} {box.number}; the rule asks for {box.asked}.".strip()
-            rows.append((f"{{ref}}`{box.claim.id} <{box.target}>`", old, f"**{v.outcome}**", why))
+            rows.append((box.link, old, f"**{v.outcome}**", why))
         return "\n".join(table(tuple(rows)))
 
     def __repr__(self) -> str:
@@ -396,7 +404,7 @@ class MoreSeeds:
     def _repr_markdown_(self) -> str:
         rows = [("Open claims", "Seeds so far", "Five more, minutes of one core")]
         for _, boxes, seeds, minutes in self.rows:
-            names = ", ".join(f"{{ref}}`{box.claim.id} <{box.target}>`" for box in boxes)
+            names = ", ".join(box.link for box in boxes)
             rows.append((names, str(seeds), f"{minutes:.0f}"))
         rows.append(("all, trainings shared", "", f"{self.total:.0f}"))
         return "\n".join(table(tuple(rows)))
@@ -421,21 +429,16 @@ class SearchTable:
     found: tuple[tuple[VerdictBox, tuple[Found, ...]], ...]
 
     def _repr_markdown_(self) -> str:
-        lines = ["| Claim | What the thesis says | Looked for at | Holds at |", "|---|---|---|---|"]
+        rows = [("Claim", "What the thesis says", "Looked for at", "Holds at")]
         for box, found in self.found:
             good = [each.where for each in found if each.holds]
             unknown = [each.setting for each in found if each.open]
             where = "; ".join(good) if good else "none of them"
             where += f" (open: {'; '.join(unknown)})" if unknown else ""
             over = searches()[box.claim.id].over
-            cells = [
-                f"{{ref}}`{box.claim.id} <{box.target}>`",
-                box.claim.statement,
-                over,
-                f"{len(good)} of {len(found)}: {where}" if good else where,
-            ]
-            lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines)
+            holds = f"{len(good)} of {len(found)}: {where}" if good else where
+            rows.append((box.link, box.claim.statement, over, holds))
+        return "\n".join(table(tuple(rows)))
 
     def __repr__(self) -> str:
         """One line for each claim."""
@@ -474,7 +477,7 @@ class HeldOut:
         return f"{text} stay what they are. {listed}."
 
     def _repr_markdown_(self) -> str:
-        return self._text(lambda box: f"{{ref}}`{box.claim.id} <{box.target}>`")
+        return self._text(lambda box: box.link)
 
     def __repr__(self) -> str:
         """The same as plain text."""

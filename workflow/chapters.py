@@ -18,8 +18,6 @@ from typing import Any
 
 from workflow.paths import BOOK, CHAPTERS, PROFILES, ROOT, WorkflowError
 
-# Parameters that the command line or the build sets, for the sources that declare them.
-SET_BY_THE_BUILD = ("profile", "device", "seeds")
 _KEYS = {"source", "page", "needs", "models", "text", "fixed", "parameters", *PROFILES}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 

@@ -52,6 +52,8 @@ GROUPED = 300.0
 """Seconds of work that trainings in one job have together, at least where there are enough."""
 
 MOST_IN_GROUP = 64
+"""Trainings that share a job, at most; a power of two."""
+
 STARTING = 8.0
 """Seconds from the start of a job's process to its first update."""
 
@@ -61,7 +63,12 @@ RUN = "EBMLIB_RUN"
 MARK = BUILD / ".run-at-work"
 """Holds the name of the run at work. Jobs of any other one stop."""
 
+PATIENCE = 60.0
+"""Seconds that SLURM has to answer a question."""
+
 LOOK_EVERY = 2.0
+"""Seconds between two looks at the mark."""
+
 GRACE = 30.0
 """Seconds that an interrupted Snakemake has to take its jobs out of the queue."""
 
@@ -113,7 +120,14 @@ def check(executor: Executor) -> None:
             f"--executor slurm needs SLURM's commands and finds no {', '.join(missing)}; start the "
             "build on a login node of the cluster"
         )
-    asked = subprocess.run(["squeue", "--noheader", "--me"], capture_output=True, text=True)
+    try:
+        asked = subprocess.run(
+            ["squeue", "--noheader", "--me"], capture_output=True, text=True, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise WorkflowError(
+            f"--executor slurm: SLURM does not answer within {PATIENCE:.0f} s; try squeue --me"
+        ) from None
     if asked.returncode:
         why = (asked.stderr.strip() or "no answer").splitlines()[-1]
         raise WorkflowError(f"--executor slurm: SLURM does not answer: {why}")
@@ -169,8 +183,10 @@ def _settings(profile: Path) -> Mapping[str, Any]:
 def _accounting() -> bool:
     """Tell whether SLURM keeps accounts; without them ``squeue`` alone knows how a job ended."""
     try:
-        asked = subprocess.run(["sacct", "--noheader", "--starttime=now"], capture_output=True)
-    except OSError:
+        asked = subprocess.run(
+            ["sacct", "--noheader", "--starttime=now"], capture_output=True, timeout=PATIENCE
+        )
+    except (OSError, subprocess.TimeoutExpired):
         return False
     return asked.returncode == 0
 

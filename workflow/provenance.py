@@ -106,17 +106,21 @@ def _sources(cell: Mapping[str, Any]) -> Mapping[str, str] | None:
     return {name: each[name] for each in found for name in each} if found else None
 
 
+def executed(app: Any) -> dict[str, Any] | None:
+    """Return the notebook of the page that Sphinx reads; None if it is none that was executed."""
+    path = Path(app.env.doc2path(app.env.docname))
+    if path.suffix != ".ipynb":
+        return None
+    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return notebook if "ebmlib" in notebook["metadata"] else None  # a draft's chapter has none
+
+
 def add(app: Any, document: nodes.document) -> None:
     """Append its provenance to every figure of a page that is an executed notebook."""
-    page = app.env.docname
-    path = Path(app.env.doc2path(page))
-    if path.suffix != ".ipynb":
+    notebook = executed(app)
+    if notebook is None:
         return
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    record = notebook["metadata"].get("ebmlib")
-    if record is None:  # a draft's chapter, not executed yet
-        return
-    values = parameters(notebook)
+    page, record, values = app.env.docname, notebook["metadata"]["ebmlib"], parameters(notebook)
     drawn_by = _drawn_by(notebook)
     cells = {
         cell["cell_index"]: cell

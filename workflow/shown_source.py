@@ -8,10 +8,9 @@ of the book's own commit, highlighted, with a link to the whole file, which the 
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any
 from docutils import nodes
 
 from workflow.paths import ROOT
-from workflow.provenance import parameters
+from workflow.provenance import executed, parameters
 
 FILES = "_code"
 """Folder of the built book that holds the files which boxes link to."""
@@ -35,24 +34,24 @@ Function = Callable[..., Any]
 
 def of_figure(name: str) -> dict[str, Function]:
     """The functions behind a figure: what each does -> it."""
-    from thesis import figures, studies
+    from thesis import figures
 
     known = figures.get(name)
-    found: dict[str, Function] = {f"draws Figure {known.name}": known.draw}
-    for study in known.studies:
-        found[f"measures the study {study}"] = studies.study(study).measure
-    return found
+    return {f"draws Figure {known.name}": known.draw, **_measures(known.studies)}
 
 
 def of_verdict(id: str) -> dict[str, Function]:
     """The functions behind a verdict: the rule, and the measures that it judges."""
-    from thesis import claims, studies
+    from thesis import claims
 
     known = claims.get(id)
-    found: dict[str, Function] = {f"judges claim {id}": known.judge}
-    for study in known.studies:
-        found[f"measures the study {study}"] = studies.study(study).measure
-    return found
+    return {f"judges claim {id}": known.judge, **_measures(known.studies)}
+
+
+def _measures(names: Iterable[str]) -> dict[str, Function]:
+    from thesis import studies
+
+    return {f"measures the study {name}": studies.study(name).measure for name in names}
 
 
 def plain(function: Function) -> Function:
@@ -107,14 +106,10 @@ def asked_for(cell: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, F
 
 def add(app: Any, document: nodes.document) -> None:
     """Add the boxes of a page that is an executed notebook."""
-    page = app.env.docname
-    path = Path(app.env.doc2path(page))
-    if path.suffix != ".ipynb":
+    notebook = executed(app)
+    if notebook is None:
         return
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    if "ebmlib" not in notebook["metadata"]:
-        return
-    values = parameters(notebook)
+    page, values = app.env.docname, parameters(notebook)
     shown: set[str] = set()  # a function stands on a page once
     cells = [c for c in document.findall(nodes.container) if c.get("nb_element") == "cell_code"]
     for node in cells:

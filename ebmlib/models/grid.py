@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ebmlib import checks, config
 from ebmlib.errors import InputError
-from ebmlib.models.energy import EnergyModel
 
 
 @config.plain_numbers
@@ -75,10 +74,3 @@ def box(low: Tensor, high: Tensor, points: int) -> tuple[Tensor, Tensor]:
     k = torch.arange(points, dtype=low.dtype, device=low.device) + 0.5
     axes = torch.meshgrid(*[a + w * k for a, w in zip(low, widths, strict=True)], indexing="ij")
     return torch.stack(axes, dim=-1).reshape(-1, len(low)), widths.log().sum()
-
-
-def log_partition(
-    model: EnergyModel, states: Tensor, actions: Tensor, log_volume: Tensor | float
-) -> Tensor:
-    """Log Z(x) of states (n, d_x) by the sum over cells at actions (g, d), shape (n,)."""
-    return model(states[:, None], actions[None]).logsumexp(dim=1) + log_volume

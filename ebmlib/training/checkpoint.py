@@ -20,11 +20,20 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Restore the state that :func:`optimizer_tensors` returned."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, quantity = name.split(".", 1)
-        state.setdefault(int(number), {})[quantity] = tensor
-    optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": by_number(tensors)})
+
+
+def by_number(tensors: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """Tensors named ``<number>.<name>`` (a snapshot's epoch, say) as number -> name -> tensor.
+
+    Raises:
+        ValueError: a name of another form.
+    """
+    found: dict[int, dict[str, Tensor]] = {}
+    for numbered, tensor in tensors.items():
+        number, name = numbered.split(".", 1)
+        found.setdefault(int(number), {})[name] = tensor
+    return found
 
 
 def copy(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -192,6 +192,18 @@ class _Loop:
             column.extend([math.nan] * (self.epoch - len(column)))  # not reported until now
             column.append(float(value))
 
+    def step(self, numbers: Mapping[str, float | Tensor], carry: Carry) -> None:
+        """Move every module along the gradients that were left in it; that ends the epoch."""
+        self.good = self.weights()
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.config.rate(self.epoch, self.rates[name])
+            optimizer.step()
+        self.record(numbers)
+        self.carry = carry
+        self.epoch += 1
+        self.keep_snapshot()
+
     def save(self, path: Path) -> None:
         snapshots = {
             f"{epoch}.{name}": tensor
@@ -233,10 +245,7 @@ class _Loop:
             name: column.tolist() for name, column in files.under_prefix("history", tensors).items()
         }
         self.good = files.under_prefix("good", tensors)
-        self.snapshots = {}
-        for name, tensor in files.under_prefix("snapshots", tensors).items():
-            epoch, weight = name.split(".", 1)
-            self.snapshots.setdefault(int(epoch), {})[weight] = tensor
+        self.snapshots = checkpoint.by_number(files.under_prefix("snapshots", tensors))
         self.generator.set_state(tensors["generator"])
         if not 0 <= record["epoch"] <= self.config.epochs:
             raise ValueError(f"it is at epoch {record['epoch']} of {self.config.epochs}")
@@ -385,15 +394,7 @@ def _update(
         for name, module in loop.trained.items():
             module.load_state_dict(buffers[name], strict=False)
         raise
-    loop.good = loop.weights()
-    for name, optimizer in loop.optimizers.items():
-        for group in optimizer.param_groups:
-            group["lr"] = loop.config.rate(loop.epoch, loop.rates[name])
-        optimizer.step()
-    loop.record(numbers)
-    loop.carry = carry
-    loop.epoch += 1
-    loop.keep_snapshot()
+    loop.step(numbers, carry)
 
 
 def _gradient(
@@ -416,14 +417,23 @@ def _gradient(
         module.eval()  # what observers evaluate must not advance the power iteration
     for watch in watchers.values():
         numbers |= watch(loop.epoch, loop.model)
-    for name, loss in outcome.losses.items():
-        size_of_gradient = _gradient_norm(loop.trained[name])
+    check_finite(outcome.losses, loop.trained)
+    return numbers, outcome.carry
+
+
+def check_finite(losses: Mapping[str, Tensor], trained: Mapping[str, nn.Module]) -> None:
+    """Check losses and the gradients that they left in the modules they are named for.
+
+    Raises:
+        DivergenceError: one of them is not finite.
+    """
+    for name, loss in losses.items():
+        size_of_gradient = _gradient_norm(trained[name])
         if not torch.isfinite(loss) or not torch.isfinite(size_of_gradient):
             whose = "the loss" if name == MODEL else f"the loss of {name}"
             raise DivergenceError(
                 f"{whose} is {loss.item():g} and its gradient norm {size_of_gradient:g}"
             )
-    return numbers, outcome.carry
 
 
 def _backward(losses: Mapping[str, Tensor], trained: Mapping[str, nn.Module]) -> None:

@@ -20,7 +20,7 @@ from ebmlib.demonstrations.dataset import (
     load_demonstrations,
 )
 from ebmlib.demonstrations.features import POSITION, StateFeatures
-from ebmlib.demonstrations.pairs import pairs_of
+from ebmlib.demonstrations.pairs import Pairs, pairs_of
 from ebmlib.errors import DeviceError, InputError, NoiseLevelWarning
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from ebmlib.objectives import names
@@ -316,15 +316,8 @@ def execute(
         advice = demonstrations.advise_alpha(run.sampler.alpha)
         if advice:
             warnings.warn(advice, NoiseLevelWarning, stacklevel=2)
-    model = EnergyModel(
-        run.energy,
-        run.features.dim(demonstrations.dim, demonstrations.dim),
-        demonstrations.dim,
-        generator=seeding.generator(run.seed, "weights"),
-    ).to(device)
     pairs = pairs_of(demonstrations, device, run.features)
-    if run.energy.standardise:
-        model.fit_standardisation(pairs.states, pairs.actions)
+    model = untrained(run, pairs)
     return train(
         model,
         pairs,
@@ -336,6 +329,19 @@ def execute(
         checkpoint_path=checkpoint_path,
         task=f"{demonstrations.name}, seed {run.seed}",
     )
+
+
+def untrained(run: Run, pairs: Pairs) -> EnergyModel:
+    """The run's model before training, on the device of the pairs that it will be trained on."""
+    model = EnergyModel(
+        run.energy,
+        pairs.states.shape[1],
+        pairs.actions.shape[1],
+        generator=seeding.generator(run.seed, "weights"),
+    ).to(pairs.states.device)
+    if run.energy.standardise:
+        model.fit_standardisation(pairs.states, pairs.actions)
+    return model
 
 
 def parts_of(run: Run, model: EnergyModel) -> nn.ModuleDict:

@@ -45,7 +45,7 @@ from ebmlib.errors import InputError, StoreError
 from ebmlib.models.energy import EnergyModel
 from ebmlib.sampling import compiled
 from ebmlib.sampling.inference import Inference
-from ebmlib.training import keys
+from ebmlib.training import checkpoint, keys
 from ebmlib.training.loop import TRAINING_REVISION, Observer, TrainingResult
 from ebmlib.training.run import Run, execute, parts_of
 
@@ -522,10 +522,7 @@ def _result(
         model.load_state_dict(files.under_prefix("model", tensors))
         parts = parts_of(run, model)
         parts.load_state_dict(files.under_prefix("parts", tensors))
-        snapshots: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in files.under_prefix("snapshots", tensors).items():
-            epoch, weight = name.split(".", 1)
-            snapshots.setdefault(int(epoch), {})[weight] = tensor
+        snapshots = checkpoint.by_number(files.under_prefix("snapshots", tensors))
         history = {
             name: [float("nan") if value is None else float(value) for value in column]
             for name, column in record["history"].items()

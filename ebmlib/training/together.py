@@ -27,9 +27,7 @@ from ebmlib import seeding
 from ebmlib.demonstrations.dataset import Demonstrations
 from ebmlib.demonstrations.pairs import Pairs
 from ebmlib.errors import DivergenceError, InputError, NoiseLevelWarning
-from ebmlib.models.energy import EnergyModel
 from ebmlib.models.score import ActionScore
-from ebmlib.objectives.base import MODEL
 from ebmlib.objectives.contrastive_divergence import ContrastiveDivergence
 from ebmlib.objectives.data import with_noise
 from ebmlib.progress import Progress
@@ -37,7 +35,7 @@ from ebmlib.sampling.chain import Chain
 from ebmlib.sampling.sgld import SGLD, noise
 from ebmlib.sampling.starts import Negatives
 from ebmlib.training import loop as single
-from ebmlib.training.run import Run, pairs_of
+from ebmlib.training.run import Run, pairs_of, untrained
 
 
 class StackedScore:
@@ -170,7 +168,7 @@ def execute_together(
     if advice := demonstrations.advise_alpha(objective.sampler.alpha):
         warnings.warn(advice, NoiseLevelWarning, stacklevel=2)
     pairs = pairs_of(demonstrations, device, run.features)
-    loops = {seed: _loop(replace(run, seed=seed), demonstrations, pairs, device) for seed in chosen}
+    loops = {seed: _loop(replace(run, seed=seed), pairs, device) for seed in chosen}
     results: dict[int, single.TrainingResult | DivergenceError] = {}
     task = f"{demonstrations.name}, {len(chosen)} seeds"
     with Progress(task, run.training.epochs, 0) as progress:
@@ -203,18 +201,9 @@ def _objective_of(run: Run) -> ContrastiveDivergence:
     return objective
 
 
-def _loop(
-    run: Run, demonstrations: Demonstrations, pairs: Pairs, device: torch.device | str
-) -> single._Loop:
+def _loop(run: Run, pairs: Pairs, device: torch.device | str) -> single._Loop:
     """The state of one seed's training, as :func:`ebmlib.training.run.execute` begins it."""
-    model = EnergyModel(
-        run.energy,
-        run.features.dim(demonstrations.dim, demonstrations.dim),
-        demonstrations.dim,
-        generator=seeding.generator(run.seed, "weights"),
-    ).to(device)
-    if run.energy.standardise:
-        model.fit_standardisation(pairs.states, pairs.actions)
+    model = untrained(run, pairs)
     generator = seeding.generator(run.seed, "training", device)
     begun = single._Loop(
         model, torch.nn.ModuleDict(), pairs, run.objective, run.training, generator
@@ -289,15 +278,5 @@ def _update(
     single._backward(outcome.losses, loop.trained)
     loop.model.eval()
     numbers = dict(outcome.report) | single.gradient_norms(loop.epoch, loop.model)
-    loss, size = outcome.losses[MODEL], single._gradient_norm(loop.model)
-    if not torch.isfinite(loss) or not torch.isfinite(size):
-        raise DivergenceError(f"the loss is {loss.item():g} and its gradient norm {size:g}")
-    loop.good = loop.weights()
-    for optimizer in loop.optimizers.values():
-        for group in optimizer.param_groups:
-            group["lr"] = loop.config.rate(loop.epoch)
-        optimizer.step()
-    loop.record(numbers)
-    loop.carry = outcome.carry
-    loop.epoch += 1
-    loop.keep_snapshot()
+    single.check_finite(outcome.losses, loop.trained)
+    loop.step(numbers, outcome.carry)

@@ -59,11 +59,6 @@ def joined(entry: str) -> str:
     return "\n".join(parts)
 
 
-def engine_source() -> str:
-    """The numerics as one script: a worker starts from it, a page can evaluate it."""
-    return joined("ebm.js")
-
-
 def module_source(entry: str) -> str:
     """A module and all that it imports as one ES module with the exports of ``entry``."""
     return f"{joined(entry)}\nexport {{ {', '.join(exported(entry))} }};\n"

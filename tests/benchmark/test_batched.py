@@ -21,7 +21,7 @@ from ebmlib.objectives.stein_generator import SteinGenerator
 from ebmlib.sampling.proposals import MixtureProposal
 from ebmlib.sampling.starts import ReplayStart
 from ebmlib.training.loop import TrainingConfig, train
-from thesis.benchmark.batched import Slice, stacked, train_stack
+from thesis.benchmark.batched import Slice, stacked, train_slices, train_stack
 from thesis.benchmark.problems import problem
 
 ENERGY = EnergyConfig(z_dim=6, h_dim=10, hidden_layers=1, activation="silu")
@@ -125,3 +125,38 @@ def test_slices_do_not_touch_each_other():
     training = TrainingConfig(epochs=3)
     learned = train_stack([good, bad], objective, ENERGY, training, reference, seeding.generator)
     assert [each.finite for each in learned] == [True, False]
+
+
+class _Breaking(_Fitted):
+    """An objective that does to its batch what it is made with, and is else another one."""
+
+    def __init__(self, objective, reference, act):
+        super().__init__(objective, reference)
+        self.act = act
+
+    def __call__(self, model, parts, batch, carry, *, generator):
+        self.act(batch, generator)
+        return super().__call__(model, parts, batch, carry, generator=generator)
+
+
+def test_a_slice_that_is_not_finite_is_lost_and_a_mistake_in_the_code_is_not_called_that():
+    known = problem("fork")
+    reference = known.pairs(64, generator=seeding.generator(0, "reference"))
+    good = Slice(known.pairs(16, generator=seeding.generator(1, "pairs")), 3, 1e-2)
+    bad = replace(good, seed=4, pairs=good.pairs._replace(actions=good.pairs.actions * torch.nan))
+
+    def train(act):
+        return train_slices(
+            [good, bad],
+            lambda n: _Breaking(RankingNCE(batch_size=n * SIZE, negatives=4), reference, act),
+            False,
+            energy=ENERGY,
+            training=TrainingConfig(epochs=2),
+            reference=reference,
+            generators=seeding.generator,
+        )
+
+    first, second = train(lambda batch, g: torch.multinomial(batch.actions.abs(), 1, generator=g))
+    assert first is not None and first.finite and second is None
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        train(lambda batch, g: batch.actions @ batch.states)

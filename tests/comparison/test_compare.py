@@ -62,6 +62,16 @@ def test_the_command_line_compares_writes_and_draws(tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG") and len(rows.read_text().splitlines()) == 9
 
 
+def test_a_picture_of_no_known_kind_is_refused_before_anything_is_trained(tmp_path, capsys):
+    path = tmp_path / "mine.npz"
+    np.savez(path, **{f"d{i}": x for i, x in enumerate(RECORDINGS)})
+    out, rows = tmp_path / "mine.jpeg", tmp_path / "mine.csv"
+    chosen = ["--methods", "nearest neighbours", "--csv", str(rows), "--out", str(out)]
+    assert cli.main(["compare", str(path), *chosen]) == 2
+    assert "--out must end in .png, .svg or .pdf" in capsys.readouterr().err
+    assert not rows.exists()
+
+
 def test_two_demonstrations_are_too_few():
     with pytest.raises(InputError, match="at least three"):
         compare(RECORDINGS[:2], QUICK)

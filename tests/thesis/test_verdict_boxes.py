@@ -57,11 +57,9 @@ def test_a_box_says_what_its_number_is_and_what_it_had_to_be(box):
         assert f"the rule asks for {box.asked}" in box.summary()
     else:
         assert c.bound == (None, None)
-    assert (
-        (c.rule in box.details() and "p =" in box.details())
-        or "nothing" in box.details()
-        or ("refuted" in box.details() or "p <" in box.details())
-    )
+    assert c.rule in box.details() and box.counts in box.details()
+    decided = box.verdict.outcome != claim.INCONCLUSIVE
+    assert bool(re.search(r"p [=<] |refuted by one seed", box.counts)) == decided
 
 
 def test_the_table_says_what_each_number_is_and_its_bound():
@@ -149,6 +147,10 @@ def test_an_untestable_claim_has_a_box_without_number():
     box = VerdictBox(claims.get("C14"), verdict)
     assert "It needs two seeds." in box.summary() and box.plot == ""
     assert "–" in str(box)
+    assert box.counts == "Nothing was tested, so nothing is shown."
+    assert "Of 1 verdicts 0 are inconclusive by their own interval, and 0 stand" in repr(
+        Correction((box,))
+    )
 
 
 def test_what_more_seeds_cost_is_listed_for_every_open_verdict():

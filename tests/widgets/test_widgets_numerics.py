@@ -557,7 +557,7 @@ def test_the_joined_engine_answers_as_the_modules_do(ask: Ask, tmp_path: Path) -
     joined = tmp_path / "joined.mjs"
     joined.write_text(bundle.module_source("ebm.js"))
     assert ask(call, engine=joined.as_uri()) == ask(call)
-    assert not re.search(r"^(import|export)\b", bundle.engine_source(), re.MULTILINE)
+    assert not re.search(r"^(import|export)\b", bundle.joined("ebm.js"), re.MULTILINE)
 
 
 def test_exported_weights_are_the_effective_ones() -> None:

@@ -89,6 +89,19 @@ def test_without_slurms_commands_one_sentence_says_so(monkeypatch: pytest.Monkey
         cluster.check(Executor("slurm"))
 
 
+@pytest.mark.skipif(not PLUGIN, reason="snakemake-executor-plugin-slurm is not installed")
+def test_a_slurm_that_hangs_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("sbatch", "squeue", "scancel"):
+        (tmp_path / name).write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(cluster, "PATIENCE", 0.2)
+    with pytest.raises(WorkflowError, match="does not answer within"):
+        cluster.check(Executor("slurm"))
+
+
 def test_devices_of_a_cluster_are_not_looked_for_here() -> None:
     assert devices.elsewhere("auto", None) == devices.Device("cpu")
     assert devices.elsewhere("cpu", None) == devices.Device("cpu")

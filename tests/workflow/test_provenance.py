@@ -49,10 +49,13 @@ def test_a_figure_that_knows_its_models_names_them_and_counts_the_rest() -> None
     assert describe(record, {"seed": 3}, {}) == "Profile default, commit abc."
 
 
-def drawn_from(cell: dict[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
+def drawn_from(cell: dict[str, Any]) -> dict[str, str] | None:
+    """What a cell's figures say that they were drawn from; None if they say nothing."""
+    found: dict[str, str] | None = None
     for output in cell.get("outputs", []):
-        found |= output.get("metadata", {}).get("ebmlib", {}).get("from", {})
+        said = output.get("metadata", {}).get("ebmlib", {}).get("from")
+        if said is not None:
+            found = (found or {}) | said
     return found
 
 

@@ -434,6 +434,8 @@ def train_slices(
 ) -> list[Learned | None]:
     """:func:`train_stack`, or one after the other; a slice that breaks down gives None.
 
+    A slice breaks down where numbers are no longer finite; any other error is raised.
+
     Args:
         slices: what is trained.
         objective_of: how many slices -> the objective with a batch for as many.
@@ -443,12 +445,24 @@ def train_slices(
     if not alone and len(slices) > 1:
         try:
             return list(train_stack(slices, objective_of(len(slices)), **rest))
-        except (DivergenceError, RuntimeError):  # one slice's infinities stop all: see which
-            pass
+        except (DivergenceError, RuntimeError) as error:  # of one slice, and stops all: see which
+            only_if_not_finite(error)
     learned: list[Learned | None] = []
     for each in slices:
         try:
             learned += train_stack([each], objective_of(1), **rest)
-        except (DivergenceError, RuntimeError):  # multinomial refuses weights that are not finite
+        except (DivergenceError, RuntimeError) as error:
+            only_if_not_finite(error)
             learned.append(None)
     return learned
+
+
+def only_if_not_finite(error: Exception) -> None:
+    """Raise an error again unless it says that numbers are not finite.
+
+    Torch has no class for that: ``multinomial`` refuses such weights in words, and linear algebra
+    such a matrix by LinAlgError.
+    """
+    refused = isinstance(error, torch.linalg.LinAlgError) or "probability tensor" in str(error)
+    if not isinstance(error, DivergenceError) and not refused:
+        raise error

@@ -30,7 +30,7 @@ from ebmlib.training.loop import TrainingConfig
 from thesis import provenance
 from thesis.benchmark import judge as judging
 from thesis.benchmark import yardsticks
-from thesis.benchmark.batched import Learned, Slice, train_slices
+from thesis.benchmark.batched import Learned, Slice, only_if_not_finite, train_slices
 from thesis.benchmark.problems import NAMES, SIZES, problem
 from thesis.benchmark.settings import (
     ENERGY,
@@ -297,7 +297,8 @@ def _energies(
 def _drawn(known: judging.Truth, one: Learned) -> dict[str, float]:
     try:
         return judging.draws(known, one.model, generator=seeding.generator(0, "benchmark/draws"))
-    except RuntimeError:  # chains that leave the finite numbers: nothing was drawn
+    except RuntimeError as error:  # a density that is not finite: nothing was drawn
+        only_if_not_finite(error)
         return {}
 
 

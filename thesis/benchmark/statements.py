@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from thesis.benchmark.problems import CLOSED, SIZES
-from thesis.benchmark.report import CONTROL, Block, Report, signed_rank
+from thesis.benchmark.report import CONTROL, Report, signed_rank
 from thesis.benchmark.settings import METHODS, STATEMENTS
 from thesis.claim import (
     NOT_REPRODUCED,
@@ -96,10 +96,6 @@ def _paired(report: Report, method: str, other: str, name: str = "kl") -> Array:
         for b in report.blocks
     ]
     return np.array([pair.mean() for pair in pairs])
-
-
-def _words(blocks: Iterable[Block]) -> str:
-    return ", ".join(f"{problem} {size}" for problem, size in blocks)
 
 
 def _times(gaps: Array) -> tuple[Estimate, str]:

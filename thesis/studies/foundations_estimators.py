@@ -23,8 +23,6 @@ from thesis.conditions import DATASETS
 from thesis.runs import sampler_of
 from thesis.study import Cell, Study
 
-ESTIMATORS = ("EXP", "ML", "MAP", "DRAW")
-
 
 @dataclass(frozen=True)
 class _Posterior:
