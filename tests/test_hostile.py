@@ -133,6 +133,8 @@ REFUSED = {
     "three dimensions": [[0.0, 1.0, 2.0]],
     "a cube": np.zeros((2, 2, 2)),
     "whole number beyond 64 bits": [[10**25, 10**30]],
+    "sparse": torch.zeros(1, 2).to_sparse(),
+    "quantised": torch.quantize_per_tensor(torch.zeros(1, 2), 0.1, 0, torch.qint8),
 }
 
 
@@ -189,8 +191,16 @@ def test_states_that_are_none_are_refused_in_one_sentence(what, trained):
         assert one_sentence(caught.value), name
 
 
+@pytest.mark.parametrize("given", [None, 0, "seed", np.random.default_rng(0), torch.Generator])
+def test_a_rollout_without_a_generator_is_refused(given):
+    with pytest.raises(InputError, match="generator") as caught:
+        rollout(EXP(model_of(), SAMPLER), POINTS, 2, generator=given)
+    one_sentence(caught.value)
+
+
 ARRAYS_REFUSED = set(REFUSED) - {"beyond float32", "three dimensions", "true and false", "a cube"}
 ARRAYS_REFUSED -= {"bool tensor", "masked", "one point", "whole number beyond 64 bits"}
+ARRAYS_REFUSED -= {"quantised", "sparse"}
 
 
 @pytest.mark.parametrize("form", [*TAKEN, *TAKEN_WHOLE])

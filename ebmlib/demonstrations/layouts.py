@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +10,19 @@ import numpy as np
 from ebmlib.demonstrations.polyline import FloatArray, as_float_array
 from ebmlib.errors import InputError
 
-TIME_NAMES = ("t", "time", "times", "timestamp", "timestamps", "time_ms", "time_s", "t_ms", "t_s",
-              "ms", "millis", "milliseconds", "seconds")  # fmt: skip
+TIME_NAMES = ("t", "time", "times", "timestamp", "timestamps", "time_stamp", "time_ms", "time_s",
+              "t_ms", "t_s", "time_us", "t_us", "time_ns", "t_ns", "time_sec", "t_sec", "ms", "us",
+              "ns", "sec", "secs", "millis", "milliseconds", "microseconds", "seconds", "elapsed",
+              "elapsed_time", "date", "datetime")  # fmt: skip
 _DERIVED = ("vel", "velocity", "velocities", "speed", "acc", "acceleration", "accelerations",
-            "jerk", "force", "forces", "torque", "action", "actions", "reward", "rewards",
-            "done", "dones", "pressure", "button", "buttons")  # fmt: skip
+            "jerk", "force", "forces", "torque", "torques", "action", "actions", "reward",
+            "rewards", "done", "dones", "terminal", "terminals", "terminated", "truncated",
+            "timeouts",
+            "pressure", "button", "buttons", "orientation", "orientations", "quat", "quaternion",
+            "quaternions", "euler", "rpy")  # fmt: skip
+_MASKS = ("mask", "masks")
+_DERIVATIVES = ("{}d", "{}dd", "{}_d", "{}_dd", "{}dot", "{}_dot", "{}ddot", "{}_ddot", "d{}",
+                "dd{}", "d_{}", "delta_{}", "next_{}")  # fmt: skip
 FEW, MANY = 3, 8  # at most 3 rows and at least 8 columns: probably (d, n), not (n, d)
 
 
@@ -95,7 +103,7 @@ def recording_of_arrays(
             key
             for word in TIME_NAMES
             for key in arrays
-            if key.lower() == word and _is_clock(arrays[key])
+            if key.lower() == word and _is_clock(arrays[key], arrays)
         ),
         None,
     )
@@ -103,26 +111,43 @@ def recording_of_arrays(
     if columns is not None:
         left = list(columns)
     else:
-        derived = [key for key in left if _role(key) in _DERIVED or arrays[key].ndim == 0]
+        if masks := [key for key in left if _role(key) in _MASKS and arrays[key].any()]:
+            raise InputError(
+                f"{label} has masked entries (the array {masks[0]}), which have no position; "
+                "remove their rows first, or choose the arrays with columns (--columns)."
+            )
+        derived = [key for key in left if _is_derived(key, arrays)]
         if len(derived) < len(left) and derived:
             notes.append(f"not used: {', '.join(derived)}")
             left = [key for key in left if key not in derived]
     lower = [key.lower() for key in left]
-    if lower in (["x", "y"], ["x", "y", "z"]):
+    chosen = columns is not None and all(arrays[key].ndim == 1 for key in left)
+    if chosen or lower in (["x", "y"], ["x", "y", "z"]):
         if len({arrays[key].shape for key in left}) > 1 or arrays[left[0]].ndim not in (1, 2):
             raise InputError(f"{label}: {', '.join(left)} must have one shape (n,) or (m, n).")
         arrays = {**arrays, ", ".join(left): np.stack([arrays[key] for key in left], axis=-1)}
         left = [", ".join(left)]
     positions: list[FloatArray] = []
     times: list[FloatArray | None] = []
+    without = []
     for key in left:
-        for points in split_stack(arrays[key], f"the array {key}", notes):
+        stack = split_stack(arrays[key], f"the array {key}", notes)
+        for i, points in enumerate(stack):
             positions.append(points)
             clock = arrays.get(f"{key}_t")
             if clock is None and common is not None:
                 clock = arrays[common]
-                clock = clock.ravel() if clock.size == len(points) else None
+                clock = clock[i] if clock.shape == (len(stack), len(points)) else clock.ravel()
+                clock = clock if clock.size == len(points) else None
+                without += [key] if clock is None else []
             times.append(clock)
+    if without and len(without) == len(positions):
+        raise InputError(
+            f"{label}: the array {common} has {arrays[str(common)].size} time stamps, and no "
+            f"demonstration has as many samples (the first has {len(positions[0])})."
+        )
+    if without:
+        notes.append(f"no time stamps for {', '.join(dict.fromkeys(without))}")
     return Recording(tuple(positions), tuple(times), ("array",) * len(positions), tuple(notes))
 
 
@@ -151,7 +176,7 @@ def recording_of_matlab(
         ):
             return _structures(list(entries), f"{name} of {label}", (columns or ["pos"])[0], time)
     arrays = {}
-    for key, value in variables.items():
+    for key, value in _entries(variables):
         array = np.asarray(value)
         if array.dtype.kind in "biuf":
             arrays[key] = as_float_array(array, f"{key} of {label}")
@@ -182,8 +207,33 @@ def _structures(
     return Recording(tuple(positions), tuple(times), ("struct",) * len(positions), tuple(notes))
 
 
-def _is_clock(array: FloatArray) -> bool:
-    return array.size == max(array.shape, default=0) > 1
+def _entries(variables: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The variables, a cell of arrays as one variable for each of them."""
+    for name, value in variables.items():
+        cell = isinstance(value, list) or getattr(value, "dtype", np.dtype("f")).hasobject
+        if cell and len(value) and all(getattr(entry, "ndim", 0) == 2 for entry in value):
+            yield from ((f"{name}_{i}", entry) for i, entry in enumerate(value, start=1))
+        else:
+            yield name, value
+
+
+def _is_clock(array: FloatArray, arrays: Mapping[str, FloatArray]) -> bool:
+    """Whether an array is a row of time stamps, or has one for every sample of a stack."""
+    stacked = array.ndim == 2 and any(array.shape == other.shape[:-1] for other in arrays.values())
+    return stacked or array.size == max(array.shape, default=0) > 1
+
+
+def _is_derived(key: str, arrays: Mapping[str, FloatArray]) -> bool:
+    """Whether an array is no position: a velocity, a mask, ``qd`` beside ``q``, a single number."""
+    name = key.lower()
+    if arrays[key].ndim == 0 or _role(key) in _DERIVED + _MASKS:
+        return True
+    return any(
+        name == pattern.format(other.lower())
+        for other in arrays
+        for pattern in _DERIVATIVES
+        if other != key and arrays[other].shape == arrays[key].shape
+    )
 
 
 def _role(key: str) -> str:

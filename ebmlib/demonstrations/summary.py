@@ -10,7 +10,7 @@ import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray, step_lengths
 
-_ODD = ("blanks", "transposed", "shows nothing", "taken for")
+_ODD = ("blanks", "transposed", "shows nothing", "taken for", "cut off")
 LONG_STEP = 0.1  # of a demonstration's length: a corner or a whole line can hide in it
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import math
 import os
@@ -22,8 +23,15 @@ _NO_COORDINATES = {
     "pressure", "force", "button", "buttons", "pen", "pen_down", "pendown", "down", "pressed",
     "click", "event", "type", "state", "status", "tilt", "tilt_x", "tilt_y", "azimuth",
     "altitude", "device", "pointer", "pointer_id", "pointerid", "vx", "vy",
-    "vz", "ax", "ay", "az", "dt", "speed",
+    "vz", "ax", "ay", "az", "dt", "speed", "row", "rows", "row_id", "id", "idx", "frame",
+    "frame_id", "step", "sample", "seq", "sequence", "number", "no", "count", "counter",
 }  # fmt: skip
+_DERIVED = {  # in any place of a name: left_button, vel_x
+    "pressure", "force", "button", "buttons", "vel", "velocity", "speed", "acc", "accel",
+    "acceleration", "jerk", "torque", "tilt", "azimuth", "mask", "quat", "quaternion",
+}  # fmt: skip
+_UNIT = re.compile(r"\s*(?:\[[^\]]*\]|\([^)]*\))$")  # x [m], time (s)
+_INVISIBLE = str.maketrans("", "", "\u200b\u200c\u200d\u2060\ufeff")
 
 
 class _Columns(NamedTuple):
@@ -44,9 +52,10 @@ def read_table(
     Args:
         name: the file. Commas, semicolons or tabs separate its columns. The rows with one label in
             the column ``demo`` are a demonstration, in their order; blanks around labels are
-            ignored. A column ``t`` (or ``time``, ``timestamp``) holds time stamps. An unnamed
-            column that counts the rows is left out, and so are columns called like ``pressure`` or
-            ``button``; all others are coordinates.
+            ignored. A column ``t`` (or ``time``, ``timestamp``) holds time stamps; a unit behind a
+            name (``x [m]``) is ignored. An unnamed column that counts the rows is left out, and so
+            are columns called like ``pressure``, ``button``, ``vel_x``, ``frame`` or ``id``; all
+            others are coordinates.
         columns: names of the coordinates instead; then ``demo`` may be missing.
         time: name of the column of time stamps instead.
 
@@ -55,9 +64,17 @@ def read_table(
     """
     try:
         with open(name, "rb") as head:
-            if problem := other_kind_of_file(head.read(64)):
-                raise InputError(f"{name} {problem}.")
-        with open(name, newline="", encoding="utf-8-sig") as file:
+            begin = head.read(64)
+        if problem := other_kind_of_file(begin):
+            raise InputError(f"{name} {problem}.")
+        if begin.startswith(b"PK\x03\x04"):
+            raise InputError(
+                f"{name} is a workbook or an archive; export the sheet as CSV (UTF-8)."
+            )
+        wide = begin.startswith(
+            (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        )  # Excel's "Unicode text"
+        with open(name, newline="", encoding="utf-16" if wide else "utf-8-sig") as file:
             size = os.fstat(file.fileno()).st_size
             if size > MAX_BYTES:
                 raise InputError(f"{name} has {size} bytes; tables of up to {MAX_BYTES} are read.")
@@ -71,6 +88,10 @@ def read_table(
             return _collected(name, header, where, rows)
     except InputError:
         raise
+    except UnicodeError as error:
+        raise InputError(
+            f"{name} is not text in UTF-8 ({error}); save the table as CSV in UTF-8."
+        ) from error
     except (ValueError, csv.Error) as error:
         raise InputError(f"{name} is not a table of numbers: {error}.") from error
 
@@ -78,7 +99,7 @@ def read_table(
 def _columns(
     name: str, header: list[str], columns: Sequence[str] | None, time: str | None
 ) -> _Columns:
-    lower = [column.lower() for column in header]
+    lower = [_UNIT.sub("", column.lower()) for column in header]
     named = [column for column in lower if column]
     label = lower.index("demo") if "demo" in lower else None
     if (label is None and columns is None) or len(set(named)) < len(named) or not named:
@@ -88,7 +109,7 @@ def _columns(
         )
 
     def place(wanted: str) -> int:
-        for names in (header, lower):
+        for names in (header, [column.lower() for column in header], lower):
             if wanted.strip() in names:
                 return names.index(wanted.strip())
         raise InputError(f"{name} has no column {wanted!r}; it has {', '.join(header)}.")
@@ -99,15 +120,22 @@ def _columns(
         clock = next((lower.index(word) for word in TIME_NAMES if word in lower), None)
         if columns is not None and clock is not None and header[clock] in columns:
             clock = None
-        if clock is not None and lower[clock] != "t":
+        if clock is not None and header[clock] != "t":
             notes.append(f"the column {header[clock]} is the time")
     if columns is not None:
         axes = tuple(place(column) for column in columns)
         if not axes or len(set(axes)) < len(axes) or {label, clock} & set(axes):
             raise InputError(f"{name}: columns must name different coordinates, got {columns}.")
         return _Columns(label, clock, axes, None, tuple(notes))
-    index = next((i for i, word in enumerate(lower) if word in ("", "index", "unnamed: 0")), None)
-    unused = [i for i, word in enumerate(lower) if word in _NO_COORDINATES]
+    index = next((i for i, word in enumerate(lower) if _is_index(word)), None)
+    unused = [
+        i
+        for i, word in enumerate(lower)
+        if word in _NO_COORDINATES
+        or _DERIVED & set(re.split(r"[^a-z]+", word))
+        or (word in TIME_NAMES and i != clock)
+        or (word and _is_index(word) and i != index)
+    ]
     axes = tuple(i for i in range(len(header)) if i not in (label, clock, index, *unused))
     if not axes or "" in [lower[i] for i in axes]:
         raise InputError(
@@ -144,7 +172,7 @@ def _collected(
                     f"{name}: column {where.counter + 1} has no name and does not count the rows "
                     f"(line {line}); name it, or choose the coordinates with columns (--columns)."
                 )
-        label = "" if where.label is None else row[where.label].strip()
+        label = "" if where.label is None else _label(row[where.label])
         if where.label is not None:
             spelt.setdefault(label, set()).add(row[where.label])
         positions.setdefault(label, []).append([value(i) for i in where.axes])
@@ -161,9 +189,20 @@ def _collected(
     )
 
 
+def _is_index(word: str) -> bool:
+    """Whether a column's name is that of an index, as pandas and R write it."""
+    return word in ("", "index") or word.startswith("unnamed: ")
+
+
+def _label(written: str) -> str:
+    """A label without what cannot be seen: blanks around it, several for one, no width."""
+    return " ".join(written.translate(_INVISIBLE).split())
+
+
 def _number(written: str, place: str) -> float:
     text = written.strip()
     if _NUMBER.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     kind = "finite number" if _NOT_FINITE.fullmatch(text) and text else "number"
-    raise ValueError(f"{place}: expected a {kind}, got {text[:40]!r}")
+    remedy = "; write decimals with a point" if text.count(",") == 1 else ""
+    raise ValueError(f"{place}: expected a {kind}, got {text[:40]!r}{remedy}")

@@ -65,7 +65,8 @@ def rollout(
             None.
 
     Raises:
-        InputError: starts that are not finite numbers (b, d), or more than memory holds.
+        InputError: starts that are not finite numbers (b, d), no generator, or more than memory
+            holds.
         DivergenceError: a state that is not finite.
 
     Example:
@@ -84,6 +85,7 @@ def rollout(
         raise InputError(
             f"Starts must be finite and of shape (b, d), b > 0, got shape {tuple(starts.shape)}."
         )
+    checks.instance("generator", generator, torch.Generator, "seeding.generator(0, 'rollout')")
     steps = checks.count("trajectory steps", steps, most=checks.MOST_UPDATES)
     memory.demand(  # positions and actions, and both once more in one tensor
         4 * (steps + 1) * starts.numel() * starts.element_size(),

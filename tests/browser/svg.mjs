@@ -2,9 +2,9 @@
  *
  * Reads JSON from standard input: files (paths), samples (points per element), chromium, modules.
  * Prints a JSON list: per file, for every shape of the document in order, its name, whether hiding it
- * changes the picture (drawn), whether its computed style strokes it (stroked), the matrix to the user
- * units of the outermost element, its total length and points at equal lengths in its own units; and for
- * every <use> its matrix and bounding box.
+ * changes the picture (drawn; not that of a clip path or mask), whether its computed style strokes it
+ * (stroked), the matrix to the user units of the outermost element, its total length and points at equal
+ * lengths in its own units; and for every <use> its matrix and bounding box.
  */
 import { pathToFileURL } from "node:url";
 import { finish, launch, wanted } from "./session.mjs";
@@ -40,6 +40,7 @@ for (const file of wanted.files) {
           stroked: seenColour(style.stroke) && parseFloat(style.strokeWidth) > 0
             && parseFloat(style.strokeOpacity) > 0,
           matrix: matrix(element),
+          region: element.closest("clipPath, mask") !== null,
           length,
           points: length > 0 ? Array.from({ length: samples + 1 }, (_, i) => at(i)) : [],
         };
@@ -53,7 +54,7 @@ for (const file of wanted.files) {
   const before = await picture();
   for (const [i, shape] of seen.shapes.entries()) {
     await page.evaluate((i) => window.shapes[i].style.setProperty("visibility", "hidden", "important"), i);
-    shape.drawn = (await picture()) !== before;
+    shape.drawn = !shape.region && (await picture()) !== before;
     await page.evaluate((i) => window.shapes[i].style.removeProperty("visibility"), i);
   }
   told.push({ file, ...seen });

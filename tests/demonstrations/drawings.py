@@ -9,6 +9,7 @@ HEAD = f'<svg {SVG} viewBox="0 0 500 500">'
 INK = 'fill="none" stroke="#123"'
 HERE = f'<path d="M20 20 C 60 90 140 -20 200 60" {INK}/>'  # drawn wherever it stands
 GONE = f'<path d="M20 220 L 120 220 L 120 300" {INK}/>'  # for places that are not drawn
+CLIP = '<clipPath id="c"><rect width="300" height="150"/></clipPath>'
 
 DRAWINGS = {
     # --- path data
@@ -202,7 +203,7 @@ DRAWINGS = {
     "nested drawing": f'<svg x="50" y="40" width="200" height="100" viewBox="0 0 400 400">'
     f'<circle cx="50%" cy="200" r="50" {INK} stroke-width=".5"/></svg>',
     "nested drawing at the edge": f'<svg x="10%" y="40" width="50%" height="100" viewBox="5 5 20 40" '
-    f'preserveAspectRatio="xMinYMax slice"><path d="M6 20 L 12 38 L 18 20" {INK} stroke-width=".5"/></svg>',
+    f'preserveAspectRatio="xMinYMax slice"><path d="M6 38 L 12 44 L 18 38" {INK} stroke-width=".5"/></svg>',
     "nested drawing and a style": f'<style>svg svg{{x:30px;width:90px}}</style>'
     f'<svg x="5" y="7" width="300" height="300">{HERE}</svg>',
     "nested drawing stretched": f'<svg width="200" height="100" viewBox="0 0 20 40" '
@@ -215,6 +216,58 @@ DRAWINGS = {
     f'<svg width="50" height="50" viewBox="0 0 0 9">{GONE}</svg>{HERE}',
     "page with an origin": f'<svg {SVG} width="300" height="200" viewBox="-100 -50 400 300">'
     f'<path d="M-50 -20 L 90 60 L 20 200" {INK}/></svg>',
+    "nested drawing that cuts": f'<svg x="10" y="10" width="250" height="100">{HERE}{GONE}</svg>'
+    f'<svg y="300" width="9" height="9" overflow="visible">{HERE}</svg>'
+    f'<svg y="400" width="9" height="9" style="overflow:scroll">{HERE}</svg>',
+    # --- clip paths and masks: HERE lies within, GONE beyond
+    "clip path": f'{CLIP}<g clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path of shapes": f'{CLIP}<path d="M20 20 L 90 90 L 20 60" {INK} clip-path="url(#c)"/>'
+    f'<path d="M20 220 L 120 220 L 120 300" {INK} clip-path="url(#c)"/>',
+    "clip path in a class": f'<style>.k{{clip-path:url("#c")}}</style>{CLIP}<g class="k">{HERE}{GONE}</g>',
+    "clip path that moves along": f'{CLIP}<g transform="translate(200 200) rotate(9)" clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path with a transform": '<clipPath id="c" transform="translate(0 -200)"><rect y="200" width="300"'
+    f' height="150"/></clipPath><g clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path of Cairo": '<clipPath id="c"><path clip-rule="nonzero" d="M 0 0 L 300 0 L 300 150 L 0 150 Z '
+    f'M 0 0 "/></clipPath><g clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path of Illustrator": '<defs><rect id="r" width="300" height="150"/></defs><clipPath id="c">'
+    f'<use xlink:href="#r" style="overflow:visible"/></clipPath><g style="clip-path:url(#c)">{HERE}{GONE}</g>',
+    "clip path on a use": f'{CLIP}<defs><g id="s" transform="translate(0 0)">{GONE}</g></defs>'
+    f'<use href="#s" clip-path="url(#c)"/>{HERE}',
+    "clip path of several shapes": '<clipPath id="c"><rect width="300" height="150"/><rect y="210" '
+    'width="300" height="95"/><rect x="400" y="400" width="99" height="99" display="none"/></clipPath>'
+    f'<g clip-path="url(#c)">{HERE}{GONE}<path d="M420 420 L 450 450" {INK}/></g>',
+    "clip path of a circle": f'<clipPath id="c"><circle cx="110" cy="40" r="150"/></clipPath><g clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path with a hole": '<clipPath id="c" clip-rule="evenodd"><path d="M0 0H500V500H0Z M10 210H400V400H10Z"/>'
+    f'</clipPath><g clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path without a hole": '<clipPath id="c"><path d="M0 0H500V500H0Z M10 210H400V400H10Z"/>'
+    f'</clipPath><g clip-path="url(#c)">{HERE}{GONE}</g>',
+    "clip path that is empty": f'<clipPath id="c"/><g clip-path="url(#c)">{GONE}</g><clipPath id="d"><rect '
+    f'width="0" height="9"/></clipPath><g clip-path="url(#d)">{GONE}</g>{HERE}',
+    "clip path that is missing": f'<g clip-path="url(#nothing)" mask="url(#nothing)">{HERE}</g>',
+    "clip path of a clip path": '<clipPath id="d"><rect width="9" height="9"/></clipPath><clipPath id="c" '
+    f'clip-path="url(#d)"><rect y="200" width="200" height="200"/></clipPath><g clip-path="url(#c)">{GONE}</g>{HERE}',
+    "clip path in units of the box": '<clipPath id="c" clipPathUnits="objectBoundingBox"><rect width="1" '
+    f'height="1"/></clipPath><path d="M20 20 L 90 90 L 20 60" {INK} clip-path="url(#c)"/>',
+    "clip paths that leave nothing": f'{CLIP}<clipPath id="d"><rect x="400" width="99" height="99"/></clipPath>'
+    f'<g clip-path="url(#c)"><g clip-path="url(#d)">{GONE}</g></g>{HERE}',
+    "frame on the edge of a clip path": f'{CLIP}<g clip-path="url(#c)"><rect width="300" height="150" {INK}/></g>',
+    "filled shapes under a clip path": f'{CLIP}<g clip-path="url(#c)"><path d="M20 20 L 90 90 L 20 60"/>'
+    '<path d="M20 220 L 120 220 L 120 300"/></g>',
+    "mask of a white shape": '<mask id="m" maskUnits="userSpaceOnUse" x="0" y="0" width="400" height="400">'
+    f'<path d="M0 0H300V150H0Z" fill="#fff"/></mask><g mask="url(#m)">{HERE}{GONE}</g>',
+    "mask by alpha": '<mask id="m" style="mask-type:alpha" maskUnits="userSpaceOnUse" x="0" y="0" width="300" '
+    f'height="150"><rect width="500" height="500" fill="#d9d9d9"/></mask><g mask="url(#m)">{HERE}{GONE}</g>',
+    "mask that hides all": '<mask id="m" maskUnits="userSpaceOnUse" x="0" y="0" width="500" height="500">'
+    f'<rect width="500" height="500"/></mask><g mask="url(#m)">{GONE}</g><mask id="n"/>'
+    f'<g mask="url(#n)">{GONE}</g>{HERE}',
+    "gradients that paint nothing": '<linearGradient id="g"/><linearGradient id="h"><stop stop-color="red"/>'
+    '<stop offset="1" stop-color="blue"/></linearGradient><linearGradient id="i" href="#h" '
+    'gradientUnits="userSpaceOnUse" x2="500"/><path d="M20 20 L 90 20" fill="none" stroke="url(#g)"/>'
+    '<path d="M20 120 L 90 120" fill="none" stroke="url(#h)"/><path d="M20 220 L 90 220" fill="none" '
+    'stroke="url(#i)" stroke-width="4"/><path d="M20 320 L 90 390" fill="none" stroke="url(#h)"/>',
+    "path data in a style that is invalid": f'<path style="d:path(\'M9 9 Lx\')" d="M20 20 L 90 90" {INK}/>'
+    f'<path style="d:banana" d="M120 20 L 190 90" {INK}/>',
+    "flat and full": '<path d="M20 20 L 90 90"/><path d="M120 20 L 190 90 L 110 80 z"/>',
     "page without viewBox": f'<svg {SVG} width="300" height="200">{HERE}</svg>',
 }  # fmt: skip
 
@@ -225,6 +278,8 @@ USES = {
     '<use xlink:href="#a" x="10%" transform="translate(30 20)"/>',
     "use of a symbol": f'<symbol id="a" viewBox="0 0 10 10"><circle cx="5" cy="5" r="4" {INK}/></symbol>'
     '<use href="#a" x="50" y="30" width="100" height="60"/>',
+    "use by an escaped name": f'<defs><path id="\u00e9 x" d="M20 20 L 90 90 L 20 60" {INK}/></defs>'
+    '<use href=" #%C3%A9%20x " x="50"/>',
     "use of use": '<defs><rect id="a" width="40" height="30"/><use id="b" href="#a" x="20"/></defs>'
     '<use href="#b" y="70" fill="none" stroke="red"/>',
     "use placed by a style": f'<defs><path id="a" d="M20 20 L 90 90 L 20 60" {INK}/></defs>'
@@ -261,6 +316,31 @@ REFUSED = {
     "half a transform": (f'<g transform="matrix(1 2 3)">{HERE}</g>', "matrix"),
     "display contents": (f'<g style="display:contents">{HERE}</g>', "contents"),
     "group box": (f'<g style="transform:rotate(9deg);transform-box:fill-box">{HERE}</g>', "of a group"),
+    "clip path of text": (
+        f'<clipPath id="c"><text y="40">O</text></clipPath><g clip-path="url(#c)">{HERE}</g>', "of text"),
+    "clip path in units of a group": (
+        '<clipPath id="c" clipPathUnits="objectBoundingBox"><rect width="1" height="1"/></clipPath>'
+        f'<g clip-path="url(#c)">{HERE}</g>', "group's box"),
+    "clip path of CSS": (f'<g style="clip-path:circle(30px)">{HERE}</g>', "circle"),
+    "clip path of another file": (f'<g clip-path="url(a.svg#c)">{HERE}</g>', "a.svg#c"),
+    "clip path of itself": (
+        f'<clipPath id="c" clip-path="url(#c)"><rect width="9" height="9"/></clipPath><g clip-path="url(#c)">{HERE}</g>',
+        "clips itself"),
+    "clip path on a filled shape": (
+        f'{CLIP}<path d="M20 20 L 90 190 L 20 160" clip-path="url(#c)"/>', "filled shape that is cut"),
+    "clip path within a filled shape": (
+        f'{CLIP}<path d="M-20 -20 H 400 V 400 H -20 Z" clip-path="url(#c)"/>', "filled shape that is cut"),
+    "grey mask": (
+        f'<mask id="m"><rect width="900" height="900" fill="grey"/></mask><g mask="url(#m)">{HERE}</g>', "grey"),
+    "mask with a hole": (
+        '<mask id="m"><rect width="900" height="900" fill="white"/><circle r="90"/></mask>'
+        f'<g mask="url(#m)">{HERE}</g>', "dark shapes"),
+    "mask of half opacity": (
+        '<mask id="m"><rect width="900" height="900" fill="white" opacity=".5"/></mask>'
+        f'<g mask="url(#m)">{HERE}</g>', "partly transparent"),
+    "mask of a picture": (
+        f'<mask id="m"><image width="9" height="9"/></mask><g mask="url(#m)">{HERE}</g>', "pictures"),
+    "hidden content": (f'<g style="content-visibility:hidden">{HERE}</g>', "content-visibility"),
     "variables in a circle": (
         f"<style>g{{--a:var(--b);--b:var(--a)}}path{{fill:var(--a)}}</style><g>{HERE}</g>", "without end"),
 }  # fmt: skip

@@ -494,7 +494,7 @@ def test_arrays_of_one_or_many_and_tables_without_a_clock(tmp_path):
         ("a.csv", "demo,x,y\n0,zero,0\n", "table of numbers"),
         ("a.csv", "demo,x,y\n0,nan,0\n0,1,1\n", "finite"),
         ("a.csv", "demo,x,y\n", "no demonstrations"),
-        ("a.csv", b"demo,x\n\xff\xfe", "table of numbers"),
+        ("a.csv", b"demo,x\n\xff\xfe", "not text in UTF-8"),
         ("a.npy", "not numpy", "plain numeric"),
         ("a.npz", "not numpy", "plain numeric"),
         ("a.npz", "PK\x03\x04broken", "plain numeric"),

@@ -54,6 +54,20 @@ TABLES = {
         "demo,x,y,pressure,button\na,5,7,.5,1\na,6,8,.5,1\na,7,7,0,0\n", {}, "pressure, button"),
     "time": ("demo,time,x,y\na,0,5,7\na,1,6,8\na,2.5,7,7\n", {}, "time is the time"),
     "capitals": ("Demo,T,X,Y\na,0,5,7\na,1,6,8\na,2.5,7,7\n", {}, ""),
+    "a counter by its name": (
+        "demo,frame,id,x,y\na,1,9,5,7\na,2,9,6,8\na,3,9,7,7\n", {}, "frame, id"),
+    "two indexes of pandas": (
+        "Unnamed: 0.1,Unnamed: 0,demo,x,y\n0,0,a,5,7\n1,1,a,6,8\n2,2,a,7,7\n", {}, "Unnamed: 0.1"),
+    "units": (
+        "demo,time (s),x [mm],y (mm),Pressure (N)\na,0,5,7,1\na,1,6,8,1\na,2.5,7,7,1\n", {},
+        "not used: Pressure (N)"),
+    "two clocks": (
+        "demo,t,time_us,x,y\na,0,9,5,7\na,1,9,6,8\na,2.5,9,7,7\n", {}, "not used: time_us"),
+    "derived in any place": (
+        "demo,x,y,vel_x,x_acc,left_button\na,5,7,1,1,1\na,6,8,1,1,1\na,7,7,1,1,1\n", {},
+        "vel_x, x_acc, left_button"),
+    "chosen with its unit": (
+        "demo,x [m],y [m],z [m]\na,5,7,0\na,6,8,0\na,7,7,0\n", {"columns": ["x", "y [m]"]}, ""),
     "semicolons": ("demo;x;y\na;5;7\na;6;8\na;7;7\n", {}, ""),
     "tabs": ("demo\tx\ty\na\t5\t7\na\t6\t8\na\t7\t7\n", {}, ""),
     "byte order mark": ("\ufeffdemo,x,y\na,5,7\na,6,8\na,7,7\n", {}, ""),
@@ -73,13 +87,16 @@ def test_tables_of_many_kinds_hold_one_demonstration(tmp_path: Path, case: str) 
     recording = table(tmp_path, text, **choice)
     same(recording, np.array([[5.0, 7], [6, 8], [7, 7]]))
     assert note in "; ".join(recording.notes)
-    assert (recording.times[0] is not None) == (case in ("time", "capitals", "chosen with time"))
+    assert (recording.times[0] is not None) == (
+        case in ("time", "capitals", "chosen with time", "units", "two clocks")
+    )
     if recording.times[0] is not None:
         np.testing.assert_array_equal(recording.times[0], [0, 1, 2.5])
 
 
 def test_labels_that_differ_by_blanks_are_one_demonstration_and_said(tmp_path: Path) -> None:
-    recording = table(tmp_path, "demo,x,y\na,0,0\nb ,5,5\na ,1,1\n b,6,6\n")
+    # blanks of every kind: around, within, and without a width
+    recording = table(tmp_path, "demo,x,y\na,0,0\nb c,5,5\na\u00a0,1,1\nb\u200b  c,6,6\n")
     same(recording, np.array([[0.0, 0], [1, 1]]), np.array([[5.0, 5], [6, 6]]))
     assert "differ by blanks" in recording.notes[0]
     with pytest.warns(InputWarning, match="blanks"):
@@ -93,6 +110,7 @@ BAD_TABLES = {
     "demo,x,y\na,0,-inf\na,1,1\n": "line 2, column y: expected a finite number",
     "demo,x,y\na,0,1e999\na,1,1\n": "line 2, column y",
     "demo,x,y\na,0,1_0\na,1,1\n": "line 2, column y",
+    "demo;x;y\na;0;1,5\na;1;1\n": "line 2, column y.* with a point",
     "demo,x,y\na,0,１\na,1,1\n": "line 2, column y",
     "demo,x,y\na,0,0x1\na,1,1\n": "line 2, column y",
     "demo,x,y\na,0,1\n\na,1\n": "line 4 has 2 columns, the header has 3",
@@ -113,6 +131,26 @@ def test_a_number_that_cannot_be_read_has_its_line_and_column(tmp_path: Path, te
         table(tmp_path, text)
     one_sentence(error)
     assert "a.csv" in str(error.value)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_spreadsheets_write_as_text_is_read(tmp_path: Path, encoding: str) -> None:
+    text = "demo\tx\ty\r\nä\t5\t7\r\nä\t6\t8\r\n"
+    (tmp_path / "a.csv").write_bytes(text.encode(encoding))
+    same(read_recording(tmp_path / "a.csv"), np.array([[5.0, 7], [6, 8]]))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("demo,x,y\nä,0,0\n".encode("cp1252"), "not text in UTF-8"), (b"PK\3\4 a.xlsx", "workbook")],
+)
+def test_tables_in_another_coding_are_told_how_to_be_saved(
+    tmp_path: Path, content: bytes, message: str
+) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_recording(tmp_path / "a.csv")
+    one_sentence(error)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +261,17 @@ ARCHIVES: dict[str, tuple[dict[str, Any], dict[str, Any], list[np.ndarray], bool
     "transposed": ({"pos": CURVE.T}, {}, [CURVE], False, "was transposed"),
     "chosen": ({"a": CURVE, "b": CURVE + 1, "s": T}, {"columns": ["a"], "time": "s"}, [CURVE],
                True, ""),
+    "derivatives by their names": (
+        {"q": CURVE, "qd": CURVE, "q_dot": CURVE, "dq": CURVE, "next_q": CURVE}, {}, [CURVE], False,
+        "not used: qd, q_dot, dq, next_q"),
+    "names that are longer by chance": (
+        {"a": CURVE, "ad": CURVE[:9]}, {}, [CURVE, CURVE[:9]], False, ""),
+    "a whole mask": ({"data": CURVE, "mask": np.zeros((40, 2))}, {}, [CURVE], False, "mask"),
+    "clock of every one": (
+        {"pos": STACK, "time": np.stack([T, T, T])}, {}, list(STACK), True, ""),
+    "chosen coordinates": (
+        {"a": T, "b": T**2, "s": T, "c": T}, {"columns": ["a", "b"], "time": "s"}, [CURVE], True,
+        ""),
     "chosen derived": ({"pos": CURVE + 1, "vel": CURVE}, {"columns": ["vel"]}, [CURVE], False, ""),
 }  # fmt: skip
 
@@ -245,6 +294,37 @@ def test_arrays_of_a_file_that_belong_together_are_taken_together(
         assert (clock is not None) == timed
         if clock is not None:
             np.testing.assert_array_equal(clock, T)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"data": CURVE, "mask": CURVE > 0.9}, "masked entries"),
+        ({"pos": CURVE, "t": T[:-1]}, "39 time stamps, .* has 40"),
+    ],
+)
+def test_arrays_that_say_something_of_others_are_not_dropped_in_silence(
+    tmp_path: Path, arrays: dict[str, Any], message: str
+) -> None:
+    np.savez(tmp_path / "a.npz", **arrays)
+    with pytest.raises(InputError, match=message) as error:
+        read_recording(tmp_path / "a.npz")
+    one_sentence(error)
+
+
+def test_demonstrations_without_time_stamps_of_their_own_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", one=CURVE, two=CURVE[:9], t=T)
+    recording = read_recording(tmp_path / "a.npz")
+    assert recording.notes == ("no time stamps for two",)
+    assert recording.times[1] is None
+
+
+def test_a_cell_of_arrays_is_several_demonstrations(tmp_path: Path) -> None:
+    cell = np.empty((1, 3), dtype=object)
+    for i in range(3):
+        cell[0, i] = CURVE[i:]
+    scipy.io.savemat(tmp_path / "a.mat", {"data": cell})
+    same(read_recording(tmp_path / "a.mat"), CURVE, CURVE[1:], CURVE[2:])
 
 
 @pytest.mark.parametrize("compressed", [False, True])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ebmlib.demonstrations.polyline import MAX_COORDINATE, resample, step_lengths
-from ebmlib.demonstrations.svg import document, read_drawing, read_svg, reading, write_svg
+from ebmlib.demonstrations.svg import clips, document, read_drawing, read_svg, reading, write_svg
 from ebmlib.demonstrations.svg.pathdata import CURVE_POINTS
 from ebmlib.errors import InputError
 
@@ -140,13 +140,62 @@ def test_what_is_left_out_is_said(tmp_path):
     assert "@import" in read_drawing(drawing(tmp_path, elsewhere)).notes[0]
 
 
-def test_strokes_that_a_browser_may_cut_are_counted(tmp_path):
-    clip = '<clipPath id="c"><rect width="2" height="9"/></clipPath>'
-    for how in ('clip-path="url(#c)"', 'style="clip-path: circle(3px)"', 'mask="url(#m)"'):
-        notes = read_drawing(drawing(tmp_path, f"{clip}<g {how}>{HERE}{HERE}</g>{HERE}")).notes
-        assert notes == ("2 of them under a clip path or a mask, which cuts nothing here",)
-    for how in ('clip-path="none"', 'style="mask: none"', ""):
-        assert read_drawing(drawing(tmp_path, f"{clip}<g {how}>{HERE}</g>")).notes == ()
+CLIP = '<clipPath id="c"><rect width="2" height="9"/></clipPath>'
+
+
+def test_a_stroke_is_cut_where_its_clip_path_ends(tmp_path):
+    body = (
+        f'{CLIP}<g clip-path="url(#c)" fill="none" stroke="red" stroke-width="0.01">'
+        '<path d="M1 1 H3 V2 H0.5" data-t="0 2 4 9"/></g>'
+    )
+    strokes, times, elements, notes = read_drawing(drawing(tmp_path, body))
+    assert elements == ("path", "path")
+    assert notes == ("2 of them cut off by a clip path or a mask",)
+    np.testing.assert_allclose(strokes[0], [[1, -1], [2, -1]], atol=1e-12)
+    np.testing.assert_allclose(strokes[1], [[2, -2], [0.5, -2]], atol=1e-12)
+    np.testing.assert_allclose(times[0], [0, 1])
+    np.testing.assert_allclose(times[1], [6, 9])
+
+
+@pytest.mark.parametrize(("width", "n"), [("0.2", 1), ("0.01", 3)])
+def test_a_line_that_overhangs_by_less_than_half_its_width_is_whole(tmp_path, width, n):
+    line = f'<path d="M0.1 1 L2.05 2 L2.05 3 L0.1 4 L2.05 5 L 0.1 6" stroke-width="{width}"/>'
+    body = f'{CLIP}<g clip-path="url(#c)" fill="none" stroke="red">{line}</g>'
+    assert len(read_drawing(drawing(tmp_path, body)).strokes) == n
+
+
+def test_a_circle_cuts_a_line_where_the_circle_is(tmp_path):
+    circle = '<clipPath id="c"><circle r="5"/></clipPath>'
+    line = '<path d="M-9 3 H9" fill="none" stroke="red" stroke-width="1e-3" clip-path="url(#c)"/>'
+    stroke = only_stroke(tmp_path, circle + line)
+    np.testing.assert_allclose(stroke, [[-4, -3], [4, -3]], atol=1e-3)
+
+
+@given(
+    points=polylines(dim=2, max_points=30),
+    low=st.floats(-900, 900),
+    width=st.floats(1, 900),
+    height=st.floats(1, 900),
+)
+def test_pieces_lie_within_their_rectangle_and_are_as_long_as_what_is_within(
+    points, low, width, height
+):
+    region = clips.rectangle(np.eye(3), low, -low, width, height)
+    spans = clips.kept(points, [region], 1e-9)
+    pieces = [clips.piece(points, *span) for span in spans]
+    fine = clips.at(points, np.linspace(0, len(points) - 1, 20_001))
+    middles = (fine[1:] + fine[:-1]) / 2
+    edge = 1e-9  # what lies on the edge is within
+    within = middles >= (low - edge, -low - edge)
+    within &= middles <= (low + width + edge, height - low + edge)
+    expected = step_lengths(fine)[within.all(axis=1)].sum()
+    assert abs(sum(step_lengths(piece).sum() for piece in pieces) - expected) <= max(
+        0.004 * step_lengths(points).sum(), 1e-6
+    )
+    if spans != [(0.0, len(points) - 1.0)]:
+        for piece in pieces:
+            assert (piece >= np.array([low, -low]) - 1e-6).all()
+            assert (piece <= np.array([low + width, height - low]) + 1e-6).all()
 
 
 def test_strokes_outside_the_page_are_counted(tmp_path):

@@ -20,7 +20,7 @@ from xml.etree.ElementTree import Element
 import cssselect2
 import tinycss2
 
-from ebmlib.demonstrations.svg import paint, transforms
+from ebmlib.demonstrations.svg import paint, pathdata, transforms
 from ebmlib.demonstrations.svg.document import SVG, namespace, tag
 from ebmlib.demonstrations.svg.values import (
     CannotEvaluateError,
@@ -38,18 +38,18 @@ from ebmlib.errors import InputError
 
 _GEOMETRY = {"x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d"}
 _TRANSFORMS = {"transform", "transform-origin", "transform-box", "translate", "rotate", "scale"}
-_UNSUPPORTED = {"offset-path", "offset", "zoom", "all"}
+_UNSUPPORTED = {"offset-path", "offset", "zoom", "all", "content-visibility"}
 _VISIBILITY = {"display", "visibility", "opacity"}
 _PAINTED = {"fill", "stroke", "fill-opacity", "stroke-opacity", "stroke-width", "color"}
 _FONT = {"font-size", "font"}
-CUTS = {"clip-path", "mask", "mask-image"}
+_CUTS = {"clip-path", "clip-rule", "fill-rule", "mask", "mask-image", "mask-type", "overflow"}
 _ANIMATED = {"animation", "animation-name"}
 RELEVANT = _GEOMETRY | _TRANSFORMS | _UNSUPPORTED | _VISIBILITY | _PAINTED | _FONT
-RELEVANT |= _ANIMATED | CUTS
+RELEVANT |= _ANIMATED | _CUTS
 
 # Presentation attributes; those of the geometry apply to some elements only.
 _ATTRIBUTES = _VISIBILITY | _PAINTED
-_ATTRIBUTES |= {"transform", "transform-origin", "font-size", "clip-path", "mask"}
+_ATTRIBUTES |= {"transform", "transform-origin", "font-size"} | _CUTS - {"mask-image"}
 _GEOMETRY_OF = {
     "svg": {"x", "y", "width", "height"},  # as attributes only: browsers ignore them in styles
     "rect": {"x", "y", "width", "height", "rx", "ry"},
@@ -59,7 +59,6 @@ _GEOMETRY_OF = {
     "ellipse": {"cx", "cy", "rx", "ry"},
     "path": {"d"},
 }
-_SERVERS = {"linearGradient", "radialGradient", "pattern"}
 _CSS_WIDE = {"inherit", "initial", "unset", "revert", "revert-layer"}
 _DISPLAYS = {
     "none", "inline", "block", "contents", "inline-block", "flex", "inline-flex", "grid",
@@ -68,9 +67,7 @@ _DISPLAYS = {
     "table-header-group", "table-footer-group", "table-column-group",
     "math", "ruby", "-webkit-box", "-webkit-inline-box", "flow",
 }  # fmt: skip
-_PROPERTY = re.compile(
-    rf"(?<![-\w])(?:{'|'.join(sorted(RELEVANT - _FONT - CUTS))})\s*:", re.IGNORECASE
-)
+_PROPERTY = re.compile(rf"(?<![-\w])(?:{'|'.join(sorted(RELEVANT - _FONT))})\s*:", re.IGNORECASE)
 _HARMLESS = {
     "charset", "font-face", "page", "counter-style", "property", "font-feature-values",
     "color-profile", "font-palette-values", "view-transition", "viewport",
@@ -113,9 +110,7 @@ class Cascade:
     def __init__(self, root: Element, label: str) -> None:
         self.label = label
         self.notes: list[str] = []
-        self.servers = {
-            e.get("id", "") for e in root.iter() if tag(e) in _SERVERS and e.get("id") is not None
-        }
+        self.servers = paint.servers(root)
         self._matcher = cssselect2.Matcher()
         self._has_rules = False
         self._moving: set[str] = set()
@@ -172,6 +167,9 @@ class Cascade:
             return word in ("visible", "hidden", "collapse")
         if name in ("fill", "stroke"):
             return paint.read(value, self.servers) is not None
+        if name == "overflow":
+            names = [getattr(token, "lower_value", "") for token in words(value)]
+            return bool(names) and set(names) <= {"visible", "hidden", "scroll", "auto", "clip"}
         if name == "color":
             return paint.colour(value) is not None
         if name in ("opacity", "fill-opacity", "stroke-opacity"):
@@ -181,6 +179,8 @@ class Cascade:
             return len(value) == 1 and value[0].type in kinds and getattr(value[0], "value", 1) >= 0
         if name == "transform-origin":
             return _is_origin(value, attribute)
+        if name == "d" and not attribute:
+            return word == "none" or _is_path(value)
         if attribute:  # there an unreadable value is refused by name, not ignored
             return True
         try:
@@ -322,6 +322,21 @@ def _is_relevant(node: Any) -> bool:
 
 def _is_bare(value: Sequence[Token]) -> bool:
     return len(value) == 1 and value[0].type == "number" and value[0].value != 0
+
+
+def _is_path(value: Sequence[Token]) -> bool:
+    """Whether a value is ``path("...")`` with path data that can be read to its end."""
+    parts = words(value)
+    if len(parts) != 1 or parts[0].type != "function" or parts[0].lower_name != "path":
+        return False
+    inner = words(parts[0].arguments)
+    if len(inner) != 1 or inner[0].type != "string":
+        return False
+    try:
+        pathdata.commands(inner[0].value)
+    except pathdata.PathDataError:
+        return False
+    return True
 
 
 def _is_origin(value: Sequence[Token], attribute: bool) -> bool:

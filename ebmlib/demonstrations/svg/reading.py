@@ -15,9 +15,11 @@ What counts as a demonstration:
   nothing of it; it is read all the same, with a note, since nothing else can have been meant.
 
 A stroke of width or opacity 0, a ``transparent`` or missing paint, ``opacity: 0``, ``visibility:
-hidden``, ``display: none`` and a transform without extent are not drawn. Clip paths, masks,
-filters and the edge of the page do not cut; a note says how many strokes are under a clip path or a
-mask, or wholly outside the page. Language tests are answered for English, media tests
+hidden``, ``display: none`` and a transform without extent are not drawn. Clip paths, masks of
+opaque shapes and the edges of nested drawings cut (``clips.py``): a stroke is read as far as its
+centre line is seen, and a note says how many are cut. Other masks, and areas that are cut, are
+refused by name. Filters and the edge of the page do not cut; a note says how many strokes are
+wholly outside the page. Language tests are answered for English, media tests
 for a light screen. What the file alone does not determine (style sheets under unknown conditions,
 units of the window, animations that move a shape) is refused by name.
 """
@@ -26,14 +28,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray, check_polyline, check_times, step_lengths
-from ebmlib.demonstrations.svg import document, pathdata, shapes, transforms
+from ebmlib.demonstrations.svg import clips, document, pathdata, shapes, transforms
 from ebmlib.demonstrations.svg.document import tag
+from ebmlib.demonstrations.svg.paint import Paint
 from ebmlib.demonstrations.svg.pathdata import PathDataError
 from ebmlib.demonstrations.svg.tree import Drawn, drawn_shapes
 from ebmlib.demonstrations.svg.values import CannotEvaluateError
@@ -101,12 +105,20 @@ def read_drawing(path: str | os.PathLike[str]) -> DrawnStrokes:
     if any(stroke.stroked for stroke in found):
         left_out["filled without a stroke"] += sum(not stroke.stroked for stroke in found)
         found = [stroke for stroke in found if stroke.stroked]
+    elif any(stroke.area for stroke in found):
+        left_out["without a stroke or an area"] += sum(not stroke.area for stroke in found)
+        found = [stroke for stroke in found if stroke.area]
     if unpainted := sum(not (stroke.stroked or stroke.area) for stroke in found):
         notes.append(
             f"{unpainted} of them without a stroke or an area, so that a browser shows nothing"
         )
-    if under := sum(stroke.cut for stroke in found):
-        notes.append(f"{under} of them under a clip path or a mask, which cuts nothing here")
+    if any(stroke.cut and not stroke.stroked for stroke in found):
+        raise InputError(
+            f"{name} has a filled shape that is cut by a clip path or a mask, so that its outline "
+            "is not drawn as it stands; release the clip path in the drawing program."
+        )
+    if cut := sum(stroke.cut for stroke in found):
+        notes.append(f"{cut} of them cut off by a clip path or a mask")
     if away := _outside(root, found):
         notes.append(f"{away} of them outside the page, where a browser shows nothing")
     if not found:
@@ -143,6 +155,7 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
             raise InputError(f"{label}: more than {MAX_VERTICES} points; simplify it.")
         local = [pathdata.polyline(segments) for segments in pieces]
         matrix = shape.matrix(local)
+        regions = shape.regions(local, matrix) if local else ()
     except InputError:
         raise
     except (PathDataError, CannotEvaluateError, *_PARSER_ERRORS) as error:
@@ -152,22 +165,50 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
         return []
     filled = [points for points in local if shape.style.filled and _area(points)]
     undeclared = not shape.style.paint_declared and shape.style.filled
-    if not (shape.style.stroked or filled or undeclared):
+    boxed = shape.style.stroke is Paint.BOXED and not filled
+    flat = boxed and (np.ptp(np.concatenate(local), axis=0) == 0).any()
+    if flat or not (shape.style.stroked or filled or undeclared):
         left_out["not painted"] += 1
         return []
     stamps = _time_stamps(shape.element, local, label)
+    kind = tag(shape.element)
     result = []
     for points, stamp in zip(local, stamps, strict=True):
         if step_lengths(points).sum() == 0:
             left_out["of length zero"] += 1
             continue
         points = points @ matrix[:2, :2].T + matrix[:2, 2]
-        points = points * (1.0, -1.0) + 0.0  # + 0.0 turns -0.0 into 0.0
         check_polyline(points, label)
-        area = tag(shape.element) != "line" and _area(points)
-        kind = tag(shape.element)
-        result.append(_Stroke(points, stamp, kind, shape.style.stroked, area, shape.cut))
+        spans = _seen(shape, points, regions, matrix)
+        if not spans:
+            left_out["clipped away"] += 1
+        for span in spans:
+            part = clips.piece(points, *span) * (1.0, -1.0) + 0.0  # + 0.0 turns -0.0 into 0.0
+            times = None if stamp is None else clips.piece(stamp, *span)
+            check_polyline(part, label)
+            area = kind != "line" and _area(part)
+            cut = span != (0, len(points) - 1)
+            result.append(_Stroke(part, times, kind, shape.style.stroked, area, cut))
     return result
+
+
+def _seen(
+    shape: Drawn, points: FloatArray, regions: Sequence[clips.Region], matrix: FloatArray
+) -> list[tuple[float, float]]:
+    """Which parts of an outline are let through; (0, n - 1) for all of it (``clips.kept``)."""
+    whole = [(0.0, len(points) - 1.0)]
+    if not regions:
+        return whole
+    extent = float(np.abs(points).max())
+    if shape.style.stroked:
+        scale = np.sqrt(abs(np.linalg.det(matrix[:2, :2])))
+        return clips.kept(points, regions, 0.5 * float(shape.style.stroke_width * scale))
+    spans = clips.kept(points, regions, 1e-6 * extent)
+    if spans == whole or not all(region.shapes for region in regions):
+        return spans
+    # The outline of an area: parts of it are hidden, or the area reaches beyond the clip path.
+    covered = all(clips.Shape((points,)).holds(region.edges()[0]).any() for region in regions)
+    return [(0.0, len(points) - 1.5)] if spans or covered else []
 
 
 def _outside(root: Element, strokes: list[_Stroke]) -> int:

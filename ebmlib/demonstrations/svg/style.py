@@ -65,7 +65,7 @@ class Style(NamedTuple):
         return self._seen(self.stroke) and shown
 
     def _seen(self, value: Paint) -> bool:
-        return value is Paint.SEEN or (value is Paint.CURRENT and self.color)
+        return value in (Paint.SEEN, Paint.BOXED) or (value is Paint.CURRENT and self.color)
 
 
 def resolved(declared: Mapping[str, Value], outer: Style) -> tuple[dict[str, Value], Style]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
+from urllib.parse import unquote
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from ebmlib.demonstrations.polyline import FloatArray
-from ebmlib.demonstrations.svg import transforms
-from ebmlib.demonstrations.svg.cascade import CUTS, Cascade, Value
+from ebmlib.demonstrations.svg import clips, paint, pathdata, shapes, transforms
+from ebmlib.demonstrations.svg.cascade import Cascade, Value
+from ebmlib.demonstrations.svg.clips import Region
 from ebmlib.demonstrations.svg.conditions import branch, conditions_hold
 from ebmlib.demonstrations.svg.document import SVG, namespace, reference, tag
 from ebmlib.demonstrations.svg.shapes import SHAPES, size
@@ -24,13 +27,17 @@ from ebmlib.demonstrations.svg.values import (
     CannotEvaluateError,
     Lengths,
     keyword,
+    length,
     text,
     tokens,
+    words,
 )
 from ebmlib.errors import InputError
 
 MAX_VISITED = 1_000_000  # elements, counted as often as <use> repeats them
 MAX_USES = 50  # <use> of <use>
+MAX_CLIPS = 10  # clip paths of clip paths
+MAX_CLIPPING = 1000  # shapes in a clip path
 _CONTAINERS = {"svg", "g", "a", "switch", "use"}
 _REPORTED = {
     "text": "text", "image": "image", "foreignObject": "foreignObject", "flowRoot": "text frame",
@@ -50,7 +57,8 @@ class Drawn(NamedTuple):
         style: what it inherits and computes.
         lengths: what its relative lengths refer to.
         outer: the matrix to user units of everything around it.
-        cut: whether a clip path or a mask is on it or around it.
+        around: what the clip paths, masks and viewports around it let through, in user units.
+        own: what its own clip path and mask let through, from its matrix and its box.
     """
 
     element: Element
@@ -58,7 +66,8 @@ class Drawn(NamedTuple):
     style: Style
     lengths: Lengths
     outer: FloatArray
-    cut: bool
+    around: tuple[Region, ...]
+    own: Callable[[FloatArray, Box | None], tuple[Region, ...]]
 
     def matrix(self, pieces: list[FloatArray]) -> FloatArray:
         """The (3, 3) matrix from the shape's own coordinates to user units.
@@ -66,15 +75,16 @@ class Drawn(NamedTuple):
         Args:
             pieces: its points, for transforms that refer to its own box.
         """
+        return self.outer @ _own_matrix(self.declared, self.lengths, lambda: _box(pieces))
 
-        def box() -> Box:
-            if not pieces:
-                return Box(0, 0, 0, 0)
-            points = np.concatenate(pieces)
-            low, high = points.min(axis=0), points.max(axis=0)
-            return Box(*low.tolist(), *(high - low).tolist())
+    def regions(self, pieces: list[FloatArray], matrix: FloatArray) -> tuple[Region, ...]:
+        """What of the shape is let through, in user units, y downwards.
 
-        return self.outer @ _own_matrix(self.declared, self.lengths, box)
+        Args:
+            pieces: its points, for clip paths that refer to its own box.
+            matrix: as :meth:`matrix` returned it.
+        """
+        return self.around + self.own(matrix, _box(pieces))
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ class _Place:
     lengths: Lengths
     uses: tuple[Element, ...] = ()
     size: Mapping[str, Value] | None = None  # width and height that a <use> gives to its target
-    cut: bool = False
+    around: tuple[Region, ...] = ()
 
 
 def drawn_shapes(
@@ -131,6 +141,7 @@ class _Walk:
         self.root, self.name, self.cascade, self.left_out = root, name, cascade, left_out
         self.root_font = MEDIUM
         self.ids: dict[str, Element] = {}
+        self.parents = {child: parent for parent in root.iter() for child in parent}
         for element in root.iter():
             if isinstance(element.tag, str) and element.get("id"):
                 self.ids.setdefault(element.get("id", ""), element)
@@ -165,12 +176,12 @@ class _Walk:
         lengths = place.lengths._replace(font=pixels, root_font=self.root_font)
         style = computed(declared, outer, lengths, self.cascade)._replace(font=pixels)
         self._refuse_movement(element, declared)
-        place = replace(place, cut=place.cut or any(map(_is_set, map(declared.get, CUTS))))
         if kind in SHAPES:
             if not style.visible:
                 self.left_out["hidden"] += 1
                 return []
-            shape = Drawn(element, declared, style, lengths, place.matrix, place.cut)
+            own = functools.partial(self._regions, declared, lengths)
+            shape = Drawn(element, declared, style, lengths, place.matrix, place.around, own)
             return self._unless_flat(shape)
         if element is self.root:
             return self._root(replace(place, style=style, lengths=lengths), declared)
@@ -178,11 +189,12 @@ class _Walk:
         if not _extends(matrix):
             self.left_out["without extent"] += 1
             return []
-        place = replace(place, matrix=matrix, style=style, lengths=lengths)
+        around = place.around + self._regions(declared, lengths, matrix, None)
+        place = replace(place, matrix=matrix, style=style, lengths=lengths, around=around)
         if kind == "use":
             return self._used(place, declared)
         if kind in ("svg", "symbol"):
-            return self._viewport(place)
+            return self._viewport(place, declared)
         if kind == "switch":
             return [
                 replace(place, element=e, size=None) for e in branch(element, namespace(self.root))
@@ -213,15 +225,16 @@ class _Walk:
         if not _extends(turned):
             return []
         lengths = lengths._replace(width=width, height=height)
-        return _children(replace(place, matrix=turned, lengths=lengths))
+        around = self._regions(declared, lengths, turned, None)
+        return _children(replace(place, matrix=turned, lengths=lengths, around=around))
 
     def _used(self, place: _Place, declared: Mapping[str, Value]) -> list[_Place]:
-        link = reference(place.element)
+        link = (reference(place.element) or "").strip()
         if not link:
             return []
         if not link.startswith("#"):
             raise CannotEvaluateError(f"it refers to another file ({link[:60]})")
-        target = self.ids.get(link[1:])
+        target = self._named(link)
         if target is None:
             self.left_out["use of nothing"] += 1
             return []
@@ -240,7 +253,7 @@ class _Walk:
             )
         ]
 
-    def _viewport(self, place: _Place) -> list[_Place]:
+    def _viewport(self, place: _Place, declared: Mapping[str, Value]) -> list[_Place]:
         """Into a nested ``svg``, or a ``symbol`` that is used: their attributes place them."""
         lengths = place.lengths
         sized: dict[str, Value] = {
@@ -258,6 +271,10 @@ class _Walk:
         box = transforms.view_box(place.element.get("viewBox"))
         if (width is not None and width <= 0) or (height is not None and height <= 0):
             return []
+        shown = keyword(declared["overflow"].tokens) if "overflow" in declared else "hidden"
+        around = place.around
+        if shown not in ("visible", "auto") and width is not None and height is not None:
+            around += (clips.rectangle(place.matrix, x, y, width, height),)
         if box is not None:
             if 0 in (box.width, box.height):
                 return []
@@ -269,13 +286,166 @@ class _Walk:
         else:
             inner = transforms.translation(x, y)
         lengths = lengths._replace(width=width, height=height)
-        return _children(replace(place, matrix=place.matrix @ inner, lengths=lengths))
+        matrix = place.matrix @ inner
+        return _children(replace(place, matrix=matrix, lengths=lengths, around=around))
+
+    def _regions(
+        self,
+        declared: Mapping[str, Value],
+        lengths: Lengths,
+        matrix: FloatArray,
+        box: Box | None,
+        depth: int = 0,
+    ) -> tuple[Region, ...]:
+        """What the clip path and the mask of an element let through (CSS Masking 1).
+
+        Args:
+            declared: the element's declarations.
+            lengths: what its relative lengths refer to.
+            matrix: from the element's own coordinates to user units.
+            box: the element's box in its own coordinates; None for a group.
+            depth: how many clip paths this one is within.
+        """
+        found: list[Region] = []
+        for name, kind in (("clip-path", "clipPath"), ("mask", "mask"), ("mask-image", "mask")):
+            value = declared.get(name)
+            if value is None or keyword(value.tokens) == "none":
+                continue
+            link = paint.address(words(value.tokens))
+            if link is None or not link.startswith("#"):
+                raise CannotEvaluateError(f"{name}: {text(value.tokens)} is not evaluated here")
+            target = self._named(link)
+            if target is None or tag(target) != kind:
+                continue  # browsers ignore it
+            if depth >= MAX_CLIPS:
+                raise CannotEvaluateError(f"{link[:60]} clips itself")
+            before, self.left_out = self.left_out, Counter()
+            try:
+                cut = self._clip_path if kind == "clipPath" else self._mask
+                found += cut(target, lengths, matrix, box, depth)
+            finally:
+                self.left_out = before
+        return tuple(found)
+
+    def _named(self, link: str) -> Element | None:
+        """The element that ``#name`` names; the name may be written as in an address."""
+        return self.ids.get(link[1:], self.ids.get(unquote(link[1:])))
+
+    def _clip_path(
+        self, element: Element, lengths: Lengths, matrix: FloatArray, box: Box | None, depth: int
+    ) -> list[Region]:
+        declared, _ = resolved(self.cascade.declared(element), Style())
+        further = self._regions(declared, lengths, matrix, box, depth + 1)
+        matrix = _in_units(element.get("clipPathUnits", "userSpaceOnUse"), matrix, box)
+        matrix = matrix @ _own_matrix(declared, lengths, None)
+        drawn = self._drawn_within(element, matrix, lengths, {*SHAPES, "use", "text"})
+        return [self._region(drawn, "clip-rule"), *further]
+
+    def _mask(
+        self, element: Element, lengths: Lengths, matrix: FloatArray, box: Box | None, depth: int
+    ) -> list[Region]:
+        """A mask of shapes that are opaque and white; others let parts through in part."""
+        declared, _ = resolved(self.cascade.declared(element), Style())
+        further = self._regions(declared, lengths, matrix, box, depth + 1)
+        regions = list(further)
+        units = element.get("maskUnits", "objectBoundingBox")
+        if units == "userSpaceOnUse" or {"x", "y", "width", "height"} & set(element.attrib):
+            own = lengths if units == "userSpaceOnUse" else lengths._replace(width=1.0, height=1.0)
+            defaults = {"x": "-10%", "y": "-10%", "width": "120%", "height": "120%"}
+            x, y, width, height = (
+                length(
+                    tokens(element.get(name, default)), "x" if name in ("x", "width") else "y", own
+                )
+                for name, default in defaults.items()
+            )
+            regions.append(clips.rectangle(_in_units(units, matrix, box), x, y, width, height))
+        inner = _in_units(element.get("maskContentUnits", "userSpaceOnUse"), matrix, box)
+        drawn = self._drawn_within(element, inner, lengths, {*SHAPES, *_CONTAINERS, *_REPORTED})
+        by_alpha = "mask-type" in declared and keyword(declared["mask-type"].tokens) == "alpha"
+        through = [self._let_through(shape, by_alpha) for shape in drawn]
+        if any(through) and not all(through):
+            raise CannotEvaluateError(
+                "a mask with dark shapes on bright ones is not evaluated here"
+            )
+        return [self._region(drawn if all(through) else [], "fill-rule"), *regions]
+
+    def _drawn_within(
+        self, element: Element, matrix: FloatArray, lengths: Lengths, kinds: set[str]
+    ) -> list[Drawn]:
+        """The shapes that the children of a clip path or mask draw."""
+        if any(tag(child) in _REPORTED for child in element.iter()):
+            raise CannotEvaluateError(f"<{tag(element)}> of text or pictures is not evaluated here")
+        stack = [
+            _Place(child, matrix, Style(), lengths) for child in element if tag(child) in kinds
+        ]
+        found = []
+        while stack:
+            inside = self.enter(stack.pop())
+            if not isinstance(inside, Drawn):
+                stack.extend(inside)
+                continue
+            if inside.around or inside.own(np.eye(3), Box(0.0, 0.0, 1.0, 1.0)):
+                raise CannotEvaluateError(
+                    f"<{tag(element)}> of clipped shapes is not evaluated here"
+                )
+            found.append(inside)
+            if len(found) > MAX_CLIPPING:
+                raise CannotEvaluateError(f"<{tag(element)}> holds more than {MAX_CLIPPING} shapes")
+        return found
+
+    def _region(self, drawn: list[Drawn], rule: str) -> Region:
+        filled = [self._filled(shape, rule) for shape in drawn]
+        return Region(tuple(shape for shape in filled if shape.polygons))
+
+    def _filled(self, shape: Drawn, rule: str) -> clips.Shape:
+        """The area of a shape in user units."""
+        pieces = shapes.subpaths(shape.element, shape.declared, shape.lengths)
+        local = [pathdata.polyline(segments) for segments in pieces]
+        matrix = shape.matrix(local)
+        moved = tuple(points @ matrix[:2, :2].T + matrix[:2, 2] for points in local)
+        if not all(np.isfinite(points).all() for points in moved):
+            raise CannotEvaluateError("a clip path has coordinates that are not finite")
+        return clips.Shape(moved, self._inherited(shape.element, rule) == "evenodd")
+
+    def _let_through(self, shape: Drawn, by_alpha: bool) -> bool:
+        """Whether a mask shows everything under this shape; if not, it shows nothing.
+
+        Raises:
+            CannotEvaluateError: it shows it in part.
+        """
+        fill = self.cascade.declared(shape.element).get("fill")
+        for around in self._ancestors(shape.element):
+            fill = fill or self.cascade.declared(around).get("fill")
+        colour = paint.components(fill.tokens if fill else tokens("black"))
+        seen = shape.style.filled and not shape.style.stroked and shape.style.fill_opacity == 1
+        opacity = shape.declared.get("opacity")
+        whole = opacity is None or text(opacity.tokens) in ("1", "100%")
+        if not (seen and whole) or colour is None or colour[3] < 1:
+            raise CannotEvaluateError("a mask that is partly transparent is not evaluated here")
+        if by_alpha or min(colour[:3]) >= 1:
+            return True
+        if max(colour[:3]) > 0:
+            raise CannotEvaluateError("a mask in shades of grey is not evaluated here")
+        return False
+
+    def _ancestors(self, element: Element) -> Iterator[Element]:
+        while (parent := self.parents.get(element)) is not None:
+            yield parent
+            element = parent
+
+    def _inherited(self, element: Element, name: str) -> str:
+        """The word that an inherited property has on an element."""
+        for around in (element, *self._ancestors(element)):
+            if name in (declared := self.cascade.declared(around)):
+                return keyword(declared[name].tokens)
+        return ""
 
     def _refuse_movement(self, element: Element, declared: Mapping[str, Value]) -> None:
         """Refuse animations that move or hide: what is drawn would depend on the time."""
-        for name in ("offset-path", "offset", "zoom"):
+        for name in ("offset-path", "offset", "zoom", "content-visibility"):
             value = declared.get(name)
-            if value and text(value.tokens) not in ("none", "normal", "1", "100%"):
+            harmless = ("none", "normal", "1", "100%", "visible", "auto")
+            if value and text(value.tokens) not in harmless:
                 raise CannotEvaluateError(f"the property {name} is not evaluated here")
         for name in ("animation", "animation-name"):
             if moving := self.cascade.animated(declared.get(name)):
@@ -336,9 +506,24 @@ def _own_matrix(
     return transforms.about_point(centre, result)
 
 
-def _is_set(value: Value | None) -> bool:
-    """Whether a value says anything but ``none``."""
-    return value is not None and keyword(value.tokens) != "none"
+def _box(pieces: list[FloatArray]) -> Box:
+    """The box around points."""
+    if not pieces:
+        return Box(0, 0, 0, 0)
+    points = np.concatenate(pieces)
+    low, high = points.min(axis=0), points.max(axis=0)
+    return Box(*low.tolist(), *(high - low).tolist())
+
+
+def _in_units(units: str, matrix: FloatArray, box: Box | None) -> FloatArray:
+    """The matrix of the contents of a clip path or mask."""
+    if units != "objectBoundingBox":
+        return matrix
+    if box is None:
+        raise CannotEvaluateError("a clip path or mask in units of a group's box is not evaluated")
+    assert box.width is not None and box.height is not None
+    inner: FloatArray = transforms.matrix(box.width, 0, 0, box.height, box.x, box.y)
+    return matrix @ inner
 
 
 def _extends(matrix: FloatArray) -> bool:
