@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ebmlib.errors import InputError
 from ebmlib.models.energy import EnergyConfig, EnergyModel
 from thesis.benchmark.problems import CLOSED, SIZES
-from thesis.benchmark.report import CONTROL, Report, signed_rank
+from thesis.benchmark.report import CONTROL, Block, Report, signed_rank
 from thesis.benchmark.settings import METHODS, STATEMENTS
 from thesis.claim import (
     NOT_REPRODUCED,
@@ -102,6 +102,10 @@ def _times(gaps: Array) -> tuple[Estimate, str]:
     """The factor over blocks, with its interval, and as words."""
     found = estimate(np.exp(gaps))
     return found, f"{found.text(2)} over {len(gaps)} blocks"
+
+
+def _words(blocks: Iterable[Block]) -> str:
+    return ", ".join(f"{problem} {size}" for problem, size in blocks)
 
 
 def _verdict(holds: bool, number: Estimate, reading: str) -> Verdict:
