@@ -33,7 +33,7 @@ ORDER = [
     "ebmlib.cli",
     "ebmlib",
     "ebmlib.__main__",
-    "thesis.evidence thesis.drawings thesis.people",
+    "thesis.evidence thesis.drawings thesis.markdown thesis.people",
     "thesis.statistics thesis.code thesis.runs thesis.conditions thesis.provenance",
     "thesis.study",
     "thesis.studies",

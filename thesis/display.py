@@ -10,6 +10,7 @@ from thesis import claim
 from thesis.claim import Bound, Claim, Table, Verdict
 from thesis.claims import searches
 from thesis.conditions import DATASETS
+from thesis.markdown import table
 from thesis.search import Found
 from thesis.statistics import Estimate, short
 from thesis.strip import bound_text, strip
@@ -219,12 +220,6 @@ def _elsewhere(number: str, found: tuple[Found, ...]) -> Table:
     return (("Setting", f"{number[0].upper()}{number[1:]}", "Holds"), *rows)
 
 
-def table(rows: Table) -> list[str]:
-    """Rows of text, the first of which is the head, as the lines of a Markdown table."""
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
-
-
 def _sentence(text: str) -> str:
     named = text.startswith((*DATASETS, "fork"))  # a name keeps its small letter
     front = text[0] if named else text[0].upper()
@@ -285,7 +280,7 @@ class ClaimsTable:
                     f"{{numref}}`{label(c.figure)}`" if c.figure else "–",
                 )
             )
-        return "\n".join(table(tuple(rows)))
+        return "\n".join(table(rows))
 
     def __repr__(self) -> str:
         """One line for each claim."""
@@ -356,7 +351,7 @@ class VerdictChanges:
             v = box.verdict
             why = f"{box._where()} {box.number}; the rule asks for {box.asked}.".strip()
             rows.append((box.link, old, f"**{v.outcome}**", why))
-        return "\n".join(table(tuple(rows)))
+        return "\n".join(table(rows))
 
     def __repr__(self) -> str:
         """One line for each change."""
@@ -381,7 +376,7 @@ class RuleChanges:
             id = each["claim"]
             why = f"{each['why'][0].upper()}{each['why'][1:]}."
             rows.append((f"{{ref}}`{id} <claim-{id.lower()}>`", each["date"], why))
-        return "\n".join(table(tuple(rows)))
+        return "\n".join(table(rows))
 
     def __repr__(self) -> str:
         """One line for each change."""
@@ -407,7 +402,7 @@ class MoreSeeds:
             names = ", ".join(box.link for box in boxes)
             rows.append((names, str(seeds), f"{minutes:.0f}"))
         rows.append(("all, trainings shared", "", f"{self.total:.0f}"))
-        return "\n".join(table(tuple(rows)))
+        return "\n".join(table(rows))
 
     def __repr__(self) -> str:
         """One line for each study."""
@@ -438,7 +433,7 @@ class SearchTable:
             over = searches()[box.claim.id].over
             holds = f"{len(good)} of {len(found)}: {where}" if good else where
             rows.append((box.link, box.claim.statement, over, holds))
-        return "\n".join(table(tuple(rows)))
+        return "\n".join(table(rows))
 
     def __repr__(self) -> str:
         """One line for each claim."""

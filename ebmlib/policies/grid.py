@@ -12,6 +12,8 @@ exactly where chains give an estimate, and show every mode that is wider than a 
 
 from __future__ import annotations
 
+import itertools
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
@@ -105,17 +107,23 @@ def _blocks(points: Tensor, spacing: float) -> tuple[Tensor, Tensor]:
 
 
 def _neighbours(points: Tensor, spacing: float) -> Tensor:
+    """Which cells touch a cell, (g, 3^d - 1), ascending; its own number in what is left over."""
     places = _places(points, spacing)
     g, d = places.shape
-    apart = (places[:, None] - places[None]).abs().amax(dim=-1)
-    own = torch.arange(g, device=points.device)
-    count = 3**d - 1
-    ranked = torch.where(apart == 1, 0, 1)
-    order = ranked.argsort(dim=1, stable=True)[:, :count]
-    if g < count:
-        order = torch.cat([order, own[:, None].expand(g, count - g)], dim=1)
-    touch = apart.gather(1, order) == 1
-    return torch.where(touch, order, own[:, None])
+    places = places - places.amin(dim=0) + 1  # a margin of one cell, so that numbers are unique
+    sides = [int(side) + 2 for side in places.amax(dim=0)]
+    strides = [math.prod(sides[i + 1 :]) for i in range(d)]
+    number = (places * torch.tensor(strides, device=points.device)).sum(dim=1)
+    sorted_, order = number.sort()
+    found = []
+    for offsets in itertools.product((-1, 0, 1), repeat=d):
+        if any(offsets):
+            beside = number + sum(o * stride for o, stride in zip(offsets, strides, strict=True))
+            at = torch.searchsorted(sorted_, beside).clamp(max=g - 1)
+            found.append(torch.where(sorted_[at] == beside, order[at], g))
+    own = torch.arange(g, device=points.device)[:, None]
+    touch = torch.stack(found, dim=1).sort(dim=1).values
+    return torch.where(touch < g, touch, own)
 
 
 @dataclass(frozen=True, eq=False)

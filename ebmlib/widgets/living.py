@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from ebmlib import checks, figures, seeding
+from ebmlib.demonstrations.features import POSITION
 from ebmlib.errors import InputError
 from ebmlib.policies import EXP, rollout
 from ebmlib.sampling.sgld import SGLD
@@ -88,7 +89,8 @@ def living_picture(
         width: of the figure at most, CSS pixels.
 
     Raises:
-        InputError: data not of two dimensions, or a number that is none.
+        InputError: data not of two dimensions, a state that is more than the position, or a number
+            that is none.
     """
     checks.count("count", count)
     checks.count("steps", steps)
@@ -98,6 +100,11 @@ def living_picture(
         raise InputError(
             f"The living picture draws data of 2 dimensions, and {demonstrations.name} has "
             f"{demonstrations.dim}; pass another policy."
+        )
+    if trained.run.features != POSITION:
+        raise InputError(
+            "The living picture draws policies that know the position alone, and this one knows "
+            f"{trained.run.features.words}; pass another policy."
         )
     every = np.concatenate(demonstrations.trajectories)
     low, high = every.min(axis=0), every.max(axis=0)

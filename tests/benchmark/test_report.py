@@ -8,6 +8,7 @@ from thesis.benchmark.report import Report, holm, ranked, signed_rank, value_of
 
 def test_holm_multiplies_by_what_is_left_and_never_falls():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.03, 0.01]) == pytest.approx([0.03, 0.02]), "in the order that they were given"
     assert holm([0.5, 0.9]) == [1.0, 1.0]
 
 

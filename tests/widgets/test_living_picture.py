@@ -59,6 +59,13 @@ def test_other_than_two_dimensions_is_refused(tmp_path: Path) -> None:
         widgets.living_picture(trained)
 
 
+def test_a_state_that_is_more_than_the_position_is_refused(tmp_path: Path) -> None:
+    run = preset("circle").with_(z_dim=4, h_dim=4, epochs=1, sgld_K=2, sgld_dim=8)
+    trained = Store(tmp_path).train_or_load(run.with_(features="position+clock"))
+    with pytest.raises(InputError, match=r"position alone, and this one knows position\+clock"):
+        widgets.living_picture(trained)
+
+
 PAGE = """<!DOCTYPE html><html lang="en" data-theme="{theme}"><title>Page</title>
 <link rel="icon" href="data:,"><body style="{body}"><h1>Page</h1>{picture}
 <script>{script}</script></body></html>"""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ebmlib.errors import InputError
+from thesis import markdown
 from thesis.benchmark.problems import SIZES
 from thesis.benchmark.report import CONTROL, Block, Report
 from thesis.benchmark.settings import METHODS, YARDSTICKS
@@ -142,42 +143,32 @@ def table(report: Report) -> str:
     """Answers as a table in Markdown, the exact likelihood beside them."""
     units = {"kl": "KL, nats", "mode_share": "error of the shares", "exp": "error of EXP's action",
              "seconds": "seconds"}  # fmt: skip
-    lines = [
-        "| question | best | second | third | exact likelihood | number | runs |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = [["question", "best", "second", "third", "exact likelihood", "number", "runs"]]
     for found in answered(report):
-        cells = [f"{m} {v:.2g}" for m, v in zip(found.methods, found.values, strict=True)] + [
-            "–"
-        ] * (3 - len(found.methods))
-        lines.append(
-            f"| {found.branch.question} | {' | '.join(cells)} | {found.control:.2g} | "
-            f"{units[found.branch.number]} | {found.runs} |"
-        )
-    return "\n".join(lines)
+        best = [f"{m} {v:.2g}" for m, v in zip(found.methods, found.values, strict=True)]
+        best += ["–"] * (3 - len(best))
+        unit = units[found.branch.number]
+        row = [found.branch.question, *best, f"{found.control:.2g}", unit, str(found.runs)]
+        rows.append(row)
+    return "\n".join(markdown.table(rows))
 
 
 def against_yardsticks(report: Report) -> str:
     """The best energy without a grid beside the yardsticks, by block, as a table in Markdown."""
     known = [name for name in YARDSTICKS if name in report.methods]
-    lines = [
-        f"| problem, pairs | best energy | its KL | {' | '.join(known)} |",
-        f"|---|---|{'---|' * (1 + len(known))}",
-    ]
+    rows = [["problem, pairs", "best energy", "its KL", *known]]
     for block in report.blocks:
         kl = {m: mean_of(report, m, "kl", [block]) for m in WITHOUT_GRID if m in report.methods}
         best = min(kl, key=lambda m: kl[m])
         others = [f"{mean_of(report, m, 'kl', [block]):.2g}" for m in known]
-        lines.append(f"| {block[0]}, {block[1]} | {best} | {kl[best]:.2g} | {' | '.join(others)} |")
-    return "\n".join(lines)
+        rows.append([f"{block[0]}, {block[1]}", best, f"{kl[best]:.2g}", *others])
+    return "\n".join(markdown.table(rows))
 
 
 def family_table(report: Report, family: str) -> str:
     """Methods of a family with what they cost and how they fail, as a table in Markdown."""
-    lines = [
-        "| method | KL over exact likelihood's | seconds over its | failed runs | learning rate |",
-        "|---|---|---|---|---|",
-    ]
+    ratios = "KL over exact likelihood's", "seconds over its"
+    rows = [["method", *ratios, "failed runs", "learning rate"]]
     blocks, there = report.blocks, CONTROL in report.methods
     for name, method in METHODS.items():
         if method.family != family or name not in report.methods:
@@ -190,5 +181,5 @@ def family_table(report: Report, family: str) -> str:
         diverged, useless = report.failures(name)
         failed = f"{diverged} diverged, {useless} useless" if diverged + useless else "none"
         rate = report.frozen.get(name, {}).get("lr", float("nan"))
-        lines.append(f"| {name} | {' | '.join(cells)} | {failed} | {rate:g} |")
-    return "\n".join(lines)
+        rows.append([name, *cells, failed, f"{rate:g}"])
+    return "\n".join(markdown.table(rows))

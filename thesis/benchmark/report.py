@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ebmlib.errors import InputError
+from thesis import evidence
 from thesis.benchmark.problems import NAMES, SIZES
 from thesis.benchmark.runner import ALL, FOLDER, Row, read
 
@@ -183,13 +184,9 @@ def signed_rank(gaps: NDArray[np.float64]) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Values of p corrected for their number: Holm, "A simple sequentially rejective ...", 1979."""
-    order = sorted(range(len(p)), key=lambda i: p[i])
-    corrected, largest = [0.0] * len(p), 0.0
-    for place, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p) - place) * p[i]))
-        corrected[i] = largest
-    return corrected
+    """Values of p corrected for their number, in their order (:func:`thesis.evidence.holm`)."""
+    numbered = {str(i): value for i, value in enumerate(p)}
+    return list(evidence.holm(numbered).values())
 
 
 @lru_cache(maxsize=4)
