@@ -42,8 +42,8 @@ def as_tensor(name: str, values: Any, like: Tensor | None = None) -> Tensor:
         like = _FLOAT32 if like is None else like
     if values.layout != torch.strided or values.is_quantized:
         raise InputError(
-            f"{name} must be a dense tensor with numbers, got one that is sparse or quantised; pass "
-            "tensor.to_dense() or tensor.dequantize()."
+            f"{name} must be a dense tensor with numbers, got one that is sparse or quantised; "
+            "pass tensor.to_dense() or tensor.dequantize()."
         )
     if values.dtype.is_complex or values.dtype == torch.bool:
         raise InputError(f"{name} must be real numbers, got {values.dtype}.")
