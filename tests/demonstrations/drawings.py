@@ -326,6 +326,20 @@ REFUSED = {
     "clip path of itself": (
         f'<clipPath id="c" clip-path="url(#c)"><rect width="9" height="9"/></clipPath><g clip-path="url(#c)">{HERE}</g>',
         "clips itself"),
+    "clip path of what it clips": (
+        f'<clipPath id="c"><use href="#d"/></clipPath><g id="d" clip-path="url(#c)">{HERE}</g>', "clips itself"),
+    "clip path in a circle of two": (
+        '<clipPath id="c"><rect width="9" height="9" clip-path="url(#d)"/></clipPath><clipPath id="d">'
+        f'<rect width="9" height="9" clip-path="url(#c)"/></clipPath><g clip-path="url(#c)">{HERE}</g>', "clip"),
+    "mask that multiplies": (
+        "<defs><g id='a0'/>" + "".join(f"<g id='a{i}'>" + f"<use href='#a{i - 1}'/>" * 10 + "</g>" for i in range(1, 9))
+        + f"</defs><mask id='m'><use href='#a8'/></mask><g mask='url(#m)'>{HERE}</g>", "more than 1000 elements"),
+    "clip path that is endless": (
+        '<clipPath id="c" transform="scale(1e300)"><rect width="1e300" height="9"/></clipPath>'
+        f'<g clip-path="url(#c)">{HERE}</g>', "not finite"),
+    "clip path in too much detail": (
+        f'<clipPath id="c"><path d="M0 0{"a1 1 0 0 1 1 1" * 400}"/></clipPath><path fill="none" stroke="red" '
+        f'clip-path="url(#c)" d="M0 0{"a1 1 0 0 1 1 1" * 9}"/>', "too detailed"),
     "clip path on a filled shape": (
         f'{CLIP}<path d="M20 20 L 90 190 L 20 160" clip-path="url(#c)"/>', "filled shape that is cut"),
     "clip path within a filled shape": (

@@ -136,6 +136,7 @@ values = st.one_of(
     st.sampled_from(
         [
             *("none", "inherit", "initial", "unset", "auto", "red", "url(#a)", "url(", "var(--a)"),
+            *("a", "#a", "objectBoundingBox", "visible"),
             *("calc(1px + 2%)", "calc((", "rotate(3)", "matrix(1 0 0 1 0 0)", "scale(0)", "5em"),
             *(
                 "3mm",
@@ -179,10 +180,12 @@ NAMES = [
         "font-size",
         "id",
     ),
-    *("systemLanguage", "requiredExtensions"),
+    *("systemLanguage", "requiredExtensions", "clip-path", "clip-rule", "mask", "overflow"),
+    *("clipPathUnits", "maskUnits", "gradientUnits"),
 ]
 TAGS = ["path", "line", "polyline", "polygon", "rect", "circle", "ellipse", "g", "svg", "switch",
-        "use", "a", "defs", "symbol", "style", "text"]  # fmt: skip
+        "use", "a", "defs", "symbol", "style", "text", "clipPath", "mask",
+        "linearGradient"]  # fmt: skip
 
 
 sheets = st.lists(

@@ -320,6 +320,12 @@ BAD_FILES = {
     "flat transform": (HEAD + '<line x2="1" transform="scale(0)"/></svg>', "1 without extent"),
     "gzip": (b"\x1f\x8b\x08\x00rest", "compressed with gzip"),
     "LFS pointer": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+    "UTF-16 with its style elsewhere": (
+        ('<?xml version="1.0" encoding="UTF-16"?>' + REFUSED["style from elsewhere"][0]).encode(
+            "utf-16"
+        ),
+        "style from another",
+    ),
     "picture": (b"\x89PNG\r\n", "picture of pixels"),
     **{name: (content(body), why) for name, (body, why) in REFUSED.items()},
 }

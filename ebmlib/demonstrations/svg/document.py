@@ -52,7 +52,7 @@ def parse(name: str) -> Element:
         raise InputError(f"{name} is not well-formed XML ({error}); save it as SVG.") from error
     if tag(root) != "svg" or namespace(root) not in ("", SVG):
         raise InputError(f"{name} is not an SVG: its outermost element is <{tag(root)}>.")
-    if re.search(rb"<\?xml-stylesheet\s", data):
+    if re.search(rb"<\?xml-stylesheet\s", data.replace(b"\0", b"")):  # UTF-16 has zeros between
         raise InputError(f"{name} takes its style from another file; save it as plain SVG.")
     return root
 

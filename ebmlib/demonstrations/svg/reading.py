@@ -179,7 +179,10 @@ def _strokes(shape: Drawn, label: str, budget: int, left_out: Counter[str]) -> l
             continue
         points = points @ matrix[:2, :2].T + matrix[:2, 2]
         check_polyline(points, label)
-        spans = _seen(shape, points, regions, matrix)
+        try:
+            spans = _seen(shape, points, regions, matrix)
+        except CannotEvaluateError as error:
+            raise InputError(f"{label}: cannot be read: {error}.") from error
         if not spans:
             left_out["clipped away"] += 1
         for span in spans:

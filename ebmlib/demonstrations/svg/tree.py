@@ -37,7 +37,7 @@ from ebmlib.errors import InputError
 MAX_VISITED = 1_000_000  # elements, counted as often as <use> repeats them
 MAX_USES = 50  # <use> of <use>
 MAX_CLIPS = 10  # clip paths of clip paths
-MAX_CLIPPING = 1000  # shapes in a clip path
+MAX_CLIPPING = 1000  # elements in a clip path, counted as often as <use> repeats them
 _CONTAINERS = {"svg", "g", "a", "switch", "use"}
 _REPORTED = {
     "text": "text", "image": "image", "foreignObject": "foreignObject", "flowRoot": "text frame",
@@ -141,6 +141,7 @@ class _Walk:
         self.root, self.name, self.cascade, self.left_out = root, name, cascade, left_out
         self.root_font = MEDIUM
         self.ids: dict[str, Element] = {}
+        self.open: list[Element] = []  # the clip paths and masks that are being evaluated
         self.parents = {child: parent for parent in root.iter() for child in parent}
         for element in root.iter():
             if isinstance(element.tag, str) and element.get("id"):
@@ -317,14 +318,16 @@ class _Walk:
             target = self._named(link)
             if target is None or tag(target) != kind:
                 continue  # browsers ignore it
-            if depth >= MAX_CLIPS:
+            if depth >= MAX_CLIPS or target in self.open:
                 raise CannotEvaluateError(f"{link[:60]} clips itself")
             before, self.left_out = self.left_out, Counter()
+            self.open.append(target)
             try:
                 cut = self._clip_path if kind == "clipPath" else self._mask
                 found += cut(target, lengths, matrix, box, depth)
             finally:
                 self.left_out = before
+                self.open.pop()
         return tuple(found)
 
     def _named(self, link: str) -> Element | None:
@@ -379,7 +382,13 @@ class _Walk:
             _Place(child, matrix, Style(), lengths) for child in element if tag(child) in kinds
         ]
         found = []
+        visited = 0
         while stack:
+            visited += 1
+            if visited > MAX_CLIPPING:
+                raise CannotEvaluateError(
+                    f"<{tag(element)}> holds more than {MAX_CLIPPING} elements"
+                )
             inside = self.enter(stack.pop())
             if not isinstance(inside, Drawn):
                 stack.extend(inside)
@@ -389,8 +398,6 @@ class _Walk:
                     f"<{tag(element)}> of clipped shapes is not evaluated here"
                 )
             found.append(inside)
-            if len(found) > MAX_CLIPPING:
-                raise CannotEvaluateError(f"<{tag(element)}> holds more than {MAX_CLIPPING} shapes")
         return found
 
     def _region(self, drawn: list[Drawn], rule: str) -> Region:
@@ -402,7 +409,8 @@ class _Walk:
         pieces = shapes.subpaths(shape.element, shape.declared, shape.lengths)
         local = [pathdata.polyline(segments) for segments in pieces]
         matrix = shape.matrix(local)
-        moved = tuple(points @ matrix[:2, :2].T + matrix[:2, 2] for points in local)
+        with np.errstate(all="ignore"):  # an overflow is refused below
+            moved = tuple(points @ matrix[:2, :2].T + matrix[:2, 2] for points in local)
         if not all(np.isfinite(points).all() for points in moved):
             raise CannotEvaluateError("a clip path has coordinates that are not finite")
         return clips.Shape(moved, self._inherited(shape.element, rule) == "evenodd")
