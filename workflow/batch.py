@@ -192,11 +192,11 @@ def describe(request: Request, known: chapters.ChapterList) -> Batch:
         )  # fmt: skip
     defaults = parameters(known[batch.chapter])
     _check_names(batch, defaults)
-    batch = batch.mapped(lambda name, value: fit(name, value, defaults[name], batch.folder))
     if not len(batch):
         raise WorkflowError("the batch has no run: a table needs rows and a parameter values")
     if len(batch) > MOST:
         raise WorkflowError(f"a batch has at most {MOST:,} runs, and this one {len(batch):,}")
+    batch = batch.mapped(lambda name, value: fit(name, value, defaults[name], batch.folder))
     for name in batch.names():
         rows = [row[name] for row in batch.rows if name in row]
         for value in dict.fromkeys(batch.grid.get(name, rows)):
@@ -257,7 +257,12 @@ def _values(name: str, text: str) -> Iterator[Any]:
     for part in text.split(","):
         found = _RANGE.fullmatch(part.strip())
         if found:
-            yield from range(int(found[1]), int(found[2]), int(found[3] or 1))
+            numbers = range(int(found[1]), int(found[2]), int(found[3] or 1))
+            if numbers[MOST:]:  # its length may be more than Python counts
+                raise WorkflowError(
+                    f"a batch has at most {MOST:,} runs, and {name}={part.strip()} alone has more"
+                )
+            yield from numbers
         elif part.strip():
             yield part.strip()
         else:

@@ -13,6 +13,8 @@ await page.goto(wanted.page, { waitUntil: "load", timeout: 120_000 });
 await page.emulateMedia({ media: "print" });
 // The theme hides a page's own title in print, for the twin that is taken away below.
 await page.addStyleTag({ content: ".bd-article h1 { display: block !important; }" });
+// A blank at a line's end would not be in the bookmark, as long as it takes no room.
+await page.addStyleTag({ content: ".bd-article :is(h1, h2, h3) { white-space: break-spaces; }" });
 await page.evaluate(async () => {
   await window.MathJax?.startup?.promise;
   for (const image of document.images) image.loading = "eager";

@@ -102,6 +102,7 @@ def described(*given: tuple[str, str], chapter: str = DRAW, **more: Any) -> Batc
         ([("seed", "1"), ("seed", "2")], "given twice"),
         ([("device", "cpu")], "use --device"),
         ([("seed", "0:99999999")], "at most 1,000,000 runs"),
+        ([("seed", f"0:{10**30}")], "at most 1,000,000 runs"),
     ],
 )
 def test_a_bad_parameter_gets_one_sentence(given: list[tuple[str, str]], told: str) -> None:
@@ -322,7 +323,7 @@ def test_a_batch_that_is_killed_five_times_ends_as_any_other(project: Project) -
         process = start_batch(project, "noisy", *grid, "--name", "n")
         more = len(list(records.glob("*.json"))) + int(when.integers(0, 3))
         wait_for(lambda: len(list(records.glob("*.json"))) >= more or process.poll() is not None,  # noqa: B023
-                 "runs that end")  # fmt: skip
+                 "runs that end", 240)  # fmt: skip
         time.sleep(float(when.uniform(0, 3)))
         assert process.poll() is None, "nothing was left to kill"
         process.send_signal(signal.SIGKILL)
