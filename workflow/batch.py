@@ -36,7 +36,7 @@ from typing import Any
 
 from workflow import chapters
 from workflow.cluster import Executor
-from workflow.paths import BUILD, PROFILES, ROOT, WorkflowError
+from workflow.paths import BUILD, PROFILES, ROOT, WorkflowError, replace_file
 
 BATCHES = BUILD / "batch"
 ASKED_FROM = 10_000
@@ -436,10 +436,7 @@ def write_if_changed(path: Path, content: bytes) -> None:
     """Write a file unless it holds this already: what is younger is out of date."""
     if path.is_file() and path.read_bytes() == content:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    replace_file(path, content)
 
 
 # --- how long ------------------------------------------------------------------------------------

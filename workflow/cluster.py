@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workflow.paths import BUILD, ROOT, WorkflowError
+from workflow.paths import BUILD, ROOT, WorkflowError, replace_file
 
 PLUGINS = {"slurm": "snakemake-executor-plugin-slurm>=2.8,<3"}
 """What is installed for an executor; for another, the plugin of its name. As in pyproject.toml."""
@@ -269,10 +269,7 @@ def at_work(executor: Executor | None) -> Iterator[str]:
 
 
 def _mark(name: str) -> None:
-    MARK.parent.mkdir(parents=True, exist_ok=True)
-    part = MARK.with_name(f"{MARK.name}.part")
-    part.write_text(name, encoding="utf-8")
-    os.replace(part, MARK)
+    replace_file(MARK, name.encode())
 
 
 def over(run: str) -> bool:

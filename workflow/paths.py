@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,3 +40,14 @@ def progress_file(profile: str, name: str) -> Path:
 def html(profile: str) -> Path:
     """Return the folder of a profile's rendered book."""
     return BUILD / profile / "html"
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file in one step, so that a reader or a kill meets the old one or the whole new one.
+
+    Its folder is made if it is missing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(content)
+    os.replace(part, path)
