@@ -49,7 +49,7 @@ ORDER = [
     "thesis.figures",
     "thesis.verdicts thesis.page_settings",
     "thesis.display",
-    "thesis.contents thesis.ingredients",
+    "thesis.contents thesis.ingredients thesis.cards",
     "thesis.companion",
     "thesis",
     "thesis.cli",

@@ -226,7 +226,8 @@ def library_files() -> list[str]:
     packages = (path for name in ("ebmlib", "thesis") for path in (ROOT / name).rglob("*"))
     library = (path for path in packages if path.suffix in suffixes)
     data = (ROOT / "data").glob("*.svg")
-    return sorted(path.relative_to(ROOT).as_posix() for path in (*library, *data))
+    measured = (ROOT / "benchmarks" / "results").glob("*.json")  # some pages show them
+    return sorted(path.relative_to(ROOT).as_posix() for path in (*library, *data, *measured))
 
 
 def book_files() -> list[str]:
