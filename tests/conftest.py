@@ -29,9 +29,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the built book, and group what shares something for pytest-xdist.
 
     What builds the book is one group, and the first: it takes long. What only reads the built book
-    is the last group, so that no worker waits for the build. The other tests of a file are a group.
+    is another, late enough that no worker waits for the build. Files that start many builds of
+    their own come last: they keep all workers busy to the end. The other tests of a
+    file are a group.
     """
+    builds = ("batch", "cluster", "pipeline")
     order = {"the book": 0, "the book's readers": 2}
+    order |= {f"tests/workflow/test_{name}.py": 3 for name in builds}
     for item in items:
         group = item.path.relative_to(item.config.rootpath).as_posix()
         if "smoke_book" in getattr(item, "fixturenames", ()):

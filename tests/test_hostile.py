@@ -872,6 +872,7 @@ def as_another(root, run):
     return done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_an_entry_loads_from_a_read_only_store_and_a_missing_one_is_said(shared, tiny_run):
     store = Store(shared / "store")
     store.train_or_load(tiny_run)
@@ -884,6 +885,7 @@ def test_an_entry_loads_from_a_read_only_store_and_a_missing_one_is_said(shared,
 
 
 @pytest.mark.parametrize("mask", [0o022, 0o077])
+@pytest.mark.slow
 def test_a_shared_store_works_for_several_users(mask, shared, tiny_run):
     """One user's umask keeps others from the entries at most, never from training."""
     if os.geteuid() != 0:
@@ -990,6 +992,7 @@ PLAIN = {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 @pytest.mark.parametrize(
     "environment", [PLAIN, {"PYTHONIOENCODING": "ascii"}], ids=["POSIX", "ascii"]
 )
+@pytest.mark.slow
 def test_what_the_terminal_cannot_show_is_replaced(environment, tmp_path):
     done = terminal(tmp_path, TRAIN, **environment)
     assert done.returncode == 0, done.stderr
@@ -998,6 +1001,7 @@ def test_what_the_terminal_cannot_show_is_replaced(environment, tmp_path):
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("arguments", [TRAIN, ["datasets"], ["--help"]], ids=lambda a: a[0])
+@pytest.mark.slow
 def test_a_closed_or_full_standard_output_is_no_traceback(arguments, unbuffered, tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")

@@ -96,6 +96,7 @@ def test_a_noise_level_past_the_limit_is_refused_unless_forced(tmp_path):
         assert for_drawing(str(path), force=True, **loud).sampler.alpha == 0.5
 
 
+@pytest.mark.slow
 def test_a_drawing_that_crosses_itself_is_followed_to_its_end(tmp_path):
     split = Split.of("crossing", drawn("crossing", 7), first=4)
     trained, choice = recipe.train(split.train, store=Store(tmp_path), seed=1)

@@ -18,6 +18,7 @@ RECORDINGS = make_mouse.drawing("crossing", 4, np.random.default_rng(0))
 QUICK = {"kernels": Kernels("position+clock"), "neighbours": Neighbours("position+clock")}
 
 
+@pytest.mark.slow
 def test_every_demonstration_is_left_out_once_and_crossings_need_more_than_the_position():
     made = compare(RECORDINGS, QUICK | {"position": Neighbours("position")})
     assert [row.shape for row in made.rows if row.method == "kernels"] == [
@@ -33,6 +34,7 @@ def test_every_demonstration_is_left_out_once_and_crossings_need_more_than_the_p
 
 
 @pytest.mark.parametrize("method", [Kernels(), Cloning(mixture=3, epochs=60), GaussianMixture()])
+@pytest.mark.slow
 def test_densities_of_peers_integrate_to_one_in_the_units_of_the_actions(method):
     if isinstance(method, GaussianMixture):
         pytest.importorskip("sklearn")
@@ -52,6 +54,7 @@ def test_densities_of_peers_integrate_to_one_in_the_units_of_the_actions(method)
     assert ((draws.mean(dim=0) - mean).abs() < 5.5 * error + 0.03 * radius).all()
 
 
+@pytest.mark.slow
 def test_the_command_line_compares_writes_and_draws(tmp_path, capsys):
     path = tmp_path / "mine.npz"
     np.savez(path, **{f"d{i}": x for i, x in enumerate(RECORDINGS)})

@@ -218,6 +218,7 @@ def elements(draw: st.DrawFn, depth: int = 3) -> str:
 
 @settings(max_examples=300 * LONGER, deadline=None)
 @given(body=st.lists(elements(), min_size=1, max_size=4))
+@pytest.mark.slow
 def test_any_tree_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, body: list[str]
 ) -> None:

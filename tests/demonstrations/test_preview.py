@@ -67,6 +67,7 @@ def run(*arguments: str) -> int:
             warnings.showwarning = shown
 
 
+@pytest.mark.slow
 def test_train_says_in_one_line_what_was_read_and_shows_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

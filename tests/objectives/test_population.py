@@ -246,6 +246,7 @@ def test_nce_plus_has_the_gradient_of_its_own_loss_with_one_draw(generator):
     assert within_errors(losses, value)
 
 
+@pytest.mark.slow
 def test_nce_plus_finds_the_jittered_labels_when_draws_are_many(generator):
     objective = NCEPlus(negatives=1000, widths=(1.0, 3.0), jitter=0.4)
     carry = begun(objective, generator)

@@ -150,6 +150,7 @@ class OfKernel:
         return (weights @ kernels.T).clamp(min=1e-300).log().float()
 
 
+@pytest.mark.slow
 def test_on_the_fork_each_rollout_follows_one_road_by_the_share_of_the_demonstrations():
     """By a kernel density's exact masses; the mean of the roads sends all the same way."""
     data = load_demonstrations(DemonstrationConfig("fork", sigma=0.01, steps=40))

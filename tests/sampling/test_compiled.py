@@ -428,6 +428,7 @@ def test_without_a_kernel_sampling_goes_on(how, fresh, tmp_path, monkeypatch, ca
 
 
 @needs_compiler
+@pytest.mark.slow
 def test_the_library_is_built_once_and_a_damaged_one_again(fresh, generator):
     assert compiled.available()
     (library,) = fresh.iterdir()

@@ -139,6 +139,7 @@ def test_noise_is_that_of_the_chain_the_update_and_the_dimension(d, generator):
 
 
 @pytest.mark.parametrize("d", [1, 2, 3])
+@pytest.mark.slow
 def test_a_flat_energy_leaves_a_random_walk(d, generator):
     n, sampler = 20_000, SGLD(alpha=0.2, steps=4)
     length = torch.zeros(n, dtype=torch.float64)
@@ -190,6 +191,7 @@ def test_a_real_network_has_the_law_of_the_eager_chain(generator):
         assert ((a.mean(dim=0) - b.mean(dim=0)).abs() < STANDARD_ERRORS * error).all()
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_nothing_else(generator):
     model, x, a = network(EnergyConfig(z_dim=8, h_dim=16), 2, 50, generator, spread=1)
     score = model.score(x)
@@ -322,11 +324,13 @@ def of_form(generator: Generators) -> ActionScore:
     return model.score(x)
 
 
+@pytest.mark.slow
 def test_the_check_at_first_use_lets_the_right_kernel_pass(generator):
     assert disagreement(small, of_form(generator)) is None
 
 
 @pytest.mark.parametrize(("right", "wrong"), DEFECTS.values(), ids=DEFECTS.keys())
+@pytest.mark.slow
 def test_the_check_at_first_use_finds(right, wrong, tmp_path, monkeypatch, generator):
     monkeypatch.setattr(triton_chain, "triton_kernel", mutated(tmp_path, right, wrong))
     assert disagreement(small, of_form(generator)) is not None
@@ -362,6 +366,7 @@ print(kernel.metadata.shared, told.split("STACK:")[1].split()[0])
 
 
 @pytest.mark.parametrize("capability", [80, 90])
+@pytest.mark.slow
 def test_it_compiles_for_a_card_and_fits(capability, generator, tmp_path):
     """The compiler and the assembler need no card: its registers and shared memory are counted."""
     model, x, _ = network(EnergyConfig(), 2, 3, generator)

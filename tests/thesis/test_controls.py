@@ -17,6 +17,7 @@ def controls() -> Controls:
     return Controls(tiny(preset("circle")))
 
 
+@pytest.mark.slow
 def test_the_button_trains_at_the_sliders_values_and_draws(controls: Controls) -> None:
     controls.alpha.value, controls.K.value, controls.epochs.value = 0.02, 7, 9
     controls.dataset.value = "path1"

@@ -273,6 +273,7 @@ def test_the_plot_s_interval_is_student_s() -> None:
 # --- the whole way --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_batch_leaves_a_table_beside_failures_and_is_not_done_twice(project: Project) -> None:
     drawing = project.root / "own.txt"
     drawing.write_text("strokes")
@@ -436,6 +437,7 @@ def in_environment(folder: Path, module: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_plain_jupytext_and_papermill_execute_a_chapter_again_and_again(tmp_path: Path) -> None:
     import nbformat
 
@@ -452,6 +454,7 @@ def test_plain_jupytext_and_papermill_execute_a_chapter_again_and_again(tmp_path
     assert two["result"] == 4  # the first injection is replaced, not kept
 
 
+@pytest.mark.slow
 def test_the_laboratory_executes_with_other_values_from_any_folder(tmp_path: Path) -> None:
     import nbformat
 

@@ -269,6 +269,7 @@ def test_characters_that_the_terminal_lacks_are_replaced(
         ("sample nirgends-ä.svg", 2, "nirgends-?.svg"),
     ],
 )
+@pytest.mark.slow
 def test_the_library_s_commands_survive_their_terminal(
     tmp_path: Path, command: str, status: int, told: str
 ) -> None:
@@ -309,6 +310,7 @@ def foreign_kernel(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_build_in_a_hostile_environment_is_the_same(project: Project, tmp_path: Path) -> None:
     """All at once; each alone has failed before: nothing done, a foreign kernel, a traceback."""
     profile = tmp_path / "prof"
@@ -351,6 +353,7 @@ def test_a_build_in_a_hostile_environment_is_the_same(project: Project, tmp_path
     assert "No space left on device" in again.stderr and "goes on" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_damaged_notebook_is_executed_again(project: Project) -> None:
     first = project.run("--no-book")
     assert first.code == 0, first
@@ -402,6 +405,7 @@ def test_only_damaged_files_are_made_again(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.slow
 def test_the_reason_of_an_earlier_failure_is_told_after_a_kill(
     project: Project, number: signal.Signals
 ) -> None:
@@ -437,6 +441,7 @@ def main():
 
 
 @pytest.mark.parametrize("killed", ["job", "engine", "front end"])
+@pytest.mark.slow
 def test_a_killed_render_leaves_no_child(project: Project, killed: str) -> None:
     """With a Jupyter Book that never ends: the project's folder comes first where modules are."""
     package = project.root / "jupyter_book" / "cli"

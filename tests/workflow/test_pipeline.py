@@ -433,6 +433,7 @@ def test_needs_come_first(sources: Path) -> None:
     assert listed.with_needs(["a"]) == ["c", "b", "a"]
 
 
+@pytest.mark.slow
 def test_toc_chapters_and_sources_agree() -> None:
     listed = chapters.load()
     stage.check(listed)

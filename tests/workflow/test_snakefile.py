@@ -88,6 +88,7 @@ SHOWING = {
 
 
 @pytest.mark.parametrize("profile", ["smoke", "default", "full"])
+@pytest.mark.slow
 def test_every_chapter_is_executed_from_all_that_it_shows(profile: str) -> None:
     jobs = plan(profile)
     listed = chapters.load()
@@ -122,6 +123,7 @@ def test_every_chapter_is_executed_from_all_that_it_shows(profile: str) -> None:
 
 @pytest.mark.parametrize(("profile", "device"), [("smoke", "cpu"), ("default", "cuda"),
                                                  ("full", "cpu")])  # fmt: skip
+@pytest.mark.slow
 def test_models_and_studies_are_jobs_with_inputs_of_their_own(profile: str, device: str) -> None:
     jobs = plan(profile, device)
     listed = chapters.load()
