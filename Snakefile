@@ -156,6 +156,7 @@ rule chapter:
         studies=expand(f"{OUT}/results/{{study}}.json", study=STUDIES),
         needs=lambda job: expand(f"{OUT}/notebooks/{{name}}.ipynb", name=CHAPTERS[job.name].needs),
         library=chapter_list.library_files(),
+        benchmarks=chapter_list.benchmark_files(),
         versions="requirements.txt",
         executor="workflow/execute.py",
     output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thesis.display import table
+from thesis.markdown import table
 from thesis.statistics import Estimate, estimate
 from thesis.study import Results
 
@@ -88,7 +88,7 @@ class Ingredients:
             rows.append((words, told(self.nats(name)), worse, told(self.followed(name)), away))
             if name == "drawings/no-noise":
                 rows.append((STOPPED, "–", told(self.stopped()), "–", "–"))
-        return "\n".join(table(tuple(rows)))
+        return "\n".join(table(rows))
 
     def __repr__(self) -> str:
         """The same as text."""

@@ -226,8 +226,13 @@ def library_files() -> list[str]:
     packages = (path for name in ("ebmlib", "thesis") for path in (ROOT / name).rglob("*"))
     library = (path for path in packages if path.suffix in suffixes)
     data = (ROOT / "data").glob("*.svg")
-    measured = (ROOT / "benchmarks" / "results").glob("*.json")  # some pages show them
-    return sorted(path.relative_to(ROOT).as_posix() for path in (*library, *data, *measured))
+    return sorted(path.relative_to(ROOT).as_posix() for path in (*library, *data))
+
+
+def benchmark_files() -> list[str]:
+    """Return what benchmarks measured, relative to ROOT; pages show it, no model is made of it."""
+    results = (ROOT / "benchmarks" / "results").glob("*.json")
+    return sorted(path.relative_to(ROOT).as_posix() for path in results)
 
 
 def book_files() -> list[str]:

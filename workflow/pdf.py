@@ -17,7 +17,17 @@ import sys
 from pathlib import Path
 
 from workflow import locks, surroundings
-from workflow.paths import BUILD, CONFIG, FRONTEND, ROOT, TOC, WorkflowError, html, logs
+from workflow.paths import (
+    BUILD,
+    CONFIG,
+    FRONTEND,
+    ROOT,
+    TOC,
+    WorkflowError,
+    html,
+    logs,
+    replace_file,
+)
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -148,9 +158,7 @@ def offer(printed: Path, book: Path) -> None:
         top = "../" * (len(path.relative_to(book).parts) - 1)
         link = f'<p class="pdf-link"><a href="{top}{printed.name}">The whole book as a PDF</a></p>'
         if _FOOTER in page and "pdf-link" not in page:
-            part = path.with_name(f".{path.name}.part")  # a reader or a kill meets whole pages
-            part.write_text(page.replace(_FOOTER, f"{_FOOTER}\n{link}"), encoding="utf-8")
-            os.replace(part, path)
+            replace_file(path, page.replace(_FOOTER, f"{_FOOTER}\n{link}").encode())
 
 
 def main(arguments: list[str]) -> int:

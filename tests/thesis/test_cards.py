@@ -8,6 +8,7 @@ from typing import Any
 
 from thesis import cards
 from workflow import chapters
+from workflow.paths import ROOT
 
 
 def record(card: str, verdict: str) -> dict[str, Any]:
@@ -42,7 +43,9 @@ def test_without_a_file_one_sentence_names_the_command(tmp_path: Path) -> None:
     assert "python -m benchmarks.gpu" in cards.NONE
 
 
-def test_a_measured_benchmark_makes_the_pages_that_show_it_out_of_date() -> None:
-    shown = [path.name for path in cards.MEASURED.glob("*.json")]
-    assert "drawings.json" in shown
-    assert {f"benchmarks/results/{name}" for name in shown} <= set(chapters.library_files())
+def test_a_measured_benchmark_makes_pages_out_of_date_and_no_model() -> None:
+    shown = {f"benchmarks/results/{path.name}" for path in cards.MEASURED.glob("*.json")}
+    assert "benchmarks/results/drawings.json" in shown
+    assert set(chapters.benchmark_files()) == shown
+    assert not shown & {*chapters.training_files(), *chapters.study_files()}
+    assert "benchmarks=chapter_list.benchmark_files()" in (ROOT / "Snakefile").read_text()
